@@ -1,0 +1,45 @@
+# `make run` and `make test` do all the set-up on a fresh machine; nothing else is needed first.
+
+PYTHON ?= python3
+VENV ?= .venv
+SPEC ?= digits
+OUT ?= runs/$(notdir $(basename $(SPEC)))
+BIN := $(VENV)/bin
+
+.PHONY: run test test-fast check format wheel clean
+
+run: $(VENV)/.installed
+	$(BIN)/tg-sweep run $(SPEC) --out $(OUT)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.installed
+	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) dist
+
+# The marks are renewed when what is to be installed changes.
+$(VENV)/.installed: pyproject.toml
+	@echo "Setting up $(VENV) (once; torch is large, this takes some minutes) …"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tg-sweep needs Python 3.11 or newer; make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@

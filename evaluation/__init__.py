@@ -1,0 +1,40 @@
+"""How good is a set of images: uint8 images in, `Scores` out.
+
+Metrics and protocol load neither torch nor numpy; what needs them is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from evaluation.metrics import METRICS, Metric, MetricError, printed_label, recorded_name
+from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Score, Scores
+
+if TYPE_CHECKING:
+    from evaluation.evaluator import Evaluator
+    from evaluation.extractors import Extractor
+    from evaluation.scoring import score
+
+__all__ = [
+    "METRICS",
+    "EvaluationProtocol",
+    "EvaluationRecord",
+    "Evaluator",
+    "Extractor",
+    "Metric",
+    "MetricError",
+    "Score",
+    "Scores",
+    "printed_label",
+    "recorded_name",
+    "score",
+]
+
+_HEAVY = {"Evaluator": "evaluator", "Extractor": "extractors", "score": "scoring"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HEAVY[name]}"), name)

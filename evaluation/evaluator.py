@@ -1,0 +1,285 @@
+"""The evaluation of a sweep: prepared once from real data, then loaded by every trial.
+
+Its folder holds `extractor.safetensors` (unless Inception), `judge.safetensors` (if asked for),
+`reference.npz` and, written last and so the sign that all is there, `evaluation.json`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from evaluation.classifier import Classifier
+from evaluation.classifier_training import train_classifier, train_judge
+from evaluation.extractors import Extractor, classifier_extractor, inception_extractor
+from evaluation.images import check_images
+from evaluation.measurement import check_num_images, measure
+from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Scores
+from evaluation.reference import Reference
+from evaluation.storage import write_atomically
+
+RECORD_VERSION = 1
+RECORD_FILE = "evaluation.json"
+EXTRACTOR_FILE = "extractor.safetensors"
+JUDGE_FILE = "judge.safetensors"
+REFERENCE_FILE = "reference.npz"
+
+
+class LabelledImages(NamedTuple):
+    """Images, with their labels where there are any."""
+
+    images: Tensor
+    labels: Tensor | None
+
+
+class EvaluationError(ValueError):
+    """A prepared evaluation is missing, damaged, or does not fit the images."""
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Everything needed to score a trial's images: extractor, judge, reference, protocol."""
+
+    record: EvaluationRecord
+    extractor: Extractor
+    judge: Classifier | None
+    reference: Reference
+
+    @property
+    def protocol(self) -> EvaluationProtocol:
+        """How scores are taken."""
+        return self.record.protocol
+
+    @classmethod
+    def prepare(
+        cls,
+        protocol: EvaluationProtocol,
+        *,
+        dataset: str,
+        train_images: Tensor,
+        train_labels: Tensor | None,
+        reference_images: Tensor,
+        reference_labels: Tensor | None,
+        folder: Path,
+        inception_weights: Path | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Evaluator:
+        """Train what has to be trained, take the reference, measure floor and ceiling, write all.
+
+        The extractor learns from the training images; the judge from the reference images alone, so
+        that neither the generator nor the extractor has seen what it knows.
+
+        Args:
+            protocol: how scores are to be taken.
+            dataset: name of the data set, which names the extractor.
+            train_images: what the trials are trained on, uint8 (N, C, H, W).
+            train_labels: their labels, int64 (N,); None where there are none.
+            reference_images: held-out images that nothing is trained on but the judge.
+            reference_labels: their labels; None where there are none.
+            folder: where to write; made if need be.
+            inception_weights: file of the Inception weights, if not in one of the usual places.
+            device: where to train and to extract.
+
+        Raises:
+            ValueError: labels are needed and missing, images of the two sets differ in shape, or no
+                classifier can be trained on them.
+            InceptionWeightsError: the Inception weights are not there.
+        """
+        started = time.perf_counter()
+        check_images(train_images, "training images")
+        check_images(reference_images, "reference images")
+        _check_same_shape(train_images, reference_images)
+        protocol.check_labels(train_labels is not None and reference_labels is not None)
+
+        training = LabelledImages(train_images, train_labels)
+        held_out = LabelledImages(reference_images, reference_labels)
+        if protocol.extractor == "inception":
+            extractor = inception_extractor(inception_weights, device)
+        else:
+            classifier = _trained(train_classifier, training, held_out, dataset, protocol, device)
+            extractor = classifier_extractor(classifier, device)
+        judge = None
+        if "confident_fraction" in protocol.metrics:
+            judge = _trained(train_judge, held_out, training, dataset, protocol, device)
+        reference = Reference.of(reference_images, extractor)
+
+        def scores_of(images: Tensor) -> Scores:
+            return measure(images, reference, protocol, extractor=extractor, judge=judge)
+
+        record = EvaluationRecord(
+            version=RECORD_VERSION,
+            dataset=dataset,
+            protocol=protocol,
+            image_shape=_shape(reference_images),
+            extractor=extractor.name,
+            extractor_sha256=extractor.sha256,
+            extractor_dim=extractor.dim,
+            extractor_accuracy=_accuracy(extractor.classifier),
+            judge_sha256=judge.sha256 if judge else None,
+            judge_accuracy=_accuracy(judge),
+            reference_sha256=reference.sha256,
+            num_reference=reference.num_images,
+            floor=scores_of(_drawn(train_images, protocol)),
+            ceiling=scores_of(_noise(_shape(train_images), protocol)),
+            sampling_floor=reference.sampling_floor(protocol.num_images),
+            seconds=time.perf_counter() - started,
+        )
+        evaluator = cls(record, extractor, judge, reference)
+        evaluator._write(folder)
+        return evaluator
+
+    def _write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without its record the folder counts as unprepared, also while files of two preparations
+        # mix.
+        (folder / RECORD_FILE).unlink(missing_ok=True)
+        if self.extractor.classifier is not None:
+            self.extractor.classifier.save(folder / EXTRACTOR_FILE)
+        if self.judge is not None:
+            self.judge.save(folder / JUDGE_FILE)
+        self.reference.save(folder / REFERENCE_FILE)
+        text = self.record.model_dump_json(indent=1)
+        write_atomically(folder / RECORD_FILE, text.encode())
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        inception_weights: Path | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Evaluator:
+        """The evaluation that `prepare` wrote: nothing trained again, every file checked by hash.
+
+        Raises:
+            EvaluationError: not prepared, or the record can't be read or is of another version.
+            ClassifierError: weights are missing or not the recorded ones.
+            ReferenceFileError: the reference is missing, damaged, or of another extractor.
+            InceptionWeightsError: the Inception weights are not there.
+        """
+        record = read_record(folder)
+        if record.protocol.extractor == "inception":
+            extractor = inception_extractor(inception_weights, device)
+        else:
+            path = folder / EXTRACTOR_FILE
+            classifier = Classifier.load(path, sha256=record.extractor_sha256)
+            extractor = classifier_extractor(classifier, device)
+        judge = None
+        if record.judge_sha256 is not None:
+            judge = Classifier.load(folder / JUDGE_FILE, sha256=record.judge_sha256)
+            judge.network.to(device)
+        reference = Reference.load(folder / REFERENCE_FILE, extractor)
+        if reference.sha256 != record.reference_sha256:
+            raise EvaluationError(
+                f"{folder / REFERENCE_FILE} is not the recorded reference; restore the file, or "
+                "prepare the evaluation anew"
+            )
+        return cls(record, extractor, judge, reference)
+
+    def score(self, images: Tensor, *, any_number: bool = False) -> Scores:
+        """Score generated images.
+
+        Args:
+            images: uint8 images (N, C, H, W) of the data's shape, as many as the protocol says.
+            any_number: take another number of images too; their scores do not compare with the
+            rest.
+
+        Raises:
+            ImagesError: not a set of uint8 images.
+            EvaluationError: images of another shape than the reference's.
+            ProtocolMismatchError: another number of images than the protocol's.
+        """
+        check_images(images, "generated images")
+        shape = _shape(images)
+        if shape != self.record.image_shape:
+            raise EvaluationError(
+                f"generated images have shape {shape} (C, H, W), but the reference has "
+                f"{self.record.image_shape}; generate images of the data's shape"
+            )
+        if not any_number:
+            check_num_images(len(images), self.protocol)
+        return measure(
+            images, self.reference, self.protocol, extractor=self.extractor, judge=self.judge
+        )
+
+
+def read_record(folder: Path) -> EvaluationRecord:
+    """The record of a prepared evaluation.
+
+    Raises:
+        EvaluationError: not prepared, or the record can't be read or is of another version.
+    """
+    path = folder / RECORD_FILE
+    if not path.is_file():
+        raise EvaluationError(f"{folder} holds no prepared evaluation; prepare it first")
+    try:
+        record = EvaluationRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise EvaluationError(
+            f"{path}: {place}: {first['msg']}; prepare the evaluation anew"
+        ) from None
+    if record.version != RECORD_VERSION:
+        raise EvaluationError(
+            f"{path} is of version {record.version}, this program reads {RECORD_VERSION}; prepare "
+            "the evaluation anew"
+        )
+    return record
+
+
+def _trained(
+    train: Callable[..., Classifier],
+    learned: LabelledImages,
+    held_out: LabelledImages,
+    dataset: str,
+    protocol: EvaluationProtocol,
+    device: torch.device | str,
+) -> Classifier:
+    assert learned.labels is not None
+    assert held_out.labels is not None
+    return train(
+        learned.images,
+        learned.labels,
+        dataset=dataset,
+        seed=protocol.seed,
+        held_out=(held_out.images, held_out.labels),
+        device=device,
+    )
+
+
+def _check_same_shape(train_images: Tensor, reference_images: Tensor) -> None:
+    if _shape(train_images) != _shape(reference_images):
+        raise EvaluationError(
+            f"training images have shape {_shape(train_images)} (C, H, W), reference "
+            f"images {_shape(reference_images)}; bring both to one shape"
+        )
+
+
+def _shape(images: Tensor) -> tuple[int, int, int]:
+    _, channels, height, width = images.shape
+    return channels, height, width
+
+
+def _accuracy(classifier: Classifier | None) -> float | None:
+    return classifier.card.held_out_accuracy if classifier else None
+
+
+def _drawn(images: Tensor, protocol: EvaluationProtocol) -> Tensor:
+    """As many of the images as the protocol says, at random, or all there are."""
+    generator = torch.Generator().manual_seed(protocol.seed)
+    return images[torch.randperm(len(images), generator=generator)[: protocol.num_images]]
+
+
+def _noise(shape: tuple[int, ...], protocol: EvaluationProtocol) -> Tensor:
+    """Uniform noise images, as many as the protocol says."""
+    generator = torch.Generator().manual_seed(protocol.seed)
+    size = (protocol.num_images, *shape)
+    return torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)

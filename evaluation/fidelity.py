@@ -1,0 +1,268 @@
+"""torch-fidelity behind our own names: the only file that imports it.
+
+Its functions on features are used as they are, with the guards they lack (it divides by zero below
+ten images, wants 1000 for a subset, ignores misspelt options). Its registry is served too, so that
+its own `calculate_metrics` can be asked for the same numbers. Written against torch-fidelity 0.4.0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from torch_fidelity import (
+    KEY_METRIC_FID,
+    KEY_METRIC_ISC_MEAN,
+    KEY_METRIC_KID_MEAN,
+    KEY_METRIC_KID_STD,
+    KEY_METRIC_PRECISION,
+    KEY_METRIC_RECALL,
+    calculate_metrics,
+    register_feature_extractor,
+)
+from torch_fidelity.defaults import DEFAULTS
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+
+FEATURES, LOGITS = "features", "logits"
+
+NUM_NEIGHBORS = 3
+"""Neighbourhood of precision and recall: the k of Kynkäänniemi et al. 2019."""
+
+MIN_IMAGES_TO_SPLIT = 500
+"""From here on the score is the mean over ten splits, as in Salimans et al. 2016; below, over
+one."""
+
+_PAIRWISE_BATCH = 2000
+
+
+def register_network(name: str, sha256: str, network: nn.Module) -> str:
+    """Make a network known to torch-fidelity and return the name it has there.
+
+    The name carries the hash of the weights, because torch-fidelity's cache files are named after
+    it and after nothing else of the extractor. It also says where the network is, since a
+    registered one is not moved. Registering the same network again changes nothing.
+
+    Args:
+        name: the extractor's name.
+        sha256: hash of its weights.
+        network: maps uint8 images to features and logits.
+    """
+    device = next(network.parameters()).device
+    registered = f"{name}-{sha256[:16]}-{device.type}{device.index or ''}"
+    if registered not in FEATURE_EXTRACTORS_REGISTRY:
+        register_feature_extractor(registered, _adapter(network))
+    return registered
+
+
+def _adapter(network: nn.Module) -> type[FeatureExtractorBase]:
+    """A class around one network: torch-fidelity wants to construct its extractors itself."""
+
+    class NetworkFeatures(FeatureExtractorBase):
+        """Features and logits of a network of ours."""
+
+        def __init__(self, name: str, features_list: list[str], **_: object) -> None:
+            super().__init__(name, features_list)
+            self.network = network
+
+        @staticmethod
+        def get_provided_features_list() -> tuple[str, str]:
+            return FEATURES, LOGITS
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric: str) -> str:
+            return LOGITS if metric == "isc" else FEATURES
+
+        @staticmethod
+        def can_be_compiled() -> bool:
+            return False
+
+        @staticmethod
+        def get_dummy_input_for_compile() -> Tensor:
+            raise NotImplementedError("never compiled: compiled features differ in the last digits")
+
+        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+            features, logits = self.network(images)
+            # In the order asked for. The base class's docstring says "as provided", but its callers
+            # pair the outputs with the request, whose order comes from a set.
+            by_name = {FEATURES: features, LOGITS: logits}
+            return tuple(by_name[name] for name in self.features_list)
+
+    return NetworkFeatures
+
+
+def create_registered(registered: str, layers: list[str]) -> nn.Module:
+    """The registered extractor as torch-fidelity would make it, giving `layers` in that order."""
+    extractor: nn.Module = FEATURE_EXTRACTORS_REGISTRY[registered](registered, layers)
+    return extractor.eval()
+
+
+def load_inception(path: Path) -> nn.Module:
+    """Inception-v3 with TensorFlow 1's resizing, giving 2048 features and the unbiased logits.
+
+    The file is unpickled without restriction: its hash must have been verified before.
+    """
+    network: nn.Module = FeatureExtractorInceptionV3(
+        "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
+    )
+    return network
+
+
+class KernelDistance(NamedTuple):
+    """Mean and standard deviation over subsets, and how those were drawn."""
+
+    mean: float
+    deviation: float
+    num_subsets: int
+    subset_size: int
+
+
+def kernel_distance(
+    generated: Float[Tensor, "N D"],
+    reference: Float[Tensor, "M D"],
+    *,
+    num_subsets: int,
+    subset_size: int,
+    seed: int,
+) -> KernelDistance:
+    """Unbiased squared MMD with the kernel (xᵀy/D + 1)³, mean over random subsets, as in KID."""
+    subset_size = min(subset_size, len(generated), len(reference))
+    result = kid_features_to_metric(
+        generated,
+        reference,
+        **_options(
+            kid_subsets=num_subsets, kid_subset_size=subset_size, rng_seed=seed, verbose=False
+        ),
+    )
+    mean, deviation = result[KEY_METRIC_KID_MEAN], result[KEY_METRIC_KID_STD]
+    return KernelDistance(mean, deviation, num_subsets, subset_size)
+
+
+def classifier_score(logits: Float[Tensor, "N K"], *, seed: int) -> float:
+    """The Inception score's formula, exp E KL(p(y|x) ‖ p(y)): from 1 to K."""
+    splits = num_splits(len(logits))
+    result = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=seed)
+    return float(result[KEY_METRIC_ISC_MEAN])
+
+
+def num_splits(num_images: int) -> int:
+    """How many parts the score of so many images is averaged over."""
+    return 10 if num_images >= MIN_IMAGES_TO_SPLIT else 1
+
+
+class PrecisionRecall(NamedTuple):
+    """Shares of generated images in the reference's manifold, and the other way round."""
+
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    generated: Float[Tensor, "N D"], reference: Float[Tensor, "M D"]
+) -> PrecisionRecall:
+    """Improved precision and recall with three neighbours; both sets need at least four images.
+
+    Computed in parts, so that memory grows with N, not with N².
+    """
+    result = prc_features_to_metric(
+        generated,
+        reference,
+        **_options(
+            prc_neighborhood=NUM_NEIGHBORS,
+            prc_batch_size=_PAIRWISE_BATCH,
+            save_cpu_ram=True,
+            verbose=False,
+        ),
+    )
+    return PrecisionRecall(result[KEY_METRIC_PRECISION], result[KEY_METRIC_RECALL])
+
+
+class _ImagesDataset(Dataset[Tensor]):
+    """Images one by one, as torch-fidelity wants them; a `TensorDataset` gives tuples."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.images[index]
+
+
+class OracleMetrics(NamedTuple):
+    """What torch-fidelity itself says, start to end."""
+
+    frechet_distance: float
+    kernel_distance: float
+    kernel_distance_deviation: float
+    classifier_score: float
+    precision: float
+    recall: float
+
+
+def oracle_metrics(
+    generated: UInt8[Tensor, "N C H W"],
+    reference: UInt8[Tensor, "M C H W"],
+    registered: str,
+    *,
+    num_subsets: int,
+    subset_size: int,
+    seed: int,
+    batch_size: int,
+) -> OracleMetrics:
+    """All metrics by torch-fidelity's public `calculate_metrics`, to hold ours against.
+
+    Args:
+        generated: the images to evaluate; torch-fidelity's `input1`.
+        reference: the real images.
+        registered: name from `register_network`.
+        num_subsets: subsets of the kernel distance.
+        subset_size: images in each; at most the smaller set is used.
+        seed: of subsets and splits.
+        batch_size: images extracted at a time.
+    """
+    result = calculate_metrics(
+        **_options(
+            input1=_ImagesDataset(generated),
+            input2=_ImagesDataset(reference),
+            feature_extractor=registered,
+            isc=True,
+            fid=True,
+            kid=True,
+            prc=True,
+            isc_splits=num_splits(len(generated)),
+            kid_subsets=num_subsets,
+            kid_subset_size=min(subset_size, len(generated), len(reference)),
+            prc_neighborhood=NUM_NEIGHBORS,
+            rng_seed=seed,
+            batch_size=batch_size,
+            cuda=False,
+            cache=False,
+            # No worker processes, which cost more than they bring for images in memory.
+            save_cpu_ram=True,
+            verbose=False,
+        )
+    )
+    return OracleMetrics(
+        frechet_distance=result[KEY_METRIC_FID],
+        kernel_distance=result[KEY_METRIC_KID_MEAN],
+        kernel_distance_deviation=result[KEY_METRIC_KID_STD],
+        classifier_score=result[KEY_METRIC_ISC_MEAN],
+        precision=result[KEY_METRIC_PRECISION],
+        recall=result[KEY_METRIC_RECALL],
+    )
+
+
+def _options(**options: Any) -> dict[str, Any]:
+    """Options for torch-fidelity, which would ignore one that it does not know."""
+    unknown = sorted(set(options) - set(DEFAULTS))
+    assert not unknown, f"torch-fidelity has no option {unknown}"
+    return options

@@ -1,0 +1,261 @@
+"""The metric table: what each metric means, which way is better, how it is named and printed.
+
+A metric has a key, which is what a spec says (`fd`), and a recorded name, which also says in whose
+features it was taken (`fd_digits_classifier`). The names `fid`, `kid` and `inception_score` are
+kept for Inception-v3 with the `inception-2015-12-05` weights. This file loads neither torch nor
+numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+Goal = Literal["minimize", "maximize"]
+Need = Literal["features", "logits", "judge"]
+ExtractorKind = Literal["classifier", "inception"]
+
+INCEPTION = "inception"
+"""Name of the extractor that holds the official Inception weights, and of no other."""
+
+
+class MetricError(ValueError):
+    """A metric was asked for that does not exist, or not with this extractor."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the metric table."""
+
+    key: str
+    """What a spec says."""
+    label: str
+    """Short form in print."""
+    meaning: str
+    """What it measures, in one sentence."""
+    goal: Goal
+    unit: str
+    format: str
+    """Format specification of the value."""
+    source: str
+    needs: Need
+    """What of an image the metric looks at: the extractor's features or logits, or a judge's
+    logits."""
+    min_images: int
+    """Fewest generated images the metric is defined for."""
+    min_images_reason: str
+    elsewhere: str | None = None
+    """Key of the same formula under the other kind of extractor, for metrics whose name depends on
+    it."""
+    may_rank: bool = True
+    """Whether trials may be ranked by it."""
+
+    @property
+    def kinds(self) -> tuple[ExtractorKind, ...]:
+        """The kinds of extractor under which this key may be used."""
+        if self.elsewhere is None:
+            return ("classifier", "inception")
+        return ("inception",) if self.key in INCEPTION_KEYS else ("classifier",)
+
+
+INCEPTION_KEYS = ("fid", "kid", "inception_score")
+
+_FRECHET = "Heusel et al. 2017, arXiv:1706.08500, eq. 6"
+_KERNEL = "Bińkowski et al. 2018, arXiv:1801.01401, sec. 4"
+_SCORE = "Salimans et al. 2016, arXiv:1606.03498, sec. 4"
+_MANIFOLD = "Kynkäänniemi et al. 2019, arXiv:1904.06991, sec. 2"
+
+_ROWS = (
+    Metric(
+        key="fd",
+        label="FD",
+        meaning="Fréchet distance of Gaussian fits to classifier features, generated to reference",
+        goal="minimize",
+        unit="squared feature units",
+        format=".3f",
+        source=_FRECHET,
+        needs="features",
+        min_images=2,
+        min_images_reason="a covariance needs two images",
+        elsewhere="fid",
+    ),
+    Metric(
+        key="fid",
+        label="FID",
+        meaning="Fréchet distance of Gaussian fits to Inception features, generated to reference",
+        goal="minimize",
+        unit="squared feature units",
+        format=".2f",
+        source=_FRECHET,
+        needs="features",
+        min_images=2,
+        min_images_reason="a covariance needs two images",
+        elsewhere="fd",
+    ),
+    Metric(
+        key="kd",
+        label="KD",
+        meaning="Squared kernel MMD (cubic kernel) of classifier features: about 0 for equal sets, "
+        "also a little below",
+        goal="minimize",
+        unit="squared MMD",
+        format=".4f",
+        source=_KERNEL,
+        needs="features",
+        min_images=3,
+        min_images_reason="the unbiased estimate and its jackknife need three images",
+        elsewhere="kid",
+    ),
+    Metric(
+        key="kid",
+        label="KID",
+        meaning="Squared kernel MMD (cubic kernel) of Inception features: about 0 for equal sets, "
+        "also a little below",
+        goal="minimize",
+        unit="squared MMD",
+        format=".5f",
+        source=_KERNEL,
+        needs="features",
+        min_images=3,
+        min_images_reason="the unbiased estimate and its jackknife need three images",
+        elsewhere="kd",
+    ),
+    Metric(
+        key="precision",
+        label="precision",
+        meaning="Share of generated images that lie among the reference's nearest neighbours",
+        goal="maximize",
+        unit="share of generated images",
+        format=".3f",
+        source=_MANIFOLD,
+        needs="features",
+        min_images=4,
+        min_images_reason="every image needs three neighbours",
+    ),
+    Metric(
+        key="recall",
+        label="recall",
+        meaning="Share of reference images that lie among the generated images' nearest neighbours",
+        goal="maximize",
+        unit="share of reference images",
+        format=".3f",
+        source=_MANIFOLD,
+        needs="features",
+        min_images=4,
+        min_images_reason="every image needs three neighbours",
+    ),
+    Metric(
+        key="classifier_score",
+        label="classifier score",
+        meaning="Inception score's formula on the classifier's logits: 1 to the number of classes",
+        goal="maximize",
+        unit="effective classes",
+        format=".3f",
+        source=_SCORE,
+        needs="logits",
+        min_images=2,
+        min_images_reason="one image has no variety",
+        elsewhere="inception_score",
+    ),
+    Metric(
+        key="inception_score",
+        label="IS",
+        meaning="Confidence and variety of Inception's predictions",
+        goal="maximize",
+        unit="effective classes",
+        format=".3f",
+        source=_SCORE,
+        needs="logits",
+        min_images=2,
+        min_images_reason="one image has no variety",
+        elsewhere="classifier_score",
+    ),
+    Metric(
+        key="confident_fraction",
+        label="confident fraction",
+        meaning="Share of generated images that a judge, trained on the reference alone, takes "
+        "for one class with probability 0.9 or more",
+        goal="maximize",
+        unit="share of generated images",
+        format=".3f",
+        source="the judge's training against outliers: Hendrycks et al. 2019, arXiv:1812.04606",
+        needs="judge",
+        min_images=1,
+        min_images_reason="a share needs an image",
+        may_rank=False,
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
+
+
+def find_metric(key: str) -> Metric:
+    """The row of the table for `key`.
+
+    Raises:
+        MetricError: no such metric; the message names the nearest one.
+    """
+    if key in METRICS:
+        return METRICS[key]
+    near = get_close_matches(key.lower(), METRICS, n=1)
+    hint = f"did you mean {near[0]}?" if near else "choose among " + ", ".join(METRICS)
+    raise MetricError(f"unknown metric {key!r}; {hint}")
+
+
+def check_metric(key: str, kind: ExtractorKind) -> Metric:
+    """The row of the table for `key`, if it may be taken with this kind of extractor.
+
+    Raises:
+        MetricError: unknown metric, or its name belongs to the other kind of extractor.
+    """
+    metric = find_metric(key)
+    if kind in metric.kinds:
+        return metric
+    if kind == "classifier":
+        raise MetricError(
+            f"{key} means Inception features, but the extractor is a classifier; "
+            f"ask for {metric.elsewhere}, or choose extractor: inception"
+        )
+    raise MetricError(
+        f"{key} means a classifier's features, but the extractor is inception; "
+        f"ask for {metric.elsewhere}, or choose extractor: classifier"
+    )
+
+
+def extractor_kind(extractor: str) -> ExtractorKind:
+    """The kind of the extractor called `extractor`: everything but `inception` is a classifier."""
+    return "inception" if extractor == INCEPTION else "classifier"
+
+
+def recorded_name(key: str, extractor: str) -> str:
+    """The name under which a metric taken with the extractor called `extractor` is recorded.
+
+    `fd` with `digits_classifier` is `fd_digits_classifier`; `fid`, `kid` and `inception_score` name
+    their extractor themselves; `confident_fraction` looks at no extractor and is recorded as it is.
+
+    Raises:
+        MetricError: unknown metric, or its name belongs to the other kind of extractor.
+    """
+    metric = check_metric(key, extractor_kind(extractor))
+    if metric.key in INCEPTION_KEYS or metric.needs == "judge":
+        return metric.key
+    return f"{metric.key}_{extractor}"
+
+
+def printed_label(key: str, extractor: str, num_images: int | None = None) -> str:
+    """The metric as people read it: `FD digits_classifier@1000`, `FID@5k`.
+
+    Raises:
+        MetricError: unknown metric, or its name belongs to the other kind of extractor.
+    """
+    metric = check_metric(key, extractor_kind(extractor))
+    names_itself = metric.key in INCEPTION_KEYS or metric.needs == "judge"
+    label = metric.label if names_itself else f"{metric.label} {extractor}"
+    return label if num_images is None else at_num_images(label, num_images)
+
+
+def at_num_images(name: str, num_images: int) -> str:
+    """`name` with the number of images behind it: `fd_digits_classifier@1000`, `FID@50k`."""
+    in_thousands = num_images >= 2000 and num_images % 1000 == 0
+    return f"{name}@{num_images // 1000}k" if in_thousands else f"{name}@{num_images}"

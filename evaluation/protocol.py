@@ -1,0 +1,173 @@
+"""How scores are taken, and the scores: what crosses from a spec to a record. Loads no torch."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from evaluation.metrics import ExtractorKind, check_metric, find_metric, recorded_name
+
+# Pydantic's ValidationInfo, a protocol that the tests' run-time type checks can't check.
+_Info = Any
+
+
+class FrozenModel(BaseModel):
+    """Immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="constants"
+    )
+
+
+class EvaluationProtocol(FrozenModel):
+    """How every image set of a sweep is scored: alike, so that the rows of its table compare."""
+
+    extractor: ExtractorKind
+    """`classifier`: a small network trained on the data's own labels. `inception`: Inception-v3
+    with the official weights, the only one whose distances are called FID and KID."""
+    metrics: tuple[str, ...] = Field(min_length=1)
+    """Keys of the metric table."""
+    num_images: int
+    """Number of images to generate and score."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of the classifiers' training, of the subsets of kd and of the splits of the score."""
+    kd_subsets: int = Field(default=100, ge=1)
+    """Number of random subsets that kd and kid are averaged over."""
+    kd_subset_size: int = Field(default=1000, ge=2)
+    """Images per subset; where there are fewer images, all of them."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_exist_for_extractor(cls, metrics: tuple[str, ...], info: _Info) -> tuple[str, ...]:
+        for key in metrics:
+            find_metric(key)
+            if "extractor" in info.data:
+                check_metric(key, info.data["extractor"])
+        repeated = sorted({key for key in metrics if metrics.count(key) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} stands there twice; name each metric once")
+        return metrics
+
+    @field_validator("num_images")
+    @classmethod
+    def _num_images_suffice(cls, num_images: int, info: _Info) -> int:
+        for key in info.data.get("metrics", ()):
+            metric = find_metric(key)
+            if num_images < metric.min_images:
+                raise ValueError(
+                    f"{key} needs at least {metric.min_images} images "
+                    f"({metric.min_images_reason}), got {num_images}; raise num_images or leave "
+                    f"{key} out"
+                )
+        if num_images < 1:
+            raise ValueError(f"there must be an image to score, got {num_images}; raise num_images")
+        return num_images
+
+    def check_labels(self, has_labels: bool) -> None:
+        """Refuse data without labels where this protocol learns from labels.
+
+        Raises:
+            ValueError: the extractor or the judge would have to be trained, and there are no
+            labels.
+        """
+        if has_labels:
+            return
+        if self.extractor == "classifier":
+            raise ValueError(
+                "extractor: classifier is trained on the data's labels, and this data has none; "
+                "give the data labels (one folder per class), or choose extractor: inception"
+            )
+        if "confident_fraction" in self.metrics:
+            raise ValueError(
+                "confident_fraction needs a judge trained on the data's labels, and this data "
+                "has none; leave it out of metrics, or give the data labels (one folder per "
+                "class)"
+            )
+
+    def recorded_names(self, extractor: str) -> tuple[str, ...]:
+        """The recorded name of each metric, in order, with the extractor called `extractor`."""
+        return tuple(recorded_name(key, extractor) for key in self.metrics)
+
+
+class Score(FrozenModel):
+    """The value of one metric."""
+
+    name: str
+    """Recorded name, extractor included: `fd_digits_classifier`."""
+    value: float
+    standard_error: float | None = None
+    """Standard error of `value` from having only `num_generated` images, the reference being fixed;
+    None where no honest one is known."""
+    num_generated: int
+    """Number of generated images behind the value."""
+    num_reference: int
+    """Number of reference images behind the value; 0 for metrics that need no reference."""
+
+
+class Scores(FrozenModel):
+    """What was measured of one set of images."""
+
+    extractor: str
+    """Name of the feature extractor."""
+    extractor_sha256: str
+    """Hash of its weights: values compare only where this is the same."""
+    scores: tuple[Score, ...]
+    absent: dict[str, str] = Field(default_factory=dict)
+    """Metrics that were asked for and could not be taken, by recorded name, with the reason."""
+    seconds: float
+    """Wall time of extraction and metrics."""
+
+    def get(self, name: str) -> Score | None:
+        """The score recorded as `name`, or None where it was not taken."""
+        return next((score for score in self.scores if score.name == name), None)
+
+    def __getitem__(self, name: str) -> Score:
+        """The score recorded as `name`.
+
+        Raises:
+            KeyError: it was not taken; the message says why, or names the nearest one.
+        """
+        score = self.get(name)
+        if score is not None:
+            return score
+        if name in self.absent:
+            raise KeyError(f"{name} is absent: {self.absent[name]}")
+        names = [score.name for score in self.scores]
+        near = get_close_matches(name, names, n=1) or names
+        raise KeyError(f"{name} was not taken; there is {', '.join(near)}")
+
+
+class EvaluationRecord(FrozenModel):
+    """What a sweep's evaluation consists of (`evaluation.json`)."""
+
+    version: int
+    dataset: str
+    protocol: EvaluationProtocol
+    image_shape: tuple[int, int, int]
+    """Channels, height, width."""
+    extractor: str
+    extractor_sha256: str
+    extractor_dim: int
+    """Number of features."""
+    extractor_accuracy: float | None
+    """Held-out accuracy of the extractor (on the reference images); None for Inception."""
+    judge_sha256: str | None
+    """Weights of the judge behind `confident_fraction`; None where it was not asked for."""
+    judge_accuracy: float | None
+    """Accuracy of the judge on the training images, none of which it has learned from."""
+    reference_sha256: str
+    """Hash of the reference's images and statistics."""
+    num_reference: int
+    floor: Scores
+    """Real training images against the reference, at the protocol's number of images or all there
+    are (each score says how many): as good as it gets. It flatters a little: the extractor has
+    learned from these images, and a stratified split makes the two sets more alike than chance."""
+    ceiling: Scores
+    """Uniform noise against the reference: as bad as it gets."""
+    sampling_floor: float | None
+    """Expected Fréchet distance of a perfect generator at the protocol's number of images, from the
+    reference's covariance; None below twice the number of features, where the formula fails."""
+    seconds: float
+    """Wall time of the preparation."""

@@ -1,0 +1,1 @@
+"""Records of trials, what they say when compared, and the HTML and CSV that show it."""

@@ -1,0 +1,61 @@
+"""From a run folder to its report: read the records, compare them, write the page and the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reports.comparison import Comparison, DamagedRecord, compare
+from reports.html import write_report
+from reports.records import RecordError, RunFolder, TrialRecord
+from reports.results_csv import write_results
+
+
+def build_report(run: Path, *, html: Path | None = None, csv: Path | None = None) -> Comparison:
+    """Write the report and the table of a sweep, finished or not, and return what they say.
+
+    A trial whose record is damaged is left out, and named in the report.
+
+    Args:
+        run: the run folder.
+        html: where the page goes; the run folder's `report.html` by default.
+        csv: where the table goes; the run folder's `results.csv` by default.
+
+    Raises:
+        RecordError: the folder holds no sweep, or the sweep's own record can't be read.
+    """
+    folder = RunFolder(run)
+    comparison = read_comparison(run)
+    write_results(comparison, csv or folder.results)
+    write_report(comparison, folder, html or folder.report)
+    return comparison
+
+
+def read_comparison(run: Path) -> Comparison:
+    """What the records of a sweep say, finished or not; nothing is written.
+
+    Raises:
+        RecordError: the folder holds no sweep, or the sweep's own record can't be read.
+    """
+    folder = RunFolder(run)
+    sweep = folder.read_sweep()
+    trials, damaged = _read_trials(folder)
+    return compare(sweep, trials, damaged)
+
+
+def _read_trials(folder: RunFolder) -> tuple[list[TrialRecord], list[DamagedRecord]]:
+    trials, damaged = [], []
+    for path in sorted(folder.trials.glob("*/record.json")) if folder.trials.is_dir() else []:
+        trial = folder.trial(path.parent.name)
+        try:
+            record = trial.read()
+        except RecordError as error:
+            # The page is passed on; where its run folder lay is nobody's business.
+            reason = str(error).replace(f"{path}: ", "")
+            damaged.append(DamagedRecord(path.parent.name, reason))
+            continue
+        if record.trial != path.parent.name:
+            reason = f"it calls itself {record.trial}: a copy of another trial's record"
+            damaged.append(DamagedRecord(path.parent.name, reason))
+            continue
+        trials.append(record)
+    return trials, damaged

@@ -1,0 +1,178 @@
+"""The table of trials, cell by cell: what is printed, what it is sorted by, why it is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reports.comparison import Comparison
+from reports.formats import (
+    duration_text,
+    kimg_text,
+    measurement_text,
+    number_text,
+    parameters_text,
+    setting_key,
+    setting_text,
+)
+from reports.ranking import Standing
+from reports.records import MetricColumn, TrialState
+
+NO_SETTING = "this setting does not apply to the trial's other settings"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, and whether it sorts as numbers."""
+
+    key: str
+    label: str
+    prefix: str = ""
+    """A first part of the name that is printed small: `generator.` of `generator.depths`."""
+    suffix: str = ""
+    """A last part that is printed small: `@1000`."""
+    is_numeric: bool = True
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell; either `text` or `missing_because` is set."""
+
+    text: str = ""
+    sort: float | str | None = None
+    """What the cell is sorted by; None sorts last, whichever way."""
+    note: str = ""
+    missing_because: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial."""
+
+    standing: Standing
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The table, and the distinct reasons of its empty cells with the trials they concern."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def leaderboard(comparison: Comparison) -> Leaderboard:
+    """The table of all trials, in the order of the ranking."""
+    metrics = (comparison.objective, *_other_metrics(comparison))
+    # With a single trial nothing differs, and its settings are what one wants to see.
+    paths = comparison.varied or (
+        tuple(comparison.constant) if len(comparison.standings) == 1 else ()
+    )
+    columns = (
+        Column("rank", "rank"),
+        Column("trial", "trial"),
+        Column("state", "state", is_numeric=False),
+        Column("kimg", "kimg", hint="Thousand real images shown to the discriminator"),
+        *(_metric_column(metric) for metric in metrics),
+        *(_setting_column(path, comparison) for path in paths),
+        Column("train_seconds", "training", hint="Time spent training"),
+        Column("score_seconds", "scoring", hint="Time spent sampling and scoring"),
+        Column("generator_parameters", "G params", hint="Parameters of the generator"),
+        Column("discriminator_parameters", "D params", hint="Parameters of the discriminator"),
+        Column("peak_memory_mb", "memory", hint="Peak memory of the trial"),
+    )
+    rows = tuple(
+        Row(standing, _cells(standing, metrics, paths)) for standing in comparison.standings
+    )
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        for reason in dict.fromkeys(c.missing_because for c in row.cells if c.missing_because):
+            reasons.setdefault(reason, []).append(row.standing.trial)
+    return Leaderboard(columns, rows, {reason: tuple(names) for reason, names in reasons.items()})
+
+
+def _other_metrics(comparison: Comparison) -> tuple[MetricColumn, ...]:
+    return tuple(m for m in comparison.sweep.metrics if m != comparison.objective)
+
+
+def _metric_column(metric: MetricColumn) -> Column:
+    better = "higher is better" if metric.goal == "maximize" else "lower is better"
+    label, at, num_images = metric.label.partition("@")
+    return Column(
+        metric.name, label, suffix=at + num_images, hint=f"{metric.note} ({better})".strip()
+    )
+
+
+def _setting_column(path: str, comparison: Comparison) -> Column:
+    prefix, dot, name = path.rpartition(".")
+    present = [s.record.settings[path] for s in comparison.standings if path in s.record.settings]
+    is_numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
+    return Column(path, name, prefix + dot, is_numeric=is_numeric, hint=path)
+
+
+def _cells(
+    standing: Standing, metrics: Sequence[MetricColumn], paths: Sequence[str]
+) -> tuple[Cell, ...]:
+    record = standing.record
+    cost = record.cost
+    untimed = "nothing was recorded for this trial"
+    return (
+        Cell(str(standing.rank), standing.rank)
+        if standing.rank
+        else Cell(missing_because=standing.unranked_because),
+        Cell(record.trial, record.number),
+        Cell(state_text(record.state), state_text(record.state)),
+        Cell(
+            number_text(record.kimg),
+            record.kimg,
+            note=f"of {number_text(record.total_kimg)}" if record.kimg < record.total_kimg else "",
+        ),
+        *(
+            _metric_cell(standing, metric, is_objective=place == 0)
+            for place, metric in enumerate(metrics)
+        ),
+        *(_setting_cell(standing, path) for path in paths),
+        _amount(cost.train_seconds, duration_text(cost.train_seconds), untimed),
+        _amount(cost.score_seconds, duration_text(cost.score_seconds), untimed),
+        _amount(cost.generator_parameters, parameters_text(cost.generator_parameters), untimed),
+        _amount(
+            cost.discriminator_parameters, parameters_text(cost.discriminator_parameters), untimed
+        ),
+        _amount(cost.peak_memory_mb or 0.0, f"{cost.peak_memory_mb or 0:,.0f} MiB", untimed),
+    )
+
+
+def state_text(state: TrialState) -> str:
+    """A state in words: `stopped early`."""
+    return state.value.replace("_", " ")
+
+
+def _metric_cell(standing: Standing, metric: MetricColumn, *, is_objective: bool) -> Cell:
+    measurement = standing.measurement(metric.name)
+    if measurement is None or standing.rung is None:
+        return Cell(missing_because=standing.missing_because(metric.name))
+    # A score of earlier training than the kimg column says must not pass for one of that kimg.
+    # Said once a row, at the objective: the other metrics are of the same rung.
+    is_earlier = is_objective and standing.rung.kimg != standing.record.kimg
+    return Cell(
+        measurement_text(metric, measurement),
+        measurement.value,
+        note=f"at {kimg_text(standing.rung.kimg)}" if is_earlier else "",
+    )
+
+
+def _setting_cell(standing: Standing, path: str) -> Cell:
+    settings = standing.record.settings
+    if path not in settings:
+        return Cell(missing_because=NO_SETTING)
+    setting = settings[path]
+    if isinstance(setting, int | float) and not isinstance(setting, bool):
+        return Cell(setting_text(setting), float(setting))
+    return Cell(setting_text(setting), setting_key(setting))
+
+
+def _amount(amount: float, text: str, missing_because: str) -> Cell:
+    """An amount that is never 0 when it was recorded."""
+    return Cell(text, amount) if amount else Cell(missing_because=missing_because)

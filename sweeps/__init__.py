@@ -1,0 +1,1 @@
+"""From a spec to many trainings: the search, its trials on Ray, the plan, and the command line."""

@@ -1,0 +1,154 @@
+"""What is said to the user before and after a sweep: the plan, the standings, the verdict, the paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reports.build import read_comparison
+from reports.comparison import Comparison
+from reports.formats import measurement_text, parameters_text, setting_text
+from reports.records import RunFolder
+from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
+from sweeps.spec import SweepSpec
+
+SHOWN_RANKS = 10
+
+
+def plan_of(spec: SweepSpec) -> Plan:
+    """The plan of `spec` on this machine."""
+    return make_plan(spec, concurrent_trials(spec, available_cpus(), torch.cuda.device_count()))
+
+
+def plan_document(spec: SweepSpec, name: str) -> dict[str, Any]:
+    """The plan as one JSON document."""
+    return {"version": 1, "name": name, **asdict(plan_of(spec)), "rungs_kimg": spec.rungs}
+
+
+def say_plan(spec: SweepSpec, name: str, run: Path, console: Console) -> None:
+    """What the sweep will be, from the spec alone."""
+    plan = plan_of(spec)
+    stopping, evaluation = spec.early_stopping, spec.evaluation
+    rule = "nobody is stopped early"
+    if stopping.name == "asha":
+        rule = f"the best 1/{stopping.reduction_factor} go on (asha)"
+    say = _labelled(console)
+    say(
+        "Sweep",
+        f"{name}: [bold]{plan.num_trials} trials[/] of up to {spec.training.total_kimg:g} kimg, "
+        f"proposed by {spec.sampler.name} (seed {spec.sampler.seed})",
+    )
+    for path, domain in spec.search.items():
+        between = " … " if domain.choice is None else ", "
+        say("", f"{path}: {escape(between.join(map(setting_text, domain.corners)))}")
+    say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
+    say("Scores", f"{', '.join(evaluation.metrics)} of {evaluation.num_images:,} images a trial")
+    say(
+        "Models",
+        f"{plan.num_networks} pairs of networks, all built; generator "
+        f"{_range(plan.smallest.generator_parameters, plan.largest.generator_parameters)} parameters, "
+        "discriminator "
+        f"{_range(plan.smallest.discriminator_parameters, plan.largest.discriminator_parameters)}",
+    )
+    say("Output", str(run))
+
+
+def standings_table(comparison: Comparison) -> Table:
+    """The best trials, and how many more there are."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right")
+    for header in ("trial", "state"):
+        table.add_column(header, no_wrap=True)
+    for header in ("kimg", comparison.objective.label):
+        table.add_column(header, justify="right", no_wrap=True)
+    for path in comparison.varied:
+        table.add_column(path.split(".")[-1], justify="right")
+    for standing in comparison.standings[:SHOWN_RANKS]:
+        record, taken = standing.record, standing.objective
+        table.add_row(
+            str(standing.rank or "—") + ("=" if standing.tied_with_best else ""),
+            record.trial,
+            record.state.value.replace("_", " "),
+            f"{record.kimg:.0f}",
+            measurement_text(comparison.objective, taken) if taken else "—",
+            *(escape(setting_text(record.settings[path])) for path in comparison.varied),
+        )
+    hidden = len(comparison.standings) - SHOWN_RANKS
+    if hidden > 0:
+        table.caption = f"and {hidden} more in the report"
+    return table
+
+
+def say_end(run: RunFolder, comparison: Comparison, progress: Console, result: Console) -> int:
+    """Verdict and standings for people, paths for programs; returns the number of failed trials."""
+    progress.print()
+    progress.print(f"[bold]{escape(comparison.verdict.headline)}[/]", highlight=False)
+    for sentence in comparison.verdict.sentences:
+        progress.print(escape(sentence), highlight=False)
+    progress.print()
+    progress.print(standings_table(comparison))
+    progress.print()
+    for path in (run.report, run.results):
+        result.print(str(path), highlight=False, soft_wrap=True)
+    return sum(count for state, count in comparison.counts.items() if state.is_failure)
+
+
+def say_status(run: Path, console: Console) -> None:
+    """A sweep at a glance."""
+    comparison = read_comparison(run)
+    counts = (f"{count} {state.value}" for state, count in comparison.counts.items())
+    console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
+    console.print(escape(comparison.verdict.headline), highlight=False)
+    console.print(standings_table(comparison))
+
+
+def status_document(run: Path) -> dict[str, Any]:
+    """A sweep at a glance, as one JSON document."""
+    comparison = read_comparison(run)
+    trials = []
+    for standing in comparison.standings:
+        record, taken = standing.record, standing.objective
+        trials.append(
+            {
+                "trial": record.trial,
+                "state": record.state.value,
+                "cause": record.cause,
+                "rank": standing.rank,
+                "kimg": record.kimg,
+                "score": taken.value if taken else None,
+                "standard_error": taken.standard_error if taken else None,
+                "settings": record.settings,
+            }
+        )
+    return {
+        "version": 1,
+        "name": comparison.sweep.name,
+        "objective": comparison.sweep.objective,
+        "num_trials": comparison.sweep.num_trials,
+        "counts": {state.value: count for state, count in comparison.counts.items()},
+        "trials": trials,
+    }
+
+
+def _labelled(console: Console) -> Callable[[str, str], None]:
+    """A way to print lines that hang under a label."""
+
+    def say(label: str, text: str) -> None:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=10, style="bold")
+        table.add_column()
+        table.add_row(label, text)
+        console.print(table, highlight=False)
+
+    return say
+
+
+def _range(low: int, high: int) -> str:
+    return parameters_text(low) if low == high else f"{parameters_text(low)} to {parameters_text(high)}"

@@ -1,0 +1,178 @@
+"""What a user sees while a sweep runs: one live table, or a line per event where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from evaluation.metrics import Goal
+from reports.records import TrialRecord, TrialState
+from sweeps.ledger import Ledger
+
+REFRESH_SECONDS = 0.5
+STATE_STYLES = {
+    TrialState.RUNNING: "cyan",
+    TrialState.COMPLETED: "bold green",
+    TrialState.STOPPED_EARLY: "dim",
+    TrialState.INTERRUPTED: "yellow",
+}
+
+
+class LiveTable:
+    """Shows a ledger; `update` may be called as often as one likes."""
+
+    def __init__(
+        self, ledger: Ledger, console: Console, *, label: str, number_format: str, forecast: float
+    ) -> None:
+        self.ledger, self.console = ledger, console
+        self.label, self.number_format = label, number_format
+        self.forecast = forecast
+        self.started = time.monotonic()
+        self.note = ""
+        self._last_update = 0.0
+        self._said: set[tuple[int, object]] = set()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> LiveTable:
+        """Start to show."""
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the table away; what comes after says how it ended."""
+        self.update(force=True)
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def update(self, *, force: bool = False) -> None:
+        """Show how things stand."""
+        if not force and time.monotonic() - self._last_update < REFRESH_SECONDS:
+            return
+        self._last_update = time.monotonic()
+        if self.console.is_terminal:
+            self._live.update(self.render(), refresh=True)
+        else:
+            self._say_events()
+
+    def render(self) -> RenderableType:
+        """The table of trials, and a line about the whole."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for header in ("trial", "state"):
+            table.add_column(header, no_wrap=True)
+        table.add_column("kimg", justify="right", no_wrap=True)
+        table.add_column("", width=12)
+        for header in (self.label, "best", "img/s", "left"):
+            table.add_column(header, justify="right", no_wrap=True)
+        table.add_column("settings", no_wrap=True, overflow="ellipsis", ratio=1)
+        for record in self._shown():
+            table.add_row(*self._row(record))
+        return Group(table, Text(self._summary(), style="dim"))
+
+    def _shown(self) -> Sequence[TrialRecord]:
+        """All trials, or, where they don't fit the screen, those that run and the best."""
+        records = list(self.ledger.records.values())
+        room = max(self.console.height - 6, 6)
+        if len(records) <= room:
+            return records
+        running = [record for record in records if not record.state.is_final]
+        rest = sorted(
+            (record for record in records if record.state.is_final),
+            key=lambda record: (-record.kimg, self._sign() * (_last(self.ledger, record) or 0.0)),
+        )
+        return [*rest[: max(room - len(running), 1)], *running]
+
+    def _row(self, record: TrialRecord) -> list[RenderableType]:
+        report = self.ledger.reports.get(record.number)
+        running = not record.state.is_final
+        kimg = report.kimg if report and running else record.kimg
+        rate = report.images_per_second if report and running else None
+        left = (record.total_kimg - kimg) * 1000 / rate if rate else None
+        state = record.state.value if report or not running else "starting"
+        return [
+            record.trial,
+            Text(state, style=STATE_STYLES.get(record.state, "red")),
+            f"{kimg:.0f}/{record.total_kimg:g}",
+            ProgressBar(total=record.total_kimg, completed=kimg, width=12),
+            self._number(_last(self.ledger, record)),
+            self._number(_best(self.ledger, record, self.ledger.spec.goal)),
+            f"{rate:.0f}" if rate else "",
+            f"≤{_duration(left)}" if left else "",
+            record.cause or _settings(record),
+        ]
+
+    def _summary(self) -> str:
+        elapsed = time.monotonic() - self.started
+        ended = [record for record in self.ledger.records.values() if record.state.is_final]
+        left = max(self.forecast - elapsed, 0.0)
+        parts = [
+            f"{len(ended)} of {self.ledger.spec.budget.trials} trials done",
+            f"{_duration(elapsed)} gone",
+            f"about {_duration(left)} left" if left else "longer than forecast",
+        ]
+        return self.note or "  ·  ".join(parts) + "  ·  Ctrl-C stops, to be resumed"
+
+    def _say_events(self) -> None:
+        for number, record in self.ledger.records.items():
+            if number in self.ledger.reports and self._first(number, "start"):
+                self._say(record, f"started: {_settings(record)}")
+            for scores in record.scores:
+                if self._first(number, scores.kimg):
+                    value = scores.measurement(self.ledger.objective)
+                    shown = self._number(value.value if value else None)
+                    self._say(record, f"{scores.kimg:g} kimg: {self.label} {shown}")
+            if record.state.is_final and self._first(number, record.state):
+                cause = f" ({record.cause})" if record.cause else ""
+                self._say(record, f"{record.state.value}{cause}")
+
+    def _first(self, number: int, event: object) -> bool:
+        new = (number, event) not in self._said
+        self._said.add((number, event))
+        return new
+
+    def _say(self, record: TrialRecord, text: str) -> None:
+        elapsed = _duration(time.monotonic() - self.started)
+        self.console.print(f"{elapsed:>7}  trial {record.trial}  {text}", highlight=False, soft_wrap=True)
+
+    def _number(self, value: float | None) -> str:
+        return "" if value is None else format(value, self.number_format)
+
+    def _sign(self) -> int:
+        return 1 if self.ledger.spec.goal == "minimize" else -1
+
+
+def _values(ledger: Ledger, record: TrialRecord) -> list[float]:
+    taken = (scores.measurement(ledger.objective) for scores in record.scores)
+    return [measurement.value for measurement in taken if measurement]
+
+
+def _last(ledger: Ledger, record: TrialRecord) -> float | None:
+    return next(iter(reversed(_values(ledger, record))), None)
+
+
+def _best(ledger: Ledger, record: TrialRecord, goal: Goal) -> float | None:
+    values = _values(ledger, record)
+    return (min if goal == "minimize" else max)(values) if values else None
+
+
+def _settings(record: TrialRecord) -> str:
+    """The searched values in short: the last part of each path, and the value."""
+    shown = []
+    for path, value in record.settings.items():
+        text = f"{value:.2g}" if isinstance(value, float) else str(value)
+        if isinstance(value, tuple):
+            text = "-".join(map(str, value))
+        shown.append(f"{path.split('.')[-1]}={text}")
+    return " ".join(shown)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

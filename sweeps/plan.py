@@ -1,0 +1,197 @@
+"""What a sweep will be, before it starts: its trials, their size, and how long it will take."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from reports.records import Forecast, Setting
+from sweeps.proposals import propose, trial_seed
+from sweeps.search_space import corners
+from sweeps.spec import SpecError, SweepSpec
+from transgan.config import TrainingConfig
+from transgan.cost import ModelCost, model_cost
+from transgan.data import ImageData
+from transgan.training.trainer import Trainer
+
+CALIBRATION_SECONDS = 1.5
+"""Training time per measured config."""
+CALIBRATED_TRIALS = 4
+SIMULATIONS = 300
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sweep in numbers, known without running anything."""
+
+    num_trials: int
+    num_networks: int
+    concurrent: int
+    smallest: ModelCost
+    largest: ModelCost
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Times measured on the machine at hand."""
+
+    seconds_per_kimg: tuple[float, ...]
+    """Of the first trials' configs, in their order."""
+    seconds_to_start: float
+    """From a trial's launch to its first step."""
+    seconds_to_score: float
+
+
+def make_plan(spec: SweepSpec, concurrent: int) -> Plan:
+    """The plan of `spec` with `concurrent` trials at once; every corner of its space is built."""
+    costs = [model_cost(config) for config in _distinct_networks(spec)]
+    by_parameters = sorted(costs, key=_parameters)
+    return Plan(
+        num_trials=spec.budget.trials,
+        num_networks=len(costs),
+        concurrent=concurrent,
+        smallest=by_parameters[0],
+        largest=by_parameters[-1],
+    )
+
+
+def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
+    """How many trials fit at once into these resources.
+
+    Raises:
+        SpecError: not even one does.
+    """
+    needs = spec.resources
+    if needs.cpus_per_trial > cpus:
+        raise SpecError(
+            f"resources.cpus_per_trial: {needs.cpus_per_trial} wanted, but there are {cpus} CPUs"
+        )
+    if needs.gpus_per_trial > gpus:
+        raise SpecError(
+            f"resources.gpus_per_trial: {needs.gpus_per_trial:g} wanted, but there are {gpus} GPUs; "
+            "set it to 0 to train on CPU"
+        )
+    fitting = cpus // needs.cpus_per_trial
+    if needs.gpus_per_trial:
+        on_one = int(1 / needs.gpus_per_trial + 1e-9)
+        on_gpus = gpus * on_one if on_one else int(gpus / needs.gpus_per_trial)
+        fitting = min(fitting, on_gpus)
+    wanted = spec.budget.concurrent_trials or spec.budget.trials
+    return max(1, min(fitting, wanted, spec.budget.trials))
+
+
+def available_cpus() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def first_configs(spec: SweepSpec, num: int = CALIBRATED_TRIALS) -> list[TrainingConfig]:
+    """Configs of the trials that are known before any score is: the baseline and random ones."""
+    configs = []
+    for number in range(min(num, spec.budget.trials)):
+        settings: dict[str, Setting] | None = spec.baseline() if number == 0 else None
+        if settings is None:
+            settings = propose(spec.sampler, spec.search, number, {}, spec.goal)
+        configs.append(spec.trial_config(settings, trial_seed(spec.sampler.seed, settings)))
+    return configs
+
+
+def measure_seconds_per_kimg(
+    config: TrainingConfig, data: ImageData, threads: int, device: str
+) -> float:
+    """Train `config` for a moment; seconds for thousand images at this pace."""
+    torch.set_num_threads(threads)
+    trainer = Trainer(config, data.train_images, device)
+    steps = trainer.run(tick_kimg=config.loss.penalty_interval * config.batch_size / 1000)
+    next(steps)  # the first steps allocate
+    kimg, started = trainer.kimg, time.perf_counter()
+    for _ in steps:
+        if time.perf_counter() - started > CALIBRATION_SECONDS:
+            break
+    return (time.perf_counter() - started) / max(trainer.kimg - kimg, 1e-9)
+
+
+def forecast(
+    spec: SweepSpec, calibration: Calibration, concurrent: int, *, done: Mapping[int, float] = {}
+) -> Forecast:
+    """How long the trials will take: the median of many simulated sweeps, and 90 % of them.
+
+    Each simulation gives the trials a random order of merit and a measured speed, and runs the spec's own
+    stopping rule on them with as many workers.
+
+    Args:
+        spec: the sweep.
+        calibration: measured times.
+        concurrent: trials at once.
+        done: kimg that trials already have, by number (a resumed sweep).
+    """
+    rng = random.Random(spec.sampler.seed)
+    runs = [_simulate(spec, calibration, concurrent, done, rng) for _ in range(SIMULATIONS)]
+    seconds = sorted(run[0] for run in runs)
+    return Forecast(
+        seconds=statistics.median(seconds),
+        low_seconds=seconds[len(seconds) // 20],
+        high_seconds=seconds[-1 - len(seconds) // 20],
+        seconds_per_kimg=statistics.fmean(calibration.seconds_per_kimg),
+        expected_kimg=statistics.median(run[1] for run in runs),
+    )
+
+
+def _simulate(
+    spec: SweepSpec,
+    calibration: Calibration,
+    concurrent: int,
+    done: Mapping[int, float],
+    rng: random.Random,
+) -> tuple[float, float]:
+    """Seconds and kimg of one imagined sweep."""
+    rungs, stopping = spec.rungs, spec.early_stopping
+    merits = [rng.random() for _ in range(spec.budget.trials)]
+    speeds = list(calibration.seconds_per_kimg)
+    speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
+    at_rung: list[list[float]] = [[] for _ in rungs]
+    waiting = list(range(spec.budget.trials))
+    events: list[tuple[float, int, int]] = []  # time, trial, rung reached
+    clock, trained = 0.0, 0.0
+
+    def launch(trial: int, at: float) -> None:
+        heapq.heappush(events, (at + calibration.seconds_to_start, trial, -1))
+
+    for _ in range(min(concurrent, len(waiting))):
+        launch(waiting.pop(0), 0.0)
+    while events:
+        clock, trial, rung = heapq.heappop(events)
+        goes_on = rung < 0
+        if rung >= 0:
+            stops = stopping.stops(merits[trial], at_rung[rung], "minimize")
+            at_rung[rung].append(merits[trial])
+            goes_on = rung + 1 < len(rungs) and not stops
+        if goes_on:
+            start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
+            kimg = max(rungs[rung + 1] - start, 0.0)
+            trained += kimg
+            seconds = kimg * speeds[trial] + calibration.seconds_to_score
+            heapq.heappush(events, (clock + seconds, trial, rung + 1))
+        elif waiting:
+            launch(waiting.pop(0), clock)
+    return clock, trained
+
+
+def _distinct_networks(spec: SweepSpec) -> Sequence[TrainingConfig]:
+    """One config for each pair of networks in the space."""
+    distinct = {}
+    for settings in corners(spec.search):
+        config = spec.trial_config(settings, spec.training.seed)
+        distinct[config.generator, config.discriminator] = config
+    return list(distinct.values())
+
+
+def _parameters(cost: ModelCost) -> int:
+    return cost.generator_parameters + cost.discriminator_parameters

@@ -1,0 +1,63 @@
+"""One trial of a sweep again, alone: proof that its record can be reproduced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from reports.records import RecordError, RunFolder
+from sweeps.sweep import restore_spec
+from sweeps.trial import TICK_KIMG
+from transgan.config import TrainingConfig
+from transgan.data import load_data
+from transgan.training.trainer import DivergedError, Trainer
+
+COMPARED = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits")
+
+
+def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console) -> bool:
+    """Train `trial` again from its config, comparing each tick; whether all losses were the same.
+
+    Raises:
+        RecordError: no such trial.
+    """
+    run = RunFolder(run_path)
+    spec = restore_spec(run)
+    record = run.trial(trial).read()
+    recorded = {entry["kimg"]: entry for entry in run.trial(trial).read_stats()}
+    if not recorded:
+        raise RecordError(f"{run.trial(trial).stats}: no losses recorded; nothing to compare with")
+    end = min(kimg or record.kimg, max(recorded))
+    torch.set_num_threads(spec.resources.cpus_per_trial)
+    device = "cuda" if spec.resources.gpus_per_trial else "cpu"
+    config = TrainingConfig.model_validate(record.config)
+    trainer = Trainer(config, load_data(spec.data).train_images, device)
+    compared = 0
+    console.print(f"Training trial {trial} again to {end:g} kimg", highlight=False)
+    try:
+        for rung in (*spec.rungs, end):
+            for progress in trainer.run(min(rung, end), TICK_KIMG):
+                entry = recorded.get(round(progress.kimg, 3))
+                if entry is None:
+                    continue
+                compared += 1
+                for name in COMPARED:
+                    again = getattr(progress, name)
+                    if again != entry[name]:
+                        console.print(
+                            f"after {progress.kimg:g} kimg {name} is {again!r}, in the record "
+                            f"{entry[name]!r}",
+                            highlight=False,
+                        )
+                        return False
+                console.print(
+                    f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  "
+                    f"g_loss {progress.g_loss:.6f}  same",
+                    highlight=False,
+                )
+    except DivergedError as error:
+        console.print(f"diverged: {error}", highlight=False)
+    console.print(f"the same losses, bit for bit, at all {compared} ticks", highlight=False)
+    return compared > 0

@@ -1,0 +1,174 @@
+"""What is searched: domains of config fields, and the settings a trial takes from them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reports.records import Setting, SettingDomain
+
+MAX_CORNERS = 4096
+"""Combinations that are checked before a sweep starts; beyond, a spread of as many."""
+
+
+def _frozen_list(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Choice = Annotated[Setting, BeforeValidator(_frozen_list)]
+Bounds = tuple[float, float]
+
+
+class Domain(BaseModel):
+    """Where one field may lie: exactly one of the four kinds, written as Ray's functions are called."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    choice: tuple[Choice, ...] | None = Field(None, min_length=1)
+    """One of these values."""
+    uniform: Bounds | None = None
+    """A number between two bounds."""
+    loguniform: Bounds | None = None
+    """A positive number between two bounds, every factor as likely as its inverse."""
+    randint: tuple[int, int] | None = None
+    """A whole number from the first to the second, both included."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [kind for kind in ("choice", "uniform", "loguniform", "randint") if getattr(self, kind)]
+        if len(given) != 1:
+            raise ValueError(
+                "give exactly one of choice, uniform, loguniform, randint; got "
+                + (" and ".join(given) or "none")
+            )
+        if self.choice is not None:
+            repeated = [value for value in self.choice if self.choice.count(value) > 1]
+            if repeated:
+                raise ValueError(f"choice names {_plain(repeated[0])} twice")
+            return self
+        low, high = self.bounds
+        if not low < high:
+            raise ValueError(f"{given[0]} needs low < high, got {_plain((low, high))}")
+        if self.loguniform and low <= 0:
+            raise ValueError(f"loguniform needs positive bounds, got {_plain((low, high))}")
+        return self
+
+    @property
+    def kind(self) -> Literal["choice", "uniform", "loguniform", "randint"]:
+        """Which of the four it is."""
+        for kind in ("uniform", "loguniform", "randint"):
+            if getattr(self, kind) is not None:
+                return kind  # type: ignore[return-value]  # narrowed from the tuple above
+        return "choice"
+
+    @property
+    def bounds(self) -> Bounds:
+        """Both ends of a numeric domain."""
+        bounds = self.uniform or self.loguniform or self.randint
+        assert bounds is not None
+        return bounds
+
+    @property
+    def corners(self) -> tuple[Setting, ...]:
+        """The values at which an impossible config would show: every choice, or both ends."""
+        return self.choice if self.choice is not None else self.bounds
+
+    def distribution(self) -> BaseDistribution:
+        """The same as Optuna's distribution; lists among choices stand there as text."""
+        if self.choice is not None:
+            return CategoricalDistribution(tuple(map(_token, self.choice)))
+        low, high = self.bounds
+        if self.randint is not None:
+            return IntDistribution(int(low), int(high))
+        return FloatDistribution(low, high, log=self.loguniform is not None)
+
+    def to_setting(self, suggested: Any) -> Setting:
+        """The value that an Optuna suggestion stands for; floats at 4 significant digits.
+
+        So rounded they can be read, typed again, and mean the same trial.
+        """
+        if self.choice is not None:
+            return next(choice for choice in self.choice if _token(choice) == suggested)
+        if self.randint is not None:
+            return int(suggested)
+        return min(max(float(f"{suggested:.4g}"), self.bounds[0]), self.bounds[1])
+
+    def to_suggestion(self, setting: Setting) -> Any:
+        """The Optuna value that stands for `setting`; the inverse of `to_setting`.
+
+        Raises:
+            ValueError: the setting lies outside the domain.
+        """
+        if self.choice is not None:
+            if setting in self.choice:
+                return _token(setting)
+        elif isinstance(setting, int | float) and self.bounds[0] <= setting <= self.bounds[1]:
+            return setting
+        raise ValueError(f"{_plain(setting)} is not in {self.kind} {_plain(self.corners)}")
+
+
+SearchSpace = dict[str, Domain]
+"""Domains by search path, a dotted path into the training config."""
+
+
+def apply_settings(training: dict[str, Any], settings: dict[str, Setting]) -> dict[str, Any]:
+    """The training config, as plain data, with each setting put at its path."""
+    merged = copy.deepcopy(training)
+    for path, value in settings.items():
+        *parents, leaf = path.split(".")
+        at = merged
+        for parent in parents:
+            at = at[parent]
+        at[leaf] = value
+    return merged
+
+
+def settings_of(training: dict[str, Any], space: SearchSpace) -> dict[str, Setting]:
+    """The values a training config, as plain data, has at the paths of `space`."""
+    settings: dict[str, Setting] = {}
+    for path in space:
+        at: Any = training
+        for part in path.split("."):
+            at = at[part]
+        settings[path] = _frozen_list(at)
+    return settings
+
+
+def corners(space: SearchSpace) -> Iterator[dict[str, Setting]]:
+    """Combinations of every choice and every bound; all of them where they are at most MAX_CORNERS."""
+    values = [domain.corners for domain in space.values()]
+    total = math.prod(len(value) for value in values)
+    stride = max(1, -(-total // MAX_CORNERS))
+    for combination in itertools.islice(itertools.product(*values), 0, None, stride):
+        yield dict(zip(space, combination, strict=True))
+
+
+def describe(space: SearchSpace) -> tuple[SettingDomain, ...]:
+    """The space as the sweep's record keeps it."""
+    return tuple(
+        SettingDomain(path=path, kind=domain.kind, values=domain.corners)
+        for path, domain in space.items()
+    )
+
+
+def _token(setting: Setting) -> bool | int | float | str | None:
+    """A choice in a form that Optuna's storages can hold."""
+    return _plain(setting) if isinstance(setting, tuple) else setting
+
+
+def _plain(value: Any) -> str:
+    """A value as YAML would have it: lists in brackets."""
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_plain(entry) for entry in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

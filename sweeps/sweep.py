@@ -1,0 +1,446 @@
+"""One sweep from its first line to its report: prepared, run, interrupted, resumed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+
+import torch
+from rich.console import Console
+
+from evaluation.evaluator import Evaluator
+from evaluation.metrics import at_num_images, find_metric, printed_label
+from evaluation.protocol import EvaluationRecord
+from reports.build import build_report
+from reports.comparison import Comparison
+from reports.records import (
+    Forecast,
+    MetricColumn,
+    RunFolder,
+    Segment,
+    SweepRecord,
+    write_atomically,
+)
+from sweeps.cluster import Cluster, map_on_workers, open_cluster
+from sweeps.ledger import Ledger
+from sweeps.live import LiveTable
+from sweeps.plan import (
+    Calibration,
+    concurrent_trials,
+    first_configs,
+    forecast,
+    measure_seconds_per_kimg,
+)
+from sweeps.search_space import describe
+from sweeps.spec import SpecError, SweepSpec, resolve
+from sweeps.trial import GRID_IMAGES, now
+from transgan.data import ImageData, load_data
+from transgan.sampling import image_grid, save_image
+
+VERSIONED = ("tg-sweep", "torch", "ray", "optuna", "torch-fidelity", "pandas", "numpy")
+
+
+class RunFolderError(ValueError):
+    """A run folder that can't be made, or can't be used for what is asked."""
+
+
+@dataclass
+class Outcome:
+    """How a start or resume ended."""
+
+    interrupted: bool
+    reason: str
+    comparison: Comparison
+
+
+@dataclass
+class _Interruption:
+    """Whether the sweep is to stop before its end, and why."""
+
+    deadline: float | None
+    reason: str = ""
+    signals: list[int] = field(default_factory=list)
+
+    def requested(self) -> bool:
+        """Whether to stop now."""
+        if not self.reason and self.deadline is not None and time.monotonic() > self.deadline:
+            self.reason = "budget.hours is used up"
+        return bool(self.reason)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Ctrl-C (or SIGTERM) once asks for a stop; a second Ctrl-C is Python's own."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self.signals:
+                raise KeyboardInterrupt
+            self.signals.append(number)
+            self.reason = "stopped by Ctrl-C" if number == signal.SIGINT else "told to stop"
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def create_run(path: Path, spec: SweepSpec) -> RunFolder:
+    """A new run folder at `path`, holding the resolved spec.
+
+    Raises:
+        RunFolderError: something is there already, or it can't be written.
+    """
+    run = RunFolder(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
+        if not run.sweep.exists():
+            way_out = "give another --out"
+        raise RunFolderError(f"--out {path}: exists already; {way_out}")
+    try:
+        run.trials.mkdir(parents=True, exist_ok=True)
+        run.spec.write_text(spec.to_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(
+            f"--out {path}: can't be written ({error.strerror}); give another --out"
+        ) from None
+    return run
+
+
+def execute(
+    run: RunFolder,
+    spec: SweepSpec,
+    *,
+    name: str,
+    address: str | None,
+    dashboard: bool,
+    console: Console,
+) -> Outcome:
+    """Start the sweep in `run`, or go on with it, to its end or to an interruption."""
+    started = time.monotonic()
+    # More threads than a trial has would fight with the trials, and gain nothing on small networks.
+    torch.set_num_threads(spec.resources.cpus_per_trial)
+    with _only_driver(run):
+        data = load_data(spec.data)
+        _check_labels(spec, data)
+        hours = spec.budget.hours
+        stop = _Interruption(None if hours is None else started + hours * 3600)
+        with (
+            open_cluster(address, dashboard=dashboard) as cluster,
+            tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
+        ):
+            driver = _Driver(run, spec, name, data, cluster, console, started)
+            driver.prepare()
+            with stop.listening():  # after Ray has set handlers of its own
+                driver.train(stop, Path(scratch))
+        reason = stop.reason
+        interrupted = bool(reason) and driver.ledger.num_left > 0
+        driver.close("interrupted" if interrupted else "finished")
+        console.print("Building the report …", highlight=False)
+        return Outcome(interrupted, reason, build_report(run.path))
+
+
+def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
+    """The spec of the sweep in `run` with more trials, there and in its records.
+
+    Raises:
+        RunFolderError: fewer trials than have been started.
+    """
+    started = len(run.read_trials())
+    if trials < started:
+        raise RunFolderError(
+            f"--trials {trials}: {started} trials have been started already; give at least as many"
+        )
+    spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
+    write_atomically(run.spec, spec.to_yaml())
+    if run.sweep.exists():
+        run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
+    return spec
+
+
+def restore_spec(run: RunFolder) -> SweepSpec:
+    """The spec with which the sweep in `run` was started.
+
+    Raises:
+        RunFolderError: there is no sweep there.
+    """
+    if not run.spec.exists():
+        raise RunFolderError(f"{run.path}: not a sweep's run folder (no {run.spec.name})")
+    return resolve(run.read_spec(), str(run.spec))
+
+
+class _Driver:
+    """The parts of one start or resume, in the order in which they come to be."""
+
+    ledger: Ledger
+
+    def __init__(
+        self,
+        run: RunFolder,
+        spec: SweepSpec,
+        name: str,
+        data: ImageData,
+        cluster: Cluster,
+        console: Console,
+        started: float,
+    ) -> None:
+        self.run, self.spec, self.name, self.data = run, spec, name, data
+        self.cluster, self.console, self.started = cluster, console, started
+        self.concurrent = concurrent_trials(spec, cluster.cpus, cluster.gpus)
+        self.device = _device(spec)
+
+    def prepare(self) -> None:
+        """All that comes before the first trial: extractor, reference, reals, speed, records."""
+        self._say_where()
+        with self.console.status("Preparing the evaluation …"):
+            evaluator = self._evaluator()
+        if not self.run.reals.exists():
+            save_image(image_grid(self.data.held_out_images[:GRID_IMAGES], columns=8), self.run.reals)
+        with self.console.status("Measuring how fast this machine trains …"):
+            calibration = self._calibrate(evaluator)
+        objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
+        self.ledger = Ledger(
+            self.spec, self.run, objective=objective, concurrent=self.concurrent, device=self.device
+        )
+        done = {number: record.kimg for number, record in self.ledger.records.items()}
+        self.forecast = forecast(self.spec, calibration, self.concurrent, done=done)
+        self._open_segment(evaluator.record)
+        self._say_forecast(evaluator.record)
+
+    def train(self, stop: _Interruption, scratch: Path) -> None:
+        """Run the trials, showing how they go."""
+        from sweeps.tuning import run_trials  # imports Ray, whose settings the cluster has made
+
+        objective = self.run.read_sweep().metric(self.ledger.objective)
+        live = LiveTable(
+            self.ledger,
+            self.console,
+            label=objective.label,
+            number_format=objective.format,
+            forecast=self.forecast.seconds,
+        )
+
+        def tick() -> None:
+            if stop.reason:
+                live.note = "stopping …"
+            live.update()
+
+        with live:
+            run_trials(
+                self.ledger,
+                self.data,
+                self.spec.resources,
+                scratch=scratch,
+                on_tick=tick,
+                should_stop=stop.requested,
+            )
+            self.ledger.interrupt()
+
+    def close(self, outcome: str) -> None:
+        """Note how this segment ended."""
+        sweep = self.run.read_sweep()
+        *earlier, current = sweep.segments
+        ended = current.model_copy(
+            update={
+                "ended_at": now(),
+                "outcome": outcome,
+                "seconds": round(time.monotonic() - self.started, 1),
+            }
+        )
+        self.run.write_sweep(sweep.model_copy(update={"segments": (*earlier, ended)}))
+
+    def _evaluator(self) -> Evaluator:
+        """The evaluation of this sweep, prepared once and then loaded."""
+        if (self.run.evaluation / "evaluation.json").exists():
+            return Evaluator.load(self.run.evaluation)
+        return Evaluator.prepare(
+            self.spec.evaluation,
+            dataset=self.data.name,
+            train_images=self.data.train_images,
+            train_labels=self.data.train_labels,
+            reference_images=self.data.held_out_images,
+            reference_labels=self.data.held_out_labels,
+            folder=self.run.evaluation,
+        )
+
+    def _calibrate(self, evaluator: Evaluator) -> Calibration:
+        """Measure the first configs with as many at once as there will be trials."""
+        threads = self.spec.resources.cpus_per_trial
+        configs = first_configs(self.spec, max(4, self.concurrent))
+        started = time.monotonic()
+        measured = map_on_workers(
+            measure_seconds_per_kimg,
+            [(config, self.data, threads, self.device) for config in configs],
+            cpus=threads,
+            gpus=self.spec.resources.gpus_per_trial,
+        )
+        # What was not spent training was spent starting the workers, as each trial's will be.
+        busy = sum(seconds for _, seconds in measured) / self.concurrent
+        return Calibration(
+            seconds_per_kimg=tuple(pace for pace, _ in measured),
+            seconds_to_start=max(time.monotonic() - started - busy, 1.0),
+            seconds_to_score=evaluator.record.ceiling.seconds * 1.5,
+        )
+
+    def _open_segment(self, evaluation: EvaluationRecord) -> None:
+        segment = Segment(started_at=now(), command=shlex.join(["tg-sweep", *sys.argv[1:]]))
+        if self.run.sweep.exists():
+            sweep = self.run.read_sweep()
+            sweep = sweep.model_copy(update={"segments": (*sweep.segments, segment)})
+        else:
+            sweep = self._new_record(evaluation, segment)
+        self.run.write_sweep(sweep)
+
+    def _new_record(self, evaluation: EvaluationRecord, segment: Segment) -> SweepRecord:
+        spec, stopping = self.spec, self.spec.early_stopping
+        rule = f"asha, best 1/{stopping.reduction_factor} at each rung"
+        set_up = time.monotonic() - self.started
+        return SweepRecord(
+            name=self.name,
+            data=self.data.description,
+            objective=self.ledger.objective,
+            metrics=metric_columns(evaluation),
+            space=describe(spec.search),
+            num_trials=spec.budget.trials,
+            total_kimg=spec.training.total_kimg,
+            rungs_kimg=spec.rungs,
+            sampler=f"{spec.sampler.name}, first {spec.sampler.startup_trials} at random",
+            early_stopping="none" if stopping.name == "none" else rule,
+            seed=spec.sampler.seed,
+            extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
+            extractor_note=_extractor_note(evaluation),
+            num_reference=evaluation.num_reference,
+            resources=self._resources(),
+            versions={name: metadata.version(name) for name in VERSIONED},
+            forecast=_plus(self.forecast, set_up),
+            segments=(segment,),
+        )
+
+    def _resources(self) -> str:
+        needs = self.spec.resources
+        gpus = f", {self.cluster.gpus} GPU" if self.cluster.gpus else ""
+        return (
+            f"{self.cluster.cpus} CPU{gpus}; {self.concurrent} trials at once on {self.device}, "
+            f"{needs.cpus_per_trial} thread{'s' if needs.cpus_per_trial > 1 else ''} each"
+        )
+
+    def _say_where(self) -> None:
+        say = self.console.print
+        say(f"[bold]Resources[/]  {self._resources()}", highlight=False)
+        if self.cluster.dashboard_url:
+            say(f"[bold]Dashboard[/]  {self.cluster.dashboard_url}", highlight=False)
+            say(
+                "           it asks for a token: `ray get-auth-token` prints it",
+                style="dim",
+                highlight=False,
+            )
+
+    def _say_forecast(self, evaluation: EvaluationRecord) -> None:
+        columns = {column.name: column for column in metric_columns(evaluation)}
+        objective = columns[self.ledger.objective]
+        if objective.floor is not None and objective.ceiling is not None:
+            self.console.print(
+                f"[bold]Scale[/]      {objective.label}: {objective.floor:{objective.format}} for real "
+                f"images, {objective.ceiling:{objective.format}} for noise",
+                highlight=False,
+            )
+        set_up = time.monotonic() - self.started
+        total = _plus(self.forecast, set_up)
+        self.console.print(
+            f"[bold]Time[/]       about [bold]{total.seconds / 60:.1f} minutes[/] in all "
+            f"({total.low_seconds / 60:.1f} to {total.high_seconds / 60:.1f}), {set_up:.0f} s of them "
+            f"gone; {self.forecast.seconds_per_kimg:.2f} s per kimg, about "
+            f"{self.forecast.expected_kimg:.0f} kimg",
+            highlight=False,
+        )
+
+
+def metric_columns(evaluation: EvaluationRecord) -> tuple[MetricColumn, ...]:
+    """The metrics of a sweep as its record keeps them, with floor and ceiling."""
+    protocol, extractor = evaluation.protocol, evaluation.extractor
+    columns = []
+    for key, name in zip(protocol.metrics, protocol.recorded_names(extractor), strict=True):
+        metric = find_metric(key)
+        floor, ceiling = evaluation.floor.get(name), evaluation.ceiling.get(name)
+        columns.append(
+            MetricColumn(
+                name=name,
+                label=at_num_images(printed_label(key, extractor), protocol.num_images),
+                goal=metric.goal,
+                format=metric.format,
+                floor=floor.value if floor else None,
+                ceiling=ceiling.value if ceiling else None,
+                floor_num_images=floor.num_generated if floor else None,
+                note=f"{metric.meaning} ({metric.source}).",
+            )
+        )
+    return tuple(columns)
+
+
+def _extractor_note(evaluation: EvaluationRecord) -> str:
+    if evaluation.extractor_accuracy is None:
+        return "Inception-v3 with the inception-2015-12-05 weights"
+    note = (
+        f"A small network trained to classify the training images of {evaluation.dataset}; "
+        f"{evaluation.extractor_accuracy:.1%} right on the held-out images, which are the reference. Its "
+        "distances compare with each other, not with FID."
+    )
+    if evaluation.judge_accuracy is not None:
+        note += (
+            " The confident fraction is told by another network, trained on the held-out images alone "
+            f"and {evaluation.judge_accuracy:.1%} right on the training images."
+        )
+    return note
+
+
+def _plus(forecast: Forecast, seconds: float) -> Forecast:
+    return forecast.model_copy(
+        update={
+            name: getattr(forecast, name) + seconds
+            for name in ("seconds", "low_seconds", "high_seconds")
+        }
+    )
+
+
+def _check_labels(spec: SweepSpec, data: ImageData) -> None:
+    try:
+        spec.evaluation.check_labels(data.train_labels is not None)
+    except ValueError as error:
+        raise SpecError(f"evaluation: {error}") from None
+
+
+def _device(spec: SweepSpec) -> str:
+    if not spec.resources.gpus_per_trial:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise SpecError(
+            "resources.gpus_per_trial: torch finds no CUDA device here; set it to 0 to train on CPU"
+        )
+    return "cuda"
+
+
+@contextmanager
+def _only_driver(run: RunFolder) -> Iterator[None]:
+    """Refuse a run folder on which another process is at work."""
+    path = run.path / ".lock"
+    with path.open("w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunFolderError(
+                f"{run.path}: another tg-sweep is at work on it; wait for it, or stop it first"
+            ) from None
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

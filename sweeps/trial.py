@@ -1,0 +1,285 @@
+"""One trial: train, sample, score, record, as a plain iterator that needs no Ray."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from evaluation.evaluator import Evaluator
+from evaluation.protocol import Scores
+from reports.records import (
+    Measurement,
+    RungScores,
+    Setting,
+    TrialCost,
+    TrialFolder,
+    TrialRecord,
+    TrialState,
+)
+from transgan.config import TrainingConfig
+from transgan.cost import model_cost
+from transgan.data import ImageData
+from transgan.sampling import image_grid, latents, sample_images, save_image
+from transgan.training.checkpoint import save_snapshot
+from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
+
+TICK_KIMG = 1.0
+CHECKPOINT_SECONDS = 20.0
+"""Longest stretch of training that a crash can cost."""
+GRID_IMAGES = 64
+TICK_VALUES = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits", "images_per_second")
+
+
+class TrialTask(BaseModel):
+    """What a trial is told to do; what it did is in its record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: str
+    number: int
+    settings: dict[str, Setting]
+    config: TrainingConfig
+    rungs: tuple[float, ...]
+    objective: str
+    """Recorded name of the metric that ranks."""
+    threads: int
+    device: str
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """One line of news from a running trial."""
+
+    kimg: float
+    state: TrialState
+    rung: int | None = None
+    """Index of the rung that has just been scored."""
+    value: float | None = None
+    """Score of the objective at that rung."""
+    seconds: float = 0.0
+    """Time spent on the trial so far, over all attempts."""
+    images_per_second: float | None = None
+    cause: str | None = None
+
+
+def run_trial(
+    task: TrialTask, data: ImageData, evaluator: Evaluator, folder: TrialFolder
+) -> Iterator[TrialReport]:
+    """Train and score `task`, from its checkpoint where there is one; all that is reported is on disk.
+
+    Whoever does not ask for the next report has stopped the trial. A loss or image that is not finite,
+    or memory that runs out, ends it in a state of its own; other errors are the caller's.
+    """
+    torch.set_num_threads(task.threads)
+    run = _TrialRun(task, data, evaluator, folder)
+    try:
+        yield from run.go()
+    except DivergedError as error:
+        yield run.end(TrialState.DIVERGED, str(error))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        yield run.end(TrialState.OUT_OF_MEMORY, str(error).splitlines()[0] if str(error) else "")
+    finally:
+        run.close()
+
+
+def new_record(task: TrialTask) -> TrialRecord:
+    """The record of a trial that has been handed out and not yet started."""
+    size = model_cost(task.config)
+    return TrialRecord(
+        trial=task.trial,
+        number=task.number,
+        state=TrialState.RUNNING,
+        total_kimg=task.rungs[-1],
+        settings=task.settings,
+        config=task.config.model_dump(mode="json"),
+        seed=task.config.seed,
+        cost=TrialCost(
+            generator_parameters=size.generator_parameters,
+            discriminator_parameters=size.discriminator_parameters,
+        ),
+        attempts=0,
+    )
+
+
+def end_trial(folder: TrialFolder, state: TrialState, cause: str | None = None) -> TrialRecord:
+    """Note in its record that a trial has ended (or was interrupted) in `state`."""
+    record = folder.read()
+    changes: dict[str, Any] = {"state": state, "cause": cause, "ended_at": now()}
+    record = record.model_copy(update=changes)
+    folder.write(record)
+    return record
+
+
+def now() -> str:
+    """The time, with its offset, to the second."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+class _TrialRun:
+    """The state of one attempt at a trial."""
+
+    def __init__(
+        self, task: TrialTask, data: ImageData, evaluator: Evaluator, folder: TrialFolder
+    ) -> None:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        self.task, self.evaluator, self.folder = task, evaluator, folder
+        self.trainer = Trainer(task.config, data.train_images, task.device)
+        self.record = self._opened_record()
+        if folder.checkpoint.exists():
+            self.trainer.resume(folder.checkpoint)
+        self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
+        self.last_checkpoint = time.monotonic()
+        _reset_peak_memory()
+
+    def go(self) -> Iterator[TrialReport]:
+        """Train from rung to rung, scoring at each."""
+        yield self._report(TrialState.RUNNING)
+        scored = {scores.kimg for scores in self.record.scores}
+        for rung, kimg in enumerate(self.task.rungs):
+            started = time.monotonic()
+            for progress in self.trainer.run(kimg, TICK_KIMG):
+                self._note(progress, time.monotonic() - started)
+                yield self._report(TrialState.RUNNING, rate=progress.images_per_second)
+                started = time.monotonic()
+            if kimg not in scored:
+                self._checkpoint()
+                self._score(kimg)
+            elif self.trainer.kimg >= kimg + self.task.config.batch_size / 1000:
+                continue  # went on past this rung before it was interrupted: that was decided then
+            state = TrialState.COMPLETED if kimg == self.task.rungs[-1] else TrialState.RUNNING
+            if state.is_final:
+                self._update(state=state, ended_at=now())
+            yield self._report(state, rung=rung)
+
+    def end(self, state: TrialState, cause: str) -> TrialReport:
+        """Record a bad end."""
+        self._update(state=state, cause=cause, kimg=self.trainer.kimg, ended_at=now())
+        return self._report(state, cause=cause)
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.stats.close()
+
+    def _opened_record(self) -> TrialRecord:
+        exists = self.folder.record.exists()
+        record = self.folder.read() if exists else new_record(self.task)
+        record = record.model_copy(
+            update={
+                "state": TrialState.RUNNING,
+                "attempts": record.attempts + 1,
+                "started_at": record.started_at or now(),
+                "ended_at": None,
+            }
+        )
+        self.folder.write(record)
+        return record
+
+    def _update(self, **changes: Any) -> None:
+        self.record = self.record.model_copy(update=changes)
+        self.folder.write(self.record)
+
+    def _spend(self, **seconds: float) -> TrialCost:
+        cost = self.record.cost
+        spent = {name: getattr(cost, name) + value for name, value in seconds.items()}
+        return cost.model_copy(update=spent | {"peak_memory_mb": _peak_memory(self.trainer.device)})
+
+    def _note(self, progress: TrainingProgress, seconds: float) -> None:
+        """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
+        entry = {"kimg": round(progress.kimg, 3)}
+        entry |= {name: getattr(progress, name) for name in TICK_VALUES}
+        self.stats.write(json.dumps(entry) + "\n")
+        self.stats.flush()
+        self.record = self.record.model_copy(
+            update={"kimg": progress.kimg, "cost": self._spend(train_seconds=seconds)}
+        )
+        if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        os.fsync(self.stats.fileno())
+        self.trainer.save(self.folder.checkpoint)
+        self.last_checkpoint = time.monotonic()
+        self._update(checkpoint_path=self.folder.checkpoint.name)
+
+    def _score(self, kimg: float) -> None:
+        """Score the EMA generator at a rung, and keep a grid of its images and a snapshot."""
+        started = time.monotonic()
+        protocol, generator = self.evaluator.protocol, self.trainer.ema_generator
+        z = latents(protocol.num_images, self.task.config.generator.latent_dim, protocol.seed)
+        images = sample_images(generator, z)
+        scores = self.evaluator.score(images)
+        fakes = self.folder.fakes(kimg)
+        save_image(image_grid(images[:GRID_IMAGES], columns=8), fakes)
+        save_snapshot(self.folder.snapshot, generator, self.task.config, kimg)
+        rung = RungScores(kimg=kimg, measurements=measurements(scores), fakes_path=fakes.name)
+        self._update(
+            scores=(*self.record.scores, rung),
+            kimg=self.trainer.kimg,
+            snapshot_path=self.folder.snapshot.name,
+            cost=self._spend(score_seconds=time.monotonic() - started),
+        )
+
+    def _report(
+        self,
+        state: TrialState,
+        rung: int | None = None,
+        rate: float | None = None,
+        cause: str | None = None,
+    ) -> TrialReport:
+        value = None
+        if rung is not None:
+            taken = self.record.scores[rung].measurement(self.task.objective)
+            value = taken.value if taken else None
+        return TrialReport(
+            kimg=self.trainer.kimg,
+            state=state,
+            rung=rung,
+            value=value,
+            seconds=self.record.cost.train_seconds + self.record.cost.score_seconds,
+            images_per_second=rate,
+            cause=cause,
+        )
+
+
+def measurements(scores: Scores) -> tuple[Measurement, ...]:
+    """Scores as a record keeps them."""
+    return tuple(
+        Measurement(
+            name=score.name,
+            value=score.value,
+            standard_error=score.standard_error,
+            num_images=score.num_generated,
+        )
+        for score in scores.scores
+    )
+
+
+def _reset_peak_memory() -> None:
+    """Forget the process's peak so far: a worker may have served another trial (Linux and CUDA)."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5", encoding="ascii")
+
+
+def _peak_memory(device: torch.device) -> float | None:
+    """Peak memory in MiB: allocated on a CUDA device, resident otherwise; None if not to be had."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device) / 2**20)
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    for line in status.read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) / 1024
+    return None

@@ -1,0 +1,196 @@
+"""The sweep on Ray Tune: trials as actors, fed and judged by the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evaluation.evaluator import Evaluator
+from reports.records import RunFolder
+from sweeps.cluster import prepare_environment
+from sweeps.ledger import Ledger
+from sweeps.spec import Resources
+from sweeps.trial import TrialTask, run_trial
+from transgan.data import ImageData
+
+prepare_environment()
+
+from ray import tune  # noqa: E402  (after its environment)
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+class TransGANTrial(tune.Trainable):
+    """One trial in its own process: each step hands on the next report of `run_trial`."""
+
+    def setup(self, config: dict[str, Any], data: ImageData, run_path: str) -> None:
+        """Open the trial that `config` describes."""
+        task = TrialTask.model_validate_json(config["task"])
+        run = RunFolder(Path(run_path))
+        evaluator = Evaluator.load(run.evaluation)
+        self._reports = run_trial(task, data, evaluator, run.trial(task.trial))
+
+    def step(self) -> dict[str, Any]:
+        """The next report; whole, since Tune would flatten a mapping."""
+        report = next(self._reports)
+        return {"report": report, "done": report.state.is_final}
+
+    def cleanup(self) -> None:
+        """Close the trial's files."""
+        self._reports.close()
+
+    def __repr__(self) -> str:
+        return f"trial {self.config['name']}"
+
+
+class _LedgerSearcher(Searcher):
+    """Hands out what the ledger says is next."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+        self.numbers: dict[str, int] = {}
+        """The ledger's number of each of Tune's trials."""
+        self.closed = False
+        """Whether nothing more is to be started."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.closed:
+            return Searcher.FINISHED
+        try:
+            task = self.ledger.next_task()
+        except StopIteration:
+            return Searcher.FINISHED
+        if task is None:
+            return None
+        self.numbers[trial_id] = task.number
+        name = f"{task.trial} of {self.ledger.run.path.name}"
+        return {"name": name, "task": task.model_dump_json()}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the scheduler has told the ledger."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is on disk."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a resumed sweep opens its ledger anew."""
+
+
+class _LedgerScheduler(FIFOScheduler):
+    """Passes every report to the ledger, and stops the trials that it says to stop."""
+
+    def __init__(self, searcher: _LedgerSearcher) -> None:
+        super().__init__()
+        self.searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        number = self.searcher.numbers[trial.trial_id]
+        stop = self.searcher.ledger.hear(number, result["report"])
+        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        number = self.searcher.numbers[trial.trial_id]
+        self.searcher.ledger.hear(number, result["report"])
+
+
+class _Watch(tune.Callback):
+    """Calls back a few times a second, however quiet the trials are, and when one is lost."""
+
+    def __init__(self, searcher: _LedgerSearcher, on_tick: Callable[[], None]) -> None:
+        self.searcher, self.on_tick = searcher, on_tick
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.on_tick()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        number = self.searcher.numbers[trial.trial_id]
+        self.searcher.ledger.lost(number, _cause(trial))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles callbacks into a state that is never read
+
+
+def run_trials(
+    ledger: Ledger,
+    data: ImageData,
+    resources: Resources,
+    *,
+    scratch: Path,
+    on_tick: Callable[[], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Run what the ledger hands out until it has nothing more, or `should_stop` says so.
+
+    Args:
+        ledger: what is to be done, and where all results go.
+        data: given once to the cluster, shared by all trials.
+        resources: of each trial.
+        scratch: folder for what Tune itself writes; nothing in it is read again.
+        on_tick: called a few times a second.
+        should_stop: asked at each tick; trials that still run are then stopped and can be resumed.
+    """
+    searcher = _LedgerSearcher(ledger)
+
+    def tick() -> None:
+        on_tick()
+        searcher.closed = searcher.closed or should_stop()
+
+    trainable = tune.with_parameters(TransGANTrial, data=data, run_path=str(ledger.run.path))
+    needs = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, needs),
+        tune_config=tune.TuneConfig(
+            num_samples=-1,
+            search_alg=searcher,
+            scheduler=_LedgerScheduler(searcher),
+            max_concurrent_trials=ledger.concurrent,
+            trial_name_creator=lambda trial: trial.config["name"].split()[0],
+            trial_dirname_creator=lambda trial: trial.config["name"].split()[0],
+        ),
+        run_config=tune.RunConfig(
+            name=scratch.name,
+            storage_path=str(scratch.parent),
+            callbacks=[_Watch(searcher, tick)],
+            # A trial keeps its own checkpoints; Tune would ask a class for one at its end.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            stop=_StopAll(searcher),
+            verbose=0,
+        ),
+    )
+    chatter = io.StringIO()
+    with contextlib.redirect_stdout(chatter):
+        tuner.fit()
+    with ledger.run.log.open("a", encoding="utf-8") as log:
+        log.write(chatter.getvalue())
+
+
+class _StopAll(tune.Stopper):
+    """Ends the sweep once the searcher is closed."""
+
+    def __init__(self, searcher: _LedgerSearcher) -> None:
+        self.searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.searcher.closed
+
+
+def _cause(trial: Any) -> str:
+    """The last line of a trial's error: its type and message."""
+    error = trial.get_error()
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "its process died"
+
+
+__all__ = ["TransGANTrial", "run_trials"]

@@ -1,0 +1,137 @@
+"""What the metrics say of real digits made worse in known ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluation.evaluator import Evaluator
+from evaluation.extractors import Extractor
+from evaluation.measurement import ProtocolMismatchError, measure
+from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.reference import Reference
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Digits
+
+
+def with_noise(images: Tensor, deviation: float) -> Tensor:
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0)) * deviation
+    return (images.float() + noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def value(scores: Scores, key: str) -> float:
+    name = key if key == "confident_fraction" else f"{key}_digits_classifier"
+    return scores[name].value
+
+
+def test_every_metric_gets_worse_with_noise(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    images = digits.train_images[:503]
+    scores = [prepared[0].score(with_noise(images, deviation)) for deviation in (0, 40, 80, 160)]
+    for key in ("fd", "kd"):
+        values = [value(s, key) for s in scores]
+        assert values == sorted(values)
+    for key in ("precision", "classifier_score", "confident_fraction"):
+        values = [value(s, key) for s in scores]
+        assert values == sorted(values, reverse=True)
+
+
+def test_collapse_keeps_precision_and_loses_recall(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    evaluator = prepared[0]
+    collapsed = digits.train_images[:17].repeat(30, 1, 1, 1)[:503]
+    scores = evaluator.score(collapsed)
+    assert value(scores, "precision") > 0.8
+    assert value(scores, "recall") < 0.05
+    assert value(scores, "fd") > 5 * evaluator.record.floor["fd_digits_classifier"].value
+
+
+def test_dropped_classes_show_in_recall_and_score(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    images = digits.train_images[digits.train_labels < 5][:503]
+    scores = prepared[0].score(images)
+    assert value(scores, "precision") > 0.8
+    assert value(scores, "recall") < 0.7
+    assert value(scores, "classifier_score") < 5.5
+
+
+def test_all_but_recall_carry_an_error_and_all_their_numbers_of_images(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    scores = prepared[0].score(digits.train_images[:503]).scores
+    without = [score.name for score in scores if score.standard_error is None]
+    assert without == ["recall_digits_classifier"]
+    assert {score.num_generated for score in scores} == {503}
+    assert {score.num_reference for score in scores} == {600, 0}
+
+
+def test_standard_error_of_fd_is_the_spread_over_fresh_images(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    evaluator = prepared[0]
+    population = with_noise(digits.train_images, 40)
+    generator = torch.Generator().manual_seed(0)
+    fds = []
+    for _ in range(23):
+        drawn = torch.randint(0, len(population), (503,), generator=generator)
+        protocol = evaluator.protocol.model_copy(update={"metrics": ("fd",)})
+        scores = measure(
+            population[drawn], evaluator.reference, protocol, extractor=evaluator.extractor
+        )
+        fds.append(scores["fd_digits_classifier"])
+    seen = torch.tensor([fd.value for fd in fds]).std().item()
+    predicted = sum(fd.standard_error or 0 for fd in fds) / len(fds)
+    assert 0.6 < predicted / seen < 1.7
+
+
+def test_metric_that_can_not_be_taken_is_absent_with_the_reason(
+    extractor: Extractor, digits: Digits
+) -> None:
+    reference = Reference.of(digits.reference_images[:3], extractor)
+    protocol = EvaluationProtocol(
+        extractor="classifier", metrics=("fd", "recall", "confident_fraction"), num_images=7
+    )
+    scores = measure(digits.train_images[:7], reference, protocol, extractor=extractor)
+    assert [score.name for score in scores.scores] == ["fd_digits_classifier"]
+    assert scores.absent["recall_digits_classifier"] == "needs at least 4 reference images, got 3"
+    assert "needs a judge" in scores.absent["confident_fraction"]
+
+
+def test_too_few_images_leave_only_the_metrics_they_suffice_for(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    scores = prepared[0].score(digits.train_images[:2], any_number=True)
+    assert scores.get("fd_digits_classifier") is not None
+    assert scores["fd_digits_classifier"].standard_error is None
+    assert "needs at least 4 images, got 2" in scores.absent["precision_digits_classifier"]
+    assert "needs at least 3 images, got 2" in scores.absent["kd_digits_classifier"]
+
+
+def test_reference_of_another_extractor_is_refused(
+    prepared: tuple[Evaluator, Path], coloured_extractor: Extractor
+) -> None:
+    images = torch.zeros(503, 3, 11, 11, dtype=torch.uint8)
+    with pytest.raises(ProtocolMismatchError, match="not with halves_3_classifier"):
+        measure(images, prepared[0].reference, prepared[0].protocol, extractor=coloured_extractor)
+
+
+def test_extractor_of_the_other_kind_is_refused(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    protocol = EvaluationProtocol(extractor="inception", metrics=("fid",), num_images=503)
+    with pytest.raises(ProtocolMismatchError, match="says extractor: inception, but digits_class"):
+        measure(
+            digits.train_images[:503],
+            prepared[0].reference,
+            protocol,
+            extractor=prepared[0].extractor,
+        )

@@ -1,0 +1,69 @@
+"""A report is built from whatever the run folder holds, with neither torch nor ray."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reports.build import build_report
+from reports.records import RecordError, RunFolder, SweepRecord, TrialRecord
+
+
+def test_report_and_table_are_written_into_the_run_folder(run: RunFolder) -> None:
+    comparison = build_report(run.path)
+    assert comparison.best is not None
+    assert comparison.best.trial == "0003"
+    assert run.report.read_text().startswith("<!doctype html>")
+    assert run.results.read_text().startswith("trial,state,")
+    assert not list(run.path.glob(".*partial"))
+
+
+def test_files_go_where_they_are_asked_to(run: RunFolder, tmp_path: Path) -> None:
+    build_report(run.path, html=tmp_path / "a.html", csv=tmp_path / "a.csv")
+    assert (tmp_path / "a.html").exists()
+    assert (tmp_path / "a.csv").exists()
+    assert not run.report.exists()
+    assert not run.results.exists()
+
+
+def test_damaged_records_are_named_and_the_rest_is_reported(run: RunFolder) -> None:
+    run.trial("0001").record.write_bytes(b'{"trial": "\xff')
+    run.trial("0002").record.write_text(run.trial("0003").record.read_text())
+    run.trial("0000").record.unlink()
+    comparison = build_report(run.path)
+    assert [damage.trial for damage in comparison.damaged] == ["0001", "0002"]
+    assert "it calls itself 0003" in comparison.damaged[1].reason
+    page = run.report.read_text()
+    assert "2</b> unreadable" in page
+    assert str(run.path) not in page
+
+
+def test_same_records_give_the_same_files(run: RunFolder) -> None:
+    build_report(run.path)
+    first = run.report.read_bytes(), run.results.read_bytes()
+    build_report(run.path)
+    assert (run.report.read_bytes(), run.results.read_bytes()) == first
+
+
+def test_sweep_without_trials_has_a_report(
+    make_sweep: Callable[..., SweepRecord],
+    write_run: Callable[[Path, SweepRecord, list[TrialRecord]], RunFolder],
+    tmp_path: Path,
+) -> None:
+    folder = write_run(tmp_path / "new", make_sweep(segments=(), forecast=None), [])
+    build_report(folder.path)
+    assert "No trial has been started yet." in folder.report.read_text()
+
+
+def test_folder_that_is_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="not a sweep's run folder"):
+        build_report(tmp_path)
+
+
+def test_import_loads_neither_torch_nor_ray() -> None:
+    code = "import sys, reports.build; assert not {'torch', 'ray'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

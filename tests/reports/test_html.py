@@ -1,0 +1,154 @@
+"""The page in a browser: it loads nothing, runs nothing hostile, sorts, filters and fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.build import build_report
+from reports.records import RunFolder, SweepRecord, TrialRecord
+
+pytestmark = pytest.mark.slow
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+Page = Any
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip("needs Chromium")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(
+    make_sweep: Callable[..., SweepRecord],
+    make_trials: Callable[[], list[TrialRecord]],
+    write_run: Callable[..., RunFolder],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The report of the nine trials."""
+    run = write_run(tmp_path_factory.mktemp("html") / "digits", make_sweep(), make_trials())
+    build_report(run.path)
+    return run.report
+
+
+@pytest.fixture
+def page(browser: Any, report: Path) -> Iterator[Page]:
+    """The report, open; it notes what was asked for in `requests`, and errors in `complaints`."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.requests, page.complaints = [], []
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
+    page.goto(report.as_uri())
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+    yield page
+    page.close()
+
+
+def _trials(page: Page) -> list[str]:
+    return [row.get_attribute("data-trial") for row in page.query_selector_all("#board tbody tr")]
+
+
+def test_page_requests_nothing_but_itself_and_does_not_complain(page: Page, report: Path) -> None:
+    page.click(".chip")
+    page.hover(".plot")
+    page.wait_for_timeout(200)
+    outside = [url for url in page.requests if not url.startswith(("data:", "blob:"))]
+    assert outside == [report.as_uri()]
+    assert page.complaints == []
+
+
+def test_hostile_cause_is_shown_as_text_and_does_nothing(page: Page, hostile_text: str) -> None:
+    shown = [block.text_content() for block in page.query_selector_all("#failures pre")]
+    assert hostile_text in shown
+    assert page.query_selector("img[onerror]") is None
+    assert page.complaints == []
+
+
+def test_header_sorts_both_ways_with_missing_values_last(page: Page) -> None:
+    head = page.locator("#board th button[data-column='4']")
+    head.click()
+    rising = _trials(page)
+    assert rising[:2] == ["0004", "0003"]
+    assert rising[-1] == "0005"
+    assert page.locator("#board th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    head.press("Enter")
+    falling = _trials(page)
+    assert falling[:-1] == rising[-2::-1]
+    assert falling[-1] == "0005"
+    assert page.locator("#board th[aria-sort]").get_attribute("aria-sort") == "descending"
+
+
+def test_table_starts_in_the_order_of_the_ranking(page: Page) -> None:
+    assert _trials(page)[:6] == ["0003", "0001", "0000", "0007", "0004", "0002"]
+    assert page.locator("#board th[aria-sort]").text_content().strip() == "rank"
+
+
+def test_filter_hides_the_other_trials_and_says_how_many(page: Page) -> None:
+    page.fill("#filter", "stopped")
+    visible = page.locator("#board tbody tr:visible")
+    assert [row.get_attribute("data-trial") for row in visible.all()] == ["0004", "0002"]
+    assert page.text_content("#shown") == "2 of 9 shown"
+    page.fill("#filter", "")
+    assert page.text_content("#shown") == "9 trials"
+
+
+def test_page_never_scrolls_sideways(page: Page) -> None:
+    for width in (1920, 768, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(150)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_highlight_fades_the_other_trials_and_lets_go(page: Page) -> None:
+    opacities = (
+        "[...document.querySelectorAll('.plot[data-chart=learning] .trace.scatter')]"
+        ".filter(t => Number(getComputedStyle(t).opacity) < 0.5).length"
+    )
+    chip = page.locator(".chip[data-trial='0003']")
+    chip.click()
+    assert page.evaluate(opacities) == 7
+    assert chip.get_attribute("aria-pressed") == "true"
+    chip.click()
+    assert page.evaluate(opacities) == 0
+
+
+def test_charts_follow_the_theme(page: Page) -> None:
+    colour = "document.querySelector('.plot[data-chart=learning]').layout.font.color"
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate(colour)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(500)
+    assert page.evaluate(colour) != light
+    assert page.complaints == []
+
+
+def test_own_part_of_the_page_names_no_address_and_no_path(report: Path) -> None:
+    text = report.read_text()
+    scripts = re.findall(r"<script>.*?</script>", text, flags=re.DOTALL)
+    own = text.replace(max(scripts, key=len), "")
+    assert not re.search(r"https?://|//cdn|file:|@import|url\(", own)
+    assert str(report.parent.parent) not in own
+    assert "default-src &#39;none&#39;; script-src &#39;sha256-" in own

@@ -1,0 +1,57 @@
+"""The leaderboard: an empty cell says why, and sorts last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reports.comparison import compare
+from reports.leaderboard import leaderboard
+from reports.records import SweepRecord, TrialCost, TrialRecord, TrialState
+
+Make = Callable[..., TrialRecord]
+Sweep = Callable[..., SweepRecord]
+Scores = Callable[..., object]
+
+
+def test_missing_measurement_is_a_dash_with_its_reason(
+    make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
+) -> None:
+    board = leaderboard(compare(make_sweep(), make_trials()))
+    place = [column.key for column in board.columns].index("confident_fraction")
+    cell = next(row for row in board.rows if row.standing.trial == "0001").cells[place]
+    assert cell.missing_because == "was not measured at 60 kimg"
+    assert cell.sort is None
+    assert cell.text == ""
+    assert board.reasons["was not measured at 60 kimg"] == ("0001",)
+
+
+def test_every_cell_has_either_text_or_a_reason(
+    make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
+) -> None:
+    board = leaderboard(compare(make_sweep(), make_trials()))
+    for row in board.rows:
+        assert len(row.cells) == len(board.columns)
+        for cell in row.cells:
+            assert bool(cell.text) != bool(cell.missing_because)
+
+
+def test_score_of_an_earlier_rung_says_its_kimg(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trial = make_trial(0, TrialState.INTERRUPTED, kimg=44.0, scores=make_scores(5.0, until=40.0))
+    (row,) = leaderboard(compare(make_sweep(), [trial])).rows
+    assert row.cells[3].text == "44"
+    assert row.cells[4].note == "at 40 kimg"
+
+
+def test_costs_never_taken_are_missing_not_zero(make_sweep: Sweep, make_trial: Make) -> None:
+    trial = make_trial(0, TrialState.RUNNING, kimg=0.0, cost=TrialCost())
+    (row,) = leaderboard(compare(make_sweep(), [trial])).rows
+    assert all(cell.missing_because for cell in row.cells[-5:])
+
+
+def test_single_trial_shows_its_settings_though_nothing_differs(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    board = leaderboard(compare(make_sweep(), [make_trial(0, scores=make_scores(5.0))]))
+    assert "loss.name" in [column.key for column in board.columns]

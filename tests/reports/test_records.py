@@ -1,0 +1,88 @@
+"""Records are read back as they were written, and damage is named."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reports.records import (
+    RecordError,
+    RunFolder,
+    TrialFolder,
+    TrialRecord,
+    write_atomically,
+)
+
+
+def test_record_is_read_back_as_written_nan_and_tuples_included(
+    make_trial: Callable[..., TrialRecord],
+    make_scores: Callable[..., object],
+    tmp_path: Path,
+) -> None:
+    record = make_trial(7, scores=make_scores(5.0, precision=math.inf))
+    folder = TrialFolder(tmp_path)
+    folder.write(record)
+    assert folder.read() == record
+    assert isinstance(folder.read().settings["generator.depths"], tuple)
+
+
+def test_folder_without_sweep_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="not a sweep's run folder"):
+        RunFolder(tmp_path).read_sweep()
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"trial": "\xff"}', b"[]", b""])
+def test_damaged_record_is_a_record_error(content: bytes, tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    folder.record.write_bytes(content)
+    with pytest.raises(RecordError, match="the record is damaged"):
+        folder.read()
+
+
+def test_record_of_another_version_names_the_version(
+    make_trial: Callable[..., TrialRecord], tmp_path: Path
+) -> None:
+    folder = TrialFolder(tmp_path)
+    text = make_trial(0).model_dump_json().replace('"version":1', '"version":2,"aura":3')
+    folder.record.write_text(text)
+    with pytest.raises(RecordError, match="version 2, this program reads 1; read it with"):
+        folder.read()
+
+
+def test_stats_of_a_resumed_trial_are_those_of_the_later_attempt(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    first = [f'{{"kimg": {kimg}, "d_loss": 1}}' for kimg in (1, 2, 3, 4)]
+    second = [f'{{"kimg": {kimg}, "d_loss": 2}}' for kimg in (2.5, 3.5)]
+    folder.stats.write_text("\n".join([*first, *second, '{"kimg": 5, "d_l']))
+    assert [(s["kimg"], s["d_loss"]) for s in folder.read_stats()] == [
+        (1, 1),
+        (2, 1),
+        (2.5, 2),
+        (3.5, 2),
+    ]
+
+
+def test_stats_lines_that_are_no_entries_are_left_out(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    folder.stats.write_bytes(b'3\n{"d_loss": 1}\n\xff\xfe\n{"kimg": 2, "d_loss": 1}\n')
+    assert list(folder.read_stats()) == [{"kimg": 2, "d_loss": 1}]
+
+
+def test_atomic_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_import_is_light() -> None:
+    heavy = "{'pandas', 'plotly', 'optuna', 'jinja2', 'torch', 'ray', 'numpy'}"
+    code = f"import sys, reports.records; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,88 @@
+"""The table on disk: reads back as it was, blank where nothing is, inert in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.comparison import compare
+from reports.records import SweepRecord, TrialRecord, TrialState
+from reports.results_csv import results_table, write_results
+
+Make = Callable[..., TrialRecord]
+Sweep = Callable[..., SweepRecord]
+Trials = Callable[[], list[TrialRecord]]
+
+
+@pytest.fixture
+def table(make_sweep: Sweep, make_trials: Trials, tmp_path: Path) -> pd.DataFrame:
+    path = tmp_path / "results.csv"
+    write_results(compare(make_sweep(), make_trials()), path)
+    return pd.read_csv(path, dtype={"trial": str})
+
+
+def test_first_columns_are_trial_state_and_the_objective(table: pd.DataFrame) -> None:
+    assert list(table.columns[:5]) == [
+        "trial",
+        "state",
+        "fd_digits_classifier",
+        "fd_digits_classifier_se",
+        "fd_digits_classifier_num_images",
+    ]
+
+
+def test_table_reads_back_exactly(
+    table: pd.DataFrame, make_sweep: Sweep, make_trials: Trials
+) -> None:
+    records = {record.trial: record for record in make_trials()}
+    assert set(table["trial"]) == set(records)
+    for row in table.to_dict("records"):
+        record = records[row["trial"]]
+        assert row["state"] == record.state.value
+        assert row["train_seconds"] == record.cost.train_seconds
+        assert row["optimizer.generator_lr"] == record.settings["optimizer.generator_lr"]
+        depths = record.settings["generator.depths"]
+        assert isinstance(depths, tuple)
+        assert json.loads(row["generator.depths"]) == list(depths)
+
+
+def test_missing_measurement_is_blank(table: pd.DataFrame) -> None:
+    is_blank = table.set_index("trial").isna()
+    assert is_blank.loc["0001", "confident_fraction"]
+    assert not is_blank.loc["0003", "confident_fraction"]
+    assert is_blank.loc["0005", "fd_digits_classifier"]
+    assert is_blank.loc["0005", "rank"]
+
+
+@pytest.mark.parametrize("cause", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1"])
+def test_formula_in_free_text_is_kept_as_text(
+    cause: str, make_sweep: Sweep, make_trial: Make
+) -> None:
+    failed = make_trial(0, TrialState.FAILED, cause=cause)
+    assert results_table(compare(make_sweep(), [failed])).loc[0, "cause"] == f"'{cause}"
+
+
+def test_integers_beside_absent_values_stay_integers(
+    make_sweep: Sweep, make_trial: Make, tmp_path: Path
+) -> None:
+    trials = [make_trial(0, settings={"heads": 2}), make_trial(1, settings={})]
+    path = tmp_path / "results.csv"
+    write_results(compare(make_sweep(space=()), trials), path)
+    with path.open(newline="") as file:
+        assert [row["heads"] for row in csv.DictReader(file)] == ["2", ""]
+
+
+def test_paths_are_relative_to_the_run_folder(table: pd.DataFrame) -> None:
+    row = table.set_index("trial").loc["0003"]
+    assert row["snapshot_path"] == "trials/0003/snapshot000060.safetensors"
+
+
+def test_sweep_without_trials_is_a_header(make_sweep: Sweep, tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    write_results(compare(make_sweep(), []), path)
+    assert path.read_text() == "trial,state\n"

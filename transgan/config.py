@@ -1,0 +1,244 @@
+"""What one training run is made of: every hyperparameter, with its default, bounds, unit and meaning.
+
+This module is light (no torch), so that a spec can be checked at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LossName = Literal["nonsaturating", "hinge", "least-squares", "wgan-gp", "rpgan"]
+PenaltyName = Literal["none", "r1", "r1+r2", "gp"]
+AugmentationName = Literal["translation", "cutout", "color", "noise"]
+NormName = Literal["layernorm", "pixelnorm"]
+
+Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=9)]
+
+
+class FrozenModel(BaseModel):
+    """Part of a config: immutable, strict about unknown keys, documented under each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _nearest_multiples(value: int, of: int) -> str:
+    below = value // of * of
+    return " or ".join(str(multiple) for multiple in (below, below + of) if multiple)
+
+
+def _check_heads(num_heads: int, dim: int, where: str) -> None:
+    if dim % num_heads:
+        fitting = [heads for heads in range(1, dim + 1) if dim % heads == 0]
+        nearest = sorted(sorted(fitting, key=lambda heads: abs(heads - num_heads))[:3])
+        raise ValueError(
+            f"num_heads={num_heads} does not divide {where}; nearest that do: "
+            + ", ".join(map(str, nearest))
+        )
+
+
+_OWN_SIZES = {"digits": 8, "cifar10": 32}
+
+
+class DataConfig(FrozenModel):
+    """Which images, and at which size."""
+
+    name: str = Field(min_length=1)
+    """`digits`, `cifar10`, or the path of a folder or zip file of images."""
+    image_size: int | None = Field(None, ge=4, le=1024)
+    """Side of the images, in pixels; needed for a folder or zip file."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images; files are read as RGB."""
+        return 1 if self.name == "digits" else 3
+
+    @property
+    def resolved_size(self) -> int:
+        """Side of the images, in pixels, also where the data set has its own."""
+        return self.image_size or _OWN_SIZES[self.name]
+
+    @model_validator(mode="after")
+    def _size_is_known(self) -> Self:
+        own = _OWN_SIZES.get(self.name)
+        if own is None and self.image_size is None:
+            raise ValueError(
+                f"image_size is missing: {self.name} is no data set with a size of its own "
+                f"({', '.join(_OWN_SIZES)}), so say the size to use, such as 32"
+            )
+        if own is not None and self.image_size not in (None, own):
+            raise ValueError(f"{self.name} is {own}×{own}, got image_size {self.image_size}; leave it out")
+        return self
+
+
+class GeneratorConfig(FrozenModel):
+    """The generator: stages of transformer blocks, each twice as wide as the one before (sec. 3.1)."""
+
+    latent_dim: int = Field(64, ge=1)
+    """Size of the latent vector z ~ N(0, I)."""
+    bottom_width: int = Field(4, ge=1)
+    """Side of the first stage's token grid, in tokens."""
+    embed_dim: int = Field(128, ge=4)
+    """Channels of the first stage; each pixel shuffle divides them by 4."""
+    depths: Depths = (2, 2)
+    """Transformer blocks in each stage; one entry a stage."""
+    num_heads: int = Field(4, ge=1)
+    """Attention heads of every block; must divide the channels of every stage."""
+    mlp_ratio: float = Field(4.0, gt=0)
+    """Hidden size of a block's MLP, in multiples of its channels."""
+    norm: NormName = "layernorm"
+    """Normalisation before attention and MLP (sec. 3.4 compares them)."""
+
+    @property
+    def stage_dims(self) -> tuple[int, ...]:
+        """Channels of each stage."""
+        return tuple(self.embed_dim // 4**stage for stage in range(len(self.depths)))
+
+    @property
+    def image_size(self) -> int:
+        """Side of the generated images, in pixels."""
+        return int(self.bottom_width * 2 ** (len(self.depths) - 1))
+
+    @model_validator(mode="after")
+    def _channels_divide(self) -> Self:
+        shrink = 4 ** (len(self.depths) - 1)
+        if self.embed_dim % shrink:
+            raise ValueError(
+                f"embed_dim must be a multiple of {shrink} for {len(self.depths)} stages (each pixel "
+                f"shuffle divides it by 4), got {self.embed_dim}; "
+                f"nearest: {_nearest_multiples(self.embed_dim, shrink)}"
+            )
+        for dim in self.stage_dims:
+            _check_heads(self.num_heads, dim, f"a stage of {dim} channels")
+        return self
+
+
+class DiscriminatorConfig(FrozenModel):
+    """The multi-scale discriminator: each level adds a coarser view of the image (sec. 3.1)."""
+
+    patch_size: int = Field(2, ge=1)
+    """Side of the first level's patches, in pixels; it doubles with each level."""
+    embed_dims: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (72, 96)
+    """Channels of each level; what a level has over the one before comes from its own patches."""
+    depths: Depths = (2, 2)
+    """Transformer blocks in each level."""
+    last_depth: int = Field(1, ge=1, le=64)
+    """Blocks after the class token has joined."""
+    num_heads: int = Field(4, ge=1)
+    """Attention heads of every block; must divide the channels of every level."""
+    mlp_ratio: float = Field(4.0, gt=0)
+    """Hidden size of a block's MLP, in multiples of its channels."""
+    norm: NormName = "layernorm"
+    """Normalisation before attention and MLP."""
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> Self:
+        if len(self.depths) != len(self.embed_dims):
+            raise ValueError(
+                f"depths {list(self.depths)} and embed_dims {list(self.embed_dims)} must have one "
+                f"entry a level each, got {len(self.depths)} and {len(self.embed_dims)}"
+            )
+        for narrow, wide in zip(self.embed_dims, self.embed_dims[1:], strict=False):
+            if wide <= narrow:
+                raise ValueError(
+                    f"embed_dims must rise from level to level, got {list(self.embed_dims)}"
+                )
+        for dim in self.embed_dims:
+            _check_heads(self.num_heads, dim, f"a level of {dim} channels")
+        return self
+
+
+class LossConfig(FrozenModel):
+    """The adversarial loss and the penalty that keeps the discriminator smooth."""
+
+    name: LossName = "nonsaturating"
+    """Which loss of the logits."""
+    penalty: PenaltyName | None = None
+    """Gradient penalty; by default what goes with the loss: gp for wgan-gp, r1+r2 for rpgan, else r1."""
+    gradient_penalty: float = Field(1.0, ge=0)
+    """Weight of the penalty (gamma of R1 and R2, lambda of GP)."""
+    penalty_interval: int = Field(4, ge=1)
+    """Steps from one penalty to the next; its weight is multiplied by this (lazy regularisation)."""
+    phi: float = Field(1.0, gt=0)
+    """Target norm of the gradient in GP; the paper's phi."""
+
+    @property
+    def resolved_penalty(self) -> PenaltyName:
+        """The penalty that is applied."""
+        if self.penalty is not None:
+            return self.penalty
+        by_loss: dict[str, PenaltyName] = {"wgan-gp": "gp", "rpgan": "r1+r2"}
+        return by_loss.get(self.name, "r1")
+
+
+class OptimizerConfig(FrozenModel):
+    """Adam for both networks, each with its own learning rate."""
+
+    generator_lr: float = Field(1e-3, gt=0)
+    """Learning rate of the generator."""
+    discriminator_lr: float = Field(1e-3, gt=0)
+    """Learning rate of the discriminator."""
+    beta1: float = Field(0.0, ge=0, lt=1)
+    """Decay of Adam's first moment."""
+    beta2: float = Field(0.99, gt=0, lt=1)
+    """Decay of Adam's second moment."""
+    critic_steps: int = Field(1, ge=1)
+    """Discriminator steps for each generator step (n_critic)."""
+    gradient_clip: float | None = Field(5.0, gt=0)
+    """Largest norm of a network's gradient; null for no clipping."""
+    final_lr_factor: float = Field(1.0, gt=0, le=1)
+    """Both learning rates fall along a half cosine to this share of themselves at total_kimg."""
+
+
+class EmaConfig(FrozenModel):
+    """The averaged generator that is sampled and scored."""
+
+    half_life_kimg: float = Field(2.0, gt=0)
+    """Thousand real images after which a weight's influence has halved."""
+    ramp_up: float | None = Field(0.05, gt=0)
+    """Early on the half-life is at most this share of the images seen so far; null for none."""
+
+
+class TrainingConfig(FrozenModel):
+    """One training run, complete: with the data it gives the same weights every time."""
+
+    preset: str = "digits"
+    """Preset the other values started from."""
+    family: Literal["transgan"] = "transgan"
+    """Which networks."""
+    image_size: int = Field(8, ge=2)
+    """Side of the images, in pixels; from the data set."""
+    image_channels: int = Field(1, ge=1)
+    """Channels of the images; from the data set."""
+    total_kimg: float = Field(60.0, gt=0)
+    """Length of training, in thousand real images shown to the discriminator."""
+    batch_size: int = Field(32, ge=1)
+    """Real images in each discriminator step, and fakes in each step of either network."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Seed of weights, data order, latents and augmentation."""
+    augment: tuple[AugmentationName, ...] = ("translation", "cutout", "color")
+    """Differentiable augmentations of everything the discriminator sees (sec. 3.3)."""
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    ema: EmaConfig = EmaConfig()
+
+    @model_validator(mode="after")
+    def _networks_fit_the_image(self) -> Self:
+        generator, discriminator = self.generator, self.discriminator
+        if generator.image_size != self.image_size:
+            raise ValueError(
+                f"generator.depths has {len(generator.depths)} stages, from bottom_width "
+                f"{generator.bottom_width} to {generator.image_size} pixels, but the images have "
+                f"{self.image_size}; change generator.bottom_width or the number of stages"
+            )
+        coarsest = int(discriminator.patch_size * 2 ** (len(discriminator.depths) - 1))
+        if self.image_size % coarsest:
+            raise ValueError(
+                f"discriminator: {len(discriminator.depths)} levels from patch_size "
+                f"{discriminator.patch_size} need an image size that {coarsest} divides, got "
+                f"{self.image_size}; use a smaller patch_size or fewer levels"
+            )
+        return self

@@ -1,0 +1,86 @@
+"""Images out of a generator: the i-th always from the i-th seed, whatever the batch size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor, nn
+
+from transgan.images import to_uint8
+from transgan.networks.generator import Generator
+
+
+class OutputError(ValueError):
+    """Images can't be written where they should go."""
+
+
+def latents(
+    num: int, latent_dim: int, seed: int, *, start: int = 0
+) -> Float[Tensor, "num latent_dim"]:
+    """Latents number `start` … `start + num - 1` of the endless sequence that `seed` stands for.
+
+    Each is drawn from its own seed, so that image i is the same in any batch and any total.
+    """
+    rng = torch.Generator()
+    drawn = []
+    for index in range(start, start + num):
+        rng.manual_seed((seed * 1_000_003 + index) % 2**63)
+        drawn.append(torch.randn(latent_dim, generator=rng))
+    return torch.stack(drawn)
+
+
+@torch.inference_mode()
+def sample_images(
+    generator: nn.Module, z: Float[Tensor, "num latent_dim"], *, batch_size: int = 250
+) -> UInt8[Tensor, "num channels height width"]:
+    """Images for the latents `z`, on the CPU; the generator's mode is left as it was."""
+    device = next(generator.parameters()).device
+    was_training = generator.training
+    generator.eval()
+    batches = [to_uint8(generator(part.to(device))).cpu() for part in z.split(batch_size)]
+    generator.train(was_training)
+    return torch.cat(batches)
+
+
+def image_grid(
+    images: UInt8[Tensor, "num channels height width"], *, columns: int, gap: int = 1
+) -> Image.Image:
+    """The images side by side in rows of `columns`, `gap` white pixels between them."""
+    num, channels, height, width = images.shape
+    rows = -(-num // columns)
+    sheet = torch.full(
+        (channels, rows * (height + gap) - gap, columns * (width + gap) - gap), 255, dtype=torch.uint8
+    )
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    pixels = sheet.permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Write `image` as PNG so that `path` never holds half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    image.save(partial, format="png")
+    partial.replace(path)
+
+
+def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
+    """Write `num` images: one grid if `out` ends in .png, else a file each into the folder `out`.
+
+    Raises:
+        OutputError: `out` can't be written.
+    """
+    images = sample_images(generator, latents(num, generator.latent_dim, seed))
+    try:
+        if out.suffix == ".png":
+            save_image(image_grid(images, columns=round(num**0.5)), out)
+            return
+        out.mkdir(parents=True, exist_ok=True)
+        for index, image in enumerate(images):
+            save_image(image_grid(image[None], columns=1), out / f"{index:06d}.png")
+    except OSError as error:
+        raise OutputError(f"--out {out}: can't be written ({error.strerror})") from None

@@ -1,0 +1,1 @@
+"""Training of TransGAN: losses, augmentation, averaging, checkpoints, and the loop over them."""

@@ -1,0 +1,166 @@
+"""Files of weights: checkpoints to go on from, snapshots of the EMA generator to sample from.
+
+Both are one safetensors file: tensors, and the config and counters as JSON in its header. Reading one
+runs no code. Both are written beside their place and renamed, so that a crash leaves the old file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from transgan.config import TrainingConfig
+from transgan.networks.families import build_generator
+from transgan.networks.generator import Generator
+
+if TYPE_CHECKING:
+    from transgan.training.trainer import Trainer
+
+FORMAT_VERSION = "1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint or snapshot that can't be used, with the file and the reason."""
+
+
+def save_checkpoint(path: Path, trainer: Trainer) -> None:
+    """Write networks, averages, optimizer moments and the step of `trainer` to `path`."""
+    tensors = {}
+    for part, module in _modules(trainer).items():
+        tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
+    for part, optimizer in _optimizers(trainer).items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{part}.{index}.{name}": value for name, value in state.items()}
+    header = {"kind": "checkpoint", "step": str(trainer.step)}
+    _write(path, tensors, trainer.config, header)
+
+
+def load_checkpoint(path: Path, trainer: Trainer) -> None:
+    """Bring `trainer` to the state saved at `path`.
+
+    Raises:
+        CheckpointError: the file is damaged, of another kind, or another config's.
+    """
+    tensors, header = _read(path, "checkpoint")
+    config = _config(path, header)
+    if config != trainer.config:
+        raise CheckpointError(
+            f"{path}: written by another config ({_first_difference(config, trainer.config)}); "
+            "remove it to start this trial afresh"
+        )
+    try:
+        for part, module in _modules(trainer).items():
+            module.load_state_dict(_under(tensors, part))
+        for part, optimizer in _optimizers(trainer).items():
+            states: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in _under(tensors, part).items():
+                index, key = name.split(".")
+                states.setdefault(int(index), {})[key] = tensor
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": states, "param_groups": groups})
+        trainer.step = int(header["step"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: {str(error).splitlines()[0]}; it is damaged") from error
+
+
+def save_snapshot(path: Path, generator: nn.Module, config: TrainingConfig, kimg: float) -> None:
+    """Write the EMA generator, with the config that builds it, to `path`."""
+    tensors = dict(generator.state_dict())
+    _write(path, tensors, config, {"kind": "snapshot", "kimg": f"{kimg:.3f}"})
+
+
+def load_snapshot(path: Path, device: torch.device | str = "cpu") -> tuple[Generator, TrainingConfig]:
+    """The EMA generator at `path` (a snapshot or a checkpoint), in eval mode, and its config.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or neither of the two.
+    """
+    tensors, header = _read(path, "snapshot", "checkpoint")
+    config = _config(path, header)
+    generator = build_generator(config)
+    weights = tensors if header["kind"] == "snapshot" else _under(tensors, "ema_generator")
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: {str(error).splitlines()[0]}; it is damaged") from error
+    return generator.requires_grad_(False).eval().to(device), config
+
+
+def _modules(trainer: Trainer) -> dict[str, nn.Module]:
+    return {
+        "generator": trainer.generator,
+        "discriminator": trainer.discriminator,
+        "ema_generator": trainer.ema_generator,
+    }
+
+
+def _optimizers(trainer: Trainer) -> dict[str, torch.optim.Optimizer]:
+    return {
+        "generator_optimizer": trainer.generator_optimizer,
+        "discriminator_optimizer": trainer.discriminator_optimizer,
+    }
+
+
+def _under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    start = f"{part}."
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+
+def _write(
+    path: Path, tensors: dict[str, Tensor], config: TrainingConfig, header: dict[str, str]
+) -> None:
+    metadata = {"format": FORMAT_VERSION, "config": config.model_dump_json(), **header}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
+    if header.get("kind") not in kinds:
+        raise CheckpointError(f"{path}: not a {' or '.join(kinds)} of tg-sweep")
+    if header.get("format") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format {header.get('format')}, but this version reads {FORMAT_VERSION}"
+        )
+    return tensors, header
+
+
+def _config(path: Path, header: dict[str, str]) -> TrainingConfig:
+    try:
+        return TrainingConfig.model_validate_json(header["config"])
+    except (KeyError, ValidationError) as error:
+        raise CheckpointError(f"{path}: its config can't be read ({error})") from None
+
+
+def _first_difference(saved: TrainingConfig, current: TrainingConfig) -> str:
+    for path, old, new in _differences(saved.model_dump(), current.model_dump()):
+        return f"{path}: {old} there, {new} here"
+    return "equal values of other types"
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[tuple[str, Any, Any]]:
+    found: list[tuple[str, Any, Any]] = []
+    for key, value in old.items():
+        if isinstance(value, dict):
+            found += _differences(value, new[key], f"{at}{key}.")
+        elif value != new[key]:
+            found.append((f"{at}{key}", value, new[key]))
+    return found
