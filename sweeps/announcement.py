@@ -1,4 +1,4 @@
-"""What is said to the user before and after a sweep: the plan, the standings, the verdict, the paths."""
+"""What is said to the user before and after a sweep: plan, standings, verdict, paths."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def say_plan(spec: SweepSpec, name: str, run: Path, console: Console) -> None:
     say(
         "Models",
         f"{plan.num_networks} pairs of networks, all built; generator "
-        f"{_range(plan.smallest.generator_parameters, plan.largest.generator_parameters)} parameters, "
-        "discriminator "
+        f"{_range(plan.smallest.generator_parameters, plan.largest.generator_parameters)} "
+        "parameters, discriminator "
         f"{_range(plan.smallest.discriminator_parameters, plan.largest.discriminator_parameters)}",
     )
     say("Output", str(run))
@@ -151,4 +151,8 @@ def _labelled(console: Console) -> Callable[[str, str], None]:
 
 
 def _range(low: int, high: int) -> str:
-    return parameters_text(low) if low == high else f"{parameters_text(low)} to {parameters_text(high)}"
+    return (
+        parameters_text(low)
+        if low == high
+        else f"{parameters_text(low)} to {parameters_text(high)}"
+    )

@@ -14,13 +14,15 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from reports.records import RunFolder
     from sweeps.spec import SweepSpec
+    from transgan.data import ImageData
 
 OUR_PACKAGES = ("transgan", "evaluation", "reports", "sweeps")
 EXIT_USER_ERROR, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED = 1, 3, 130
 
 app = typer.Typer(
-    help="Which depth, heads, learning rates and loss give a TransGAN the best images? Sweep and see.",
+    help="Which depth, heads, learning rates and loss give the best images? Sweep and see.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -67,11 +69,12 @@ def run(
         if dry_run:
             _say_plan(resolved, name, path, _progress())
             return
-        from sweeps.sweep import create_run
+        from sweeps.sweep import check_vacant, create_run, usable_data
 
-        run_folder = create_run(path, resolved)
+        check_vacant(path)
         _say_plan(resolved, name, path, _progress())
-        _execute(run_folder.path, resolved, name, address, dashboard)
+        data = usable_data(resolved)
+        _execute(create_run(path, resolved), resolved, data, name, address, dashboard)
 
 
 @app.command()
@@ -115,13 +118,14 @@ def resume(
     """
     with _errors_in_one_line():
         from reports.records import RunFolder
-        from sweeps.sweep import extend, restore_spec
+        from sweeps.sweep import extend, restore_spec, usable_data
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
-        _execute(path, resolved, path.name, address, dashboard)
+        data = usable_data(resolved)
+        _execute(run_folder, resolved, data, path.name, address, dashboard)
 
 
 @app.command()
@@ -189,7 +193,9 @@ def generate(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A snapshot or checkpoint of a trial.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE.png|DIR", help="A grid, or a folder of files.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.png|DIR", help="A grid, or a folder of files.")
+    ],
     num: Annotated[int, typer.Option(min=1, help="Number of images.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
 ) -> None:
@@ -207,17 +213,27 @@ def generate(
 
 
 def _execute(
-    path: Path, spec: SweepSpec, name: str, address: str | None, dashboard: bool
+    run_folder: RunFolder,
+    spec: SweepSpec,
+    data: ImageData,
+    name: str,
+    address: str | None,
+    dashboard: bool,
 ) -> None:
-    from reports.records import RunFolder
     from sweeps.announcement import say_end
     from sweeps.sweep import execute
 
-    run_folder, progress = RunFolder(path), _progress()
-    way_on = f"go on with: [bold]tg-sweep resume {path}[/]"
+    progress = _progress()
+    way_on = f"go on with: [bold]tg-sweep resume {run_folder.path}[/]"
     try:
         outcome = execute(
-            run_folder, spec, name=name, address=address, dashboard=dashboard, console=progress
+            run_folder,
+            spec,
+            data,
+            name=name,
+            address=address,
+            dashboard=dashboard,
+            console=progress,
         )
     except KeyboardInterrupt:
         progress.print(f"interrupted; {way_on}", highlight=False)

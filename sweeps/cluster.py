@@ -1,6 +1,7 @@
 """Ray itself: joined or started, told what it needs, and shut down.
 
-Ray reads part of its settings when it is imported, so whatever wants Ray asks this file for it first.
+Ray reads part of its settings when it is imported, so whatever wants Ray asks this file for it
+first.
 """
 
 from __future__ import annotations

@@ -44,8 +44,9 @@ class EarlyStopping(BaseModel):
     def stops(self, value: float, others: Sequence[float], goal: Goal) -> bool:
         """Whether a trial that scored `value` at a rung stops there.
 
-        `others` are the scores that other trials have had at that rung so far. It goes on if it is among
-        the best 1/reduction_factor of all these, itself included, or simply the best of them.
+        `others` are the scores that other trials have had at that rung so far. It goes on if it is
+        among the best 1/reduction_factor of all these, itself included, or simply the best of
+        them.
         """
         if self.name == "none":
             return False

@@ -1,7 +1,7 @@
 """The sweep's memory: which trials there are, what each is to do next, who goes on and who stops.
 
-Its truth is the records in the run folder; a ledger opened on a folder after any crash knows what the
-one before it knew. It mirrors all into an Optuna study, for Optuna's own tools to show.
+Its truth is the records in the run folder; a ledger opened on a folder after any crash knows what
+the one before it knew. It mirrors all into an Optuna study, for Optuna's own tools to show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from reports.records import RunFolder, Setting, TrialState
 from sweeps.proposals import propose, trial_seed
 from sweeps.spec import SweepSpec
 from sweeps.trial import TrialReport, TrialTask, end_trial, new_record
-
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line a trial is said elsewhere
 
@@ -124,7 +123,7 @@ class Ledger:
         if number == 0 and (baseline := self.spec.baseline()) is not None:
             return baseline
         known: dict[int, tuple[dict[str, Setting], float | None]] = {}
-        for earlier in range(number - self.concurrent):
+        for earlier in range(number - self.concurrent):  # the last may still be on their way
             record, value = self.records[earlier], self.value_at(earlier, 0)
             if value is None and not record.state.is_final:
                 return None
@@ -160,6 +159,9 @@ class _StudyMirror:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.trials: dict[int, optuna.Trial] = {}
+        self.entered: set[tuple[int, int]] = set()
+        """Trials and rungs whose score stands in the study (a resumed trial says its last
+        again)."""
         space = ledger.spec.search
         self.distributions = {path: domain.distribution() for path, domain in space.items()}
         ledger.run.study.unlink(missing_ok=True)
@@ -189,9 +191,10 @@ class _StudyMirror:
         self.trials[number] = self.study.ask(self.distributions)
 
     def scored(self, number: int, rung: int, value: float) -> None:
-        """Enter a score, as an intermediate value at its (rounded) kimg."""
-        if math.isfinite(value):
-            self.trials[number].report(value, step=round(self.ledger.spec.rungs[rung]))
+        """Enter a score, as an intermediate value; Optuna's steps are whole, so they are images."""
+        if math.isfinite(value) and (number, rung) not in self.entered:
+            self.entered.add((number, rung))
+            self.trials[number].report(value, step=round(self.ledger.spec.rungs[rung] * 1000))
 
     def ended(self, number: int) -> None:
         """Enter a trial's end."""
@@ -206,5 +209,3 @@ class _StudyMirror:
         else:
             trial.set_user_attr("cause", f"{record.state}: {record.cause}")
             self.study.tell(trial, state=StudyState.FAIL)
-
-

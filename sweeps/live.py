@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: one live table, or a line per event where there is no terminal."""
+"""What a user sees while a sweep runs: a live table, or without a terminal a line per event."""
 
 from __future__ import annotations
 
@@ -138,7 +138,9 @@ class LiveTable:
 
     def _say(self, record: TrialRecord, text: str) -> None:
         elapsed = _duration(time.monotonic() - self.started)
-        self.console.print(f"{elapsed:>7}  trial {record.trial}  {text}", highlight=False, soft_wrap=True)
+        self.console.print(
+            f"{elapsed:>7}  trial {record.trial}  {text}", highlight=False, soft_wrap=True
+        )
 
     def _number(self, value: float | None) -> str:
         return "" if value is None else format(value, self.number_format)

@@ -75,8 +75,8 @@ def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
         )
     if needs.gpus_per_trial > gpus:
         raise SpecError(
-            f"resources.gpus_per_trial: {needs.gpus_per_trial:g} wanted, but there are {gpus} GPUs; "
-            "set it to 0 to train on CPU"
+            f"resources.gpus_per_trial: {needs.gpus_per_trial:g} wanted, but there are {gpus} GPUs"
+            "; set it to 0 to train on CPU"
         )
     fitting = cpus // needs.cpus_per_trial
     if needs.gpus_per_trial:
@@ -123,8 +123,8 @@ def forecast(
 ) -> Forecast:
     """How long the trials will take: the median of many simulated sweeps, and 90 % of them.
 
-    Each simulation gives the trials a random order of merit and a measured speed, and runs the spec's own
-    stopping rule on them with as many workers.
+    Each simulation gives the trials a random order of merit and a measured speed, and runs the
+    spec's own stopping rule on them with as many workers.
 
     Args:
         spec: the sweep.

@@ -1,10 +1,10 @@
 """Which settings a trial gets: Optuna's samplers behind a function of what is known so far.
 
-A proposal depends on the sweep's seed, the trial's number, and the scores *at the first rung* of the
-trials before it (but the last few, which may still be on their way there). All trials are scored at the
-first rung, at the same kimg and with the same latents, so that the comparison is fair; and when a proposal
-is made no longer matters, so that a sweep proposes the same trials on a fast and on a busy machine, with
-one worker or after a resume.
+A proposal depends on the sweep's seed, the trial's number, and the scores *at the first rung* of
+the trials before it (but the last few, which may still be on their way there). All trials are
+scored at the first rung, at the same kimg and with the same latents, so that the comparison is
+fair; and when a proposal is made no longer matters, so that a sweep proposes the same trials on a
+fast and on a busy machine, with one worker or after a resume.
 """
 
 from __future__ import annotations
@@ -48,19 +48,18 @@ def propose(
         sampler: which sampler, with its seed.
         space: what is searched.
         number: the trial's number.
-        first_rung: settings and first score of the earlier trials that count, by number; None for one
-            that failed before it could be scored.
-        goal: which scores are better.
+        first_rung: settings and first score of the earlier trials that count, by number; None for
+            one that failed before it could be scored. goal: which scores are better.
     """
     if not space:
         return {}
-    study = optuna.create_study(
-        storage=None, sampler=_sampler(sampler, number), direction=goal
-    )
+    study = optuna.create_study(storage=None, sampler=_sampler(sampler, number), direction=goal)
     distributions = {path: domain.distribution() for path, domain in space.items()}
     for settings, value in (first_rung[key] for key in sorted(first_rung)):
-        suggestions = {path: space[path].to_suggestion(setting) for path, setting in settings.items()}
-        # A trial that failed counts as worse than all that were scored: a pruned trial without values.
+        suggestions = {
+            path: space[path].to_suggestion(setting) for path, setting in settings.items()
+        }
+        # A pruned trial without values counts as worse than all others: so does one that failed.
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
         study.add_trial(
             create_trial(state=state, value=value, params=suggestions, distributions=distributions)
@@ -70,7 +69,7 @@ def propose(
 
 
 def trial_seed(sweep_seed: int, settings: Mapping[str, Setting]) -> int:
-    """The training seed of a trial: a function of the sweep's seed and the trial's settings alone."""
+    """The training seed of a trial: a function of sweep's seed and trial's settings alone."""
     text = repr((sweep_seed, sorted(settings.items())))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 

@@ -45,16 +45,15 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
                 compared += 1
                 for name in COMPARED:
                     again = getattr(progress, name)
-                    if again != entry[name]:
+                    if again != entry.get(name):
                         console.print(
                             f"after {progress.kimg:g} kimg {name} is {again!r}, in the record "
-                            f"{entry[name]!r}",
+                            f"{entry.get(name)!r}",
                             highlight=False,
                         )
                         return False
                 console.print(
-                    f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  "
-                    f"g_loss {progress.g_loss:.6f}  same",
+                    f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  the same",
                     highlight=False,
                 )
     except DivergedError as error:

@@ -31,7 +31,7 @@ Bounds = tuple[float, float]
 
 
 class Domain(BaseModel):
-    """Where one field may lie: exactly one of the four kinds, written as Ray's functions are called."""
+    """Where one field may lie: exactly one of four kinds, called as Ray calls them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -46,7 +46,9 @@ class Domain(BaseModel):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [kind for kind in ("choice", "uniform", "loguniform", "randint") if getattr(self, kind)]
+        given = [
+            kind for kind in ("choice", "uniform", "loguniform", "randint") if getattr(self, kind)
+        ]
         if len(given) != 1:
             raise ValueError(
                 "give exactly one of choice, uniform, loguniform, randint; got "
@@ -69,7 +71,7 @@ class Domain(BaseModel):
         """Which of the four it is."""
         for kind in ("uniform", "loguniform", "randint"):
             if getattr(self, kind) is not None:
-                return kind  # type: ignore[return-value]  # narrowed from the tuple above
+                return kind
         return "choice"
 
     @property
@@ -146,7 +148,7 @@ def settings_of(training: dict[str, Any], space: SearchSpace) -> dict[str, Setti
 
 
 def corners(space: SearchSpace) -> Iterator[dict[str, Setting]]:
-    """Combinations of every choice and every bound; all of them where they are at most MAX_CORNERS."""
+    """Combinations of every choice and every bound; at most MAX_CORNERS, spread out."""
     values = [domain.corners for domain in space.values()]
     total = math.prod(len(value) for value in values)
     stride = max(1, -(-total // MAX_CORNERS))

@@ -1,4 +1,4 @@
-"""The spec: what a user writes to say what is to be swept, read strictly and resolved completely."""
+"""The spec: what a user writes to say what is swept, read strictly, resolved completely."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ class SweepSpec(BaseModel):
 def shipped_specs() -> tuple[str, ...]:
     """Names of the specs that come with the program."""
     folder = resources.files("sweeps") / "specs"
-    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+    return tuple(
+        sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    )
 
 
 def load_spec(spec: str, overrides: tuple[str, ...] = ()) -> tuple[str, SweepSpec]:
@@ -122,7 +124,7 @@ def load_spec(spec: str, overrides: tuple[str, ...] = ()) -> tuple[str, SweepSpe
 
     Args:
         spec: path of a YAML file, or the name of a shipped spec.
-        overrides: assignments `path=value`, the path starting at the spec's root, the value in YAML.
+        overrides: assignments `path=value`, paths from the spec's root, values in YAML.
 
     Raises:
         SpecError: it does not exist, can't be read, or says something impossible.
@@ -138,7 +140,7 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
     """The spec that plain data means, with presets and the data's shape filled in, and checked.
 
     Raises:
-        SpecError: an unknown key, a value of the wrong kind, or a combination that can't be trained.
+        SpecError: an unknown key, a wrong value, or a combination that can't be trained.
     """
     values = dict(values)
     if isinstance(values.get("data"), dict) and isinstance(values.get("training", {}), dict):
@@ -157,7 +159,9 @@ def _read(spec: str) -> tuple[str, str, str]:
         if path.suffix in (".yaml", ".yml") or os.sep in spec:
             return path.stem, str(path), path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SpecError(f"{path}: no such file; shipped specs: {', '.join(shipped_specs())}") from None
+        raise SpecError(
+            f"{path}: no such file; shipped specs: {', '.join(shipped_specs())}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: can't be read ({error})") from None
     if spec not in shipped_specs():
@@ -203,9 +207,7 @@ def _assign(values: dict[str, Any], override: str) -> None:
     at[keys[-1]] = value
 
 
-def _fill_training(
-    training: dict[str, Any], data: dict[str, Any], source: str
-) -> dict[str, Any]:
+def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) -> dict[str, Any]:
     """`training` over its preset, at the data's size and channels."""
     preset = training.get("preset", "digits")
     if preset not in PRESETS:
@@ -220,8 +222,8 @@ def _fill_training(
     for key, value in (("image_size", shape.resolved_size), ("image_channels", shape.channels)):
         if key in training and training[key] != value:
             raise SpecError(
-                f"{source}: training.{key}: {training[key]} given, but data {shape.name} has {value}; "
-                f"leave training.{key} out, it follows from data"
+                f"{source}: training.{key}: {training[key]} given, but data {shape.name} "
+                f"has {value}; leave training.{key} out, it follows from data"
             )
         filled[key] = value
     return filled
@@ -236,14 +238,20 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_search(spec: SweepSpec, source: str) -> None:
-    """Refuse paths that lead nowhere and combinations that no network can be built for."""
+    """Refuse what can't rank, paths that lead nowhere, and networks that can't be built."""
+    ranking = find_metric(spec.evaluation.metrics[0])
+    if not ranking.may_rank:
+        raise SpecError(
+            f"{source}: evaluation.metrics: {ranking.key} can't rank trials, and the first "
+            "metric does; put another first"
+        )
     known = _leaves(spec.training.model_dump())
     fixed = {"preset", "image_size", "image_channels", "seed", "total_kimg"}
     for path in spec.search:
         if path in fixed:
             raise SpecError(
-                f"{source}: search.{path}: belongs to the sweep, not to the search (rows of one table "
-                "must compare); set it under training, data or sampler"
+                f"{source}: search.{path}: belongs to the sweep, not to the search (rows of "
+                "one table must compare); set it under training, data or sampler"
             )
         if path not in known:
             raise SpecError(f"{source}: search.{path}: no such field{_nearest(path, known)}")
@@ -253,7 +261,9 @@ def _check_search(spec: SweepSpec, source: str) -> None:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            tried = ", ".join(f"{path}={value}" for path, value in settings.items() if _near(path, place))
+            tried = ", ".join(
+                f"{path}={value}" for path, value in settings.items() if _near(path, place)
+            )
             raise SpecError(
                 f"{source}: search: {tried} can't be built: {_message(first)}; take one of them out"
             ) from None
@@ -271,7 +281,7 @@ def _leaves(values: dict[str, Any], at: str = "") -> set[str]:
 
 
 def _explain(error: ValidationError, values: Any, root: tuple[str, ...] = ()) -> str:
-    """The first fault in one line: dotted path, what is wrong, the value, the nearest known name."""
+    """The first fault in one line: dotted path, what is wrong, value, nearest known name."""
     errors = error.errors()
     first = errors[0]
     location = (*root, *(str(part) for part in first["loc"]))

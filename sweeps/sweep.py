@@ -96,18 +96,27 @@ class _Interruption:
                 signal.signal(number, handler)
 
 
+def check_vacant(path: Path) -> None:
+    """Refuse a place for a new run folder where something is already.
+
+    Raises:
+        RunFolderError: there is a file, or a folder that is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        way_out = "give another --out"
+        if RunFolder(path).spec.exists():
+            way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
+        raise RunFolderError(f"--out {path}: exists already; {way_out}")
+
+
 def create_run(path: Path, spec: SweepSpec) -> RunFolder:
     """A new run folder at `path`, holding the resolved spec.
 
     Raises:
         RunFolderError: something is there already, or it can't be written.
     """
+    check_vacant(path)
     run = RunFolder(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
-        if not run.sweep.exists():
-            way_out = "give another --out"
-        raise RunFolderError(f"--out {path}: exists already; {way_out}")
     try:
         run.trials.mkdir(parents=True, exist_ok=True)
         run.spec.write_text(spec.to_yaml(), encoding="utf-8")
@@ -118,9 +127,25 @@ def create_run(path: Path, spec: SweepSpec) -> RunFolder:
     return run
 
 
+def usable_data(spec: SweepSpec) -> ImageData:
+    """The data of `spec`, if it can be scored as the spec says.
+
+    Raises:
+        DataError: it can't be had, or can't be used.
+        SpecError: the evaluation needs labels, and it has none.
+    """
+    data = load_data(spec.data)
+    try:
+        spec.evaluation.check_labels(data.train_labels is not None)
+    except ValueError as error:
+        raise SpecError(f"evaluation: {error}") from None
+    return data
+
+
 def execute(
     run: RunFolder,
     spec: SweepSpec,
+    data: ImageData,
     *,
     name: str,
     address: str | None,
@@ -131,24 +156,21 @@ def execute(
     started = time.monotonic()
     # More threads than a trial has would fight with the trials, and gain nothing on small networks.
     torch.set_num_threads(spec.resources.cpus_per_trial)
-    with _only_driver(run):
-        data = load_data(spec.data)
-        _check_labels(spec, data)
-        hours = spec.budget.hours
-        stop = _Interruption(None if hours is None else started + hours * 3600)
-        with (
-            open_cluster(address, dashboard=dashboard) as cluster,
-            tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
-        ):
-            driver = _Driver(run, spec, name, data, cluster, console, started)
-            driver.prepare()
-            with stop.listening():  # after Ray has set handlers of its own
-                driver.train(stop, Path(scratch))
-        reason = stop.reason
-        interrupted = bool(reason) and driver.ledger.num_left > 0
+    hours = spec.budget.hours
+    stop = _Interruption(None if hours is None else started + hours * 3600)
+    with (
+        _only_driver(run),
+        open_cluster(address, dashboard=dashboard) as cluster,
+        tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
+    ):
+        driver = _Driver(run, spec, name, data, cluster, console, started)
+        driver.prepare()
+        with stop.listening():  # after Ray has set handlers of its own
+            driver.train(stop, Path(scratch))
+        interrupted = bool(stop.reason) and driver.ledger.num_left > 0
         driver.close("interrupted" if interrupted else "finished")
-        console.print("Building the report …", highlight=False)
-        return Outcome(interrupted, reason, build_report(run.path))
+    console.print("Building the report …", highlight=False)
+    return Outcome(interrupted, stop.reason, build_report(run.path))
 
 
 def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
@@ -206,7 +228,9 @@ class _Driver:
         with self.console.status("Preparing the evaluation …"):
             evaluator = self._evaluator()
         if not self.run.reals.exists():
-            save_image(image_grid(self.data.held_out_images[:GRID_IMAGES], columns=8), self.run.reals)
+            save_image(
+                image_grid(self.data.held_out_images[:GRID_IMAGES], columns=8), self.run.reals
+            )
         with self.console.status("Measuring how fast this machine trains …"):
             calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
@@ -351,16 +375,16 @@ class _Driver:
         objective = columns[self.ledger.objective]
         if objective.floor is not None and objective.ceiling is not None:
             self.console.print(
-                f"[bold]Scale[/]      {objective.label}: {objective.floor:{objective.format}} for real "
-                f"images, {objective.ceiling:{objective.format}} for noise",
+                f"[bold]Scale[/]      {objective.label}: {objective.floor:{objective.format}} "
+                f"for real images, {objective.ceiling:{objective.format}} for noise",
                 highlight=False,
             )
         set_up = time.monotonic() - self.started
         total = _plus(self.forecast, set_up)
         self.console.print(
             f"[bold]Time[/]       about [bold]{total.seconds / 60:.1f} minutes[/] in all "
-            f"({total.low_seconds / 60:.1f} to {total.high_seconds / 60:.1f}), {set_up:.0f} s of them "
-            f"gone; {self.forecast.seconds_per_kimg:.2f} s per kimg, about "
+            f"({total.low_seconds / 60:.1f} to {total.high_seconds / 60:.1f}), {set_up:.0f} s "
+            f"of them gone; {self.forecast.seconds_per_kimg:.2f} s per kimg, about "
             f"{self.forecast.expected_kimg:.0f} kimg",
             highlight=False,
         )
@@ -393,13 +417,13 @@ def _extractor_note(evaluation: EvaluationRecord) -> str:
         return "Inception-v3 with the inception-2015-12-05 weights"
     note = (
         f"A small network trained to classify the training images of {evaluation.dataset}; "
-        f"{evaluation.extractor_accuracy:.1%} right on the held-out images, which are the reference. Its "
-        "distances compare with each other, not with FID."
+        f"{evaluation.extractor_accuracy:.1%} right on the held-out images, which are the "
+        "reference. Its distances compare with each other, not with FID."
     )
     if evaluation.judge_accuracy is not None:
         note += (
-            " The confident fraction is told by another network, trained on the held-out images alone "
-            f"and {evaluation.judge_accuracy:.1%} right on the training images."
+            " The confident fraction is told by another network, trained on the held-out images "
+            f"alone and {evaluation.judge_accuracy:.1%} right on the training images."
         )
     return note
 
@@ -411,13 +435,6 @@ def _plus(forecast: Forecast, seconds: float) -> Forecast:
             for name in ("seconds", "low_seconds", "high_seconds")
         }
     )
-
-
-def _check_labels(spec: SweepSpec, data: ImageData) -> None:
-    try:
-        spec.evaluation.check_labels(data.train_labels is not None)
-    except ValueError as error:
-        raise SpecError(f"evaluation: {error}") from None
 
 
 def _device(spec: SweepSpec) -> str:

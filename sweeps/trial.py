@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -73,11 +73,11 @@ class TrialReport:
 
 def run_trial(
     task: TrialTask, data: ImageData, evaluator: Evaluator, folder: TrialFolder
-) -> Iterator[TrialReport]:
-    """Train and score `task`, from its checkpoint where there is one; all that is reported is on disk.
+) -> Generator[TrialReport, None, None]:
+    """Train and score `task`, from its checkpoint if there is one; what is reported is on disk.
 
-    Whoever does not ask for the next report has stopped the trial. A loss or image that is not finite,
-    or memory that runs out, ends it in a state of its own; other errors are the caller's.
+    Whoever does not ask for the next report has stopped the trial. A loss or image that is not
+    finite, or memory that runs out, ends it in a state of its own; other errors are the caller's.
     """
     torch.set_num_threads(task.threads)
     run = _TrialRun(task, data, evaluator, folder)
@@ -195,7 +195,8 @@ class _TrialRun:
     def _note(self, progress: TrainingProgress, seconds: float) -> None:
         """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
         entry = {"kimg": round(progress.kimg, 3)}
-        entry |= {name: getattr(progress, name) for name in TICK_VALUES}
+        values = {name: getattr(progress, name) for name in TICK_VALUES}
+        entry |= {name: value for name, value in values.items() if value is not None}
         self.stats.write(json.dumps(entry) + "\n")
         self.stats.flush()
         self.record = self.record.model_copy(

@@ -1,4 +1,4 @@
-"""What one training run is made of: every hyperparameter, with its default, bounds, unit and meaning.
+"""What one training run is made of: each hyperparameter, with default, bounds, unit and meaning.
 
 This module is light (no torch), so that a spec can be checked at once.
 """
@@ -14,13 +14,17 @@ PenaltyName = Literal["none", "r1", "r1+r2", "gp"]
 AugmentationName = Literal["translation", "cutout", "color", "noise"]
 NormName = Literal["layernorm", "pixelnorm"]
 
-Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=9)]
+Depths = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=9)
+]
 
 
 class FrozenModel(BaseModel):
     """Part of a config: immutable, strict about unknown keys, documented under each field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def _nearest_multiples(value: int, of: int) -> str:
@@ -68,12 +72,14 @@ class DataConfig(FrozenModel):
                 f"({', '.join(_OWN_SIZES)}), so say the size to use, such as 32"
             )
         if own is not None and self.image_size not in (None, own):
-            raise ValueError(f"{self.name} is {own}×{own}, got image_size {self.image_size}; leave it out")
+            raise ValueError(
+                f"{self.name} is {own}×{own}, got image_size {self.image_size}; leave it out"
+            )
         return self
 
 
 class GeneratorConfig(FrozenModel):
-    """The generator: stages of transformer blocks, each twice as wide as the one before (sec. 3.1)."""
+    """The generator: stages of transformer blocks, each on a grid twice as wide (sec. 3.1)."""
 
     latent_dim: int = Field(64, ge=1)
     """Size of the latent vector z ~ N(0, I)."""
@@ -89,6 +95,9 @@ class GeneratorConfig(FrozenModel):
     """Hidden size of a block's MLP, in multiples of its channels."""
     norm: NormName = "layernorm"
     """Normalisation before attention and MLP (sec. 3.4 compares them)."""
+    output: Literal["linear", "tanh"] = "linear"
+    """What makes pixels of the last projection: nothing, as in the authors' code, or tanh, with
+    which images of plain black and white are learned sooner."""
 
     @property
     def stage_dims(self) -> tuple[int, ...]:
@@ -105,8 +114,8 @@ class GeneratorConfig(FrozenModel):
         shrink = 4 ** (len(self.depths) - 1)
         if self.embed_dim % shrink:
             raise ValueError(
-                f"embed_dim must be a multiple of {shrink} for {len(self.depths)} stages (each pixel "
-                f"shuffle divides it by 4), got {self.embed_dim}; "
+                f"embed_dim must be a multiple of {shrink} for {len(self.depths)} stages (each "
+                f"pixel shuffle divides it by 4), got {self.embed_dim}; "
                 f"nearest: {_nearest_multiples(self.embed_dim, shrink)}"
             )
         for dim in self.stage_dims:
@@ -155,11 +164,11 @@ class LossConfig(FrozenModel):
     name: LossName = "nonsaturating"
     """Which loss of the logits."""
     penalty: PenaltyName | None = None
-    """Gradient penalty; by default what goes with the loss: gp for wgan-gp, r1+r2 for rpgan, else r1."""
+    """Gradient penalty; by default the loss's own: gp for wgan-gp, r1+r2 for rpgan, else r1."""
     gradient_penalty: float = Field(1.0, ge=0)
     """Weight of the penalty (gamma of R1 and R2, lambda of GP)."""
     penalty_interval: int = Field(4, ge=1)
-    """Steps from one penalty to the next; its weight is multiplied by this (lazy regularisation)."""
+    """Steps from one penalty to the next; they multiply its weight (lazy regularisation)."""
     phi: float = Field(1.0, gt=0)
     """Target norm of the gradient in GP; the paper's phi."""
 
@@ -211,7 +220,7 @@ class TrainingConfig(FrozenModel):
     """Side of the images, in pixels; from the data set."""
     image_channels: int = Field(1, ge=1)
     """Channels of the images; from the data set."""
-    total_kimg: float = Field(60.0, gt=0)
+    total_kimg: float = Field(60.0, gt=0, allow_inf_nan=False)
     """Length of training, in thousand real images shown to the discriminator."""
     batch_size: int = Field(32, ge=1)
     """Real images in each discriminator step, and fakes in each step of either network."""
@@ -219,6 +228,10 @@ class TrainingConfig(FrozenModel):
     """Seed of weights, data order, latents and augmentation."""
     augment: tuple[AugmentationName, ...] = ("translation", "cutout", "color")
     """Differentiable augmentations of everything the discriminator sees (sec. 3.3)."""
+    augment_probability: float = Field(1.0, gt=0, le=1)
+    """Share of images to which each augmentation is applied; below about 0.8 the generator can tell
+    them from the data and does not take them up (Karras et al. 2020, arXiv:2006.06676, sec.
+    2.2)."""
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     loss: LossConfig = LossConfig()

@@ -1,4 +1,4 @@
-"""What a config costs, before anything is trained: parameters and arithmetic, on the meta device."""
+"""What a config costs before anything is trained: parameters and FLOPs, on the meta device."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ModelCost:
     def flops_per_real_image(self) -> float:
         """Operations of training for each real image, with one generator step a discriminator step.
 
-        The discriminator step makes a fake without gradient (1 forward of G) and takes real and fake
-        forward and back (6 of D); the generator step takes a fake forward and back (3 of G) and
-        through D to its input (2 of D). Penalties come on top.
+        The discriminator step makes a fake without gradient (1 forward of G) and takes real and
+        fake forward and back (6 of D); the generator step takes a fake forward and back (3 of G)
+        and through D to its input (2 of D). Penalties come on top.
         """
         return 4 * self.generator_flops + 8 * self.discriminator_flops
 

@@ -1,10 +1,11 @@
-"""Data sets as two disjoint splits of uint8 images: one to train on, one held out to score against."""
+"""Data sets as two disjoint splits of uint8 images: one to train on, one to score against."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from transgan.config import DataConfig
@@ -20,6 +21,10 @@ from transgan.config import DataConfig
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 HELD_OUT_SHARE = 1 / 5
 MIN_IMAGES = 100
+
+# What Pillow and zipfile raise for damaged or unsupported content, as fuzzing them shows.
+_BAD_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_BAD_ZIP_MEMBER = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
 
 class DataError(ValueError):
@@ -121,8 +126,8 @@ def _image_files(config: DataConfig) -> ImageData:
     for name, content in _image_contents(path):
         try:
             with Image.open(io.BytesIO(content)) as image:
-                images.append(_square(image.convert("RGB"), config.resolved_size))
-        except (UnidentifiedImageError, OSError) as error:
+                images.append(_square(_as_rgb(image), config.resolved_size))
+        except _BAD_IMAGE as error:
             raise DataError(f"data.name: {path}: {name} is no readable image ({error})") from None
         classes.append(name.split("/")[0] if "/" in name else "")
     if len(images) < MIN_IMAGES:
@@ -139,16 +144,31 @@ def _image_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name (relative, with /) and bytes of each image file, in order of name."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in IMAGE_SUFFIXES:
+            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
                 yield file.relative_to(path).as_posix(), file.read_bytes()
         return
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if name.lower().endswith(IMAGE_SUFFIXES):
-                    yield name, archive.read(name)
-    except zipfile.BadZipFile:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError):
         raise DataError(f"data.name: {path} is neither a folder nor a zip file") from None
+    with archive:
+        for name in sorted(archive.namelist()):
+            # macOS puts a shadow of each file into its zips.
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("__MACOSX/"):
+                try:
+                    content = archive.read(name)
+                except _BAD_ZIP_MEMBER as error:
+                    raise DataError(f"data.name: {path}: {name} can't be read ({error})") from None
+                yield name, content
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """`image` in 8-bit RGB, transparency left out."""
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def _square(image: Image.Image, size: int) -> Tensor:

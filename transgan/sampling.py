@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from transgan.images import to_uint8
 from transgan.networks.generator import Generator
+from transgan.seeds import derived_seed
 
 
 class OutputError(ValueError):
@@ -27,7 +28,7 @@ def latents(
     rng = torch.Generator()
     drawn = []
     for index in range(start, start + num):
-        rng.manual_seed((seed * 1_000_003 + index) % 2**63)
+        rng.manual_seed(derived_seed(seed, "latent", index))
         drawn.append(torch.randn(latent_dim, generator=rng))
     return torch.stack(drawn)
 
@@ -52,7 +53,9 @@ def image_grid(
     num, channels, height, width = images.shape
     rows = -(-num // columns)
     sheet = torch.full(
-        (channels, rows * (height + gap) - gap, columns * (width + gap) - gap), 255, dtype=torch.uint8
+        (channels, rows * (height + gap) - gap, columns * (width + gap) - gap),
+        255,
+        dtype=torch.uint8,
     )
     for index, image in enumerate(images):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
@@ -64,8 +67,12 @@ def image_grid(
 def save_image(image: Image.Image, path: Path) -> None:
     """Write `image` as PNG so that `path` never holds half of it."""
     partial = path.with_name(f".{path.name}.partial")
-    image.save(partial, format="png")
-    partial.replace(path)
+    try:
+        image.save(partial, format="png")
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
@@ -83,4 +90,4 @@ def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
         for index, image in enumerate(images):
             save_image(image_grid(image[None], columns=1), out / f"{index:06d}.png")
     except OSError as error:
-        raise OutputError(f"--out {out}: can't be written ({error.strerror})") from None
+        raise OutputError(f"--out {out}: can't be written ({error.strerror or error})") from None

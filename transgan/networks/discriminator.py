@@ -85,7 +85,9 @@ class Discriminator(nn.Module):
         for parameter in (*self.position_embeddings, self.class_token):
             nn.init.trunc_normal_(parameter, std=0.02)
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, " batch"]:
         """Logits of `images`."""
         # Levels, each with a coarser view joined in
         x = self.patch_embeddings[0](images)  # B N C
@@ -94,7 +96,8 @@ class Discriminator(nn.Module):
         ):
             if level:
                 view = self.patch_embeddings[level](images)
-                x = torch.cat([_pool_tokens(x, self.grid_widths[level - 1]), view], dim=-1)  # B N/4 C'
+                pooled = _pool_tokens(x, self.grid_widths[level - 1])
+                x = torch.cat([pooled, view], dim=-1)  # B N/4 C'
             x = blocks(x + positions)
 
         # Class token
@@ -107,6 +110,6 @@ def _pool_tokens(
     x: Float[Tensor, "batch tokens dim"], width: int
 ) -> Float[Tensor, "batch fewer_tokens dim"]:
     """Average each 2×2 neighbourhood of a `width`×`width` grid of tokens."""
-    B, N, C = x.shape
+    B, _, C = x.shape
     grid = x.transpose(1, 2).reshape(B, C, width, width)
     return F.avg_pool2d(grid, 2).flatten(2).transpose(1, 2)

@@ -14,7 +14,7 @@ from transgan.networks.layers import Block, pixel_shuffle_tokens
 
 
 class Generator(nn.Module):
-    """z (N, latent_dim) → images (N, channels, H, W) in [-1, 1] units; nothing clamps them."""
+    """z (N, latent_dim) → images (N, channels, H, W) in [-1, 1] units, which nothing clamps."""
 
     def __init__(self, config: GeneratorConfig, image_channels: int) -> None:
         super().__init__()
@@ -35,6 +35,7 @@ class Generator(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
         self.tokens_to_image = nn.Linear(dims[-1], image_channels)
         self.image_size = widths[-1]
+        self.output = config.output
         self._init_weights()
 
     def _init_weights(self) -> None:
@@ -69,4 +70,6 @@ class Generator(nn.Module):
 
         # Tokens to pixels
         image = self.tokens_to_image(x)  # B H·W channels
+        if self.output == "tanh":
+            image = image.tanh()
         return image.transpose(1, 2).reshape(len(z), -1, self.image_size, self.image_size)

@@ -1,8 +1,8 @@
 """The bricks both networks are built of: attention with relative position bias, blocks, norms.
 
 Shapes: B batch, N tokens of a square grid (N = H·W), C channels, A heads.
-Sources: Jiang et al. 2021, arXiv:2102.07074, sec. 3.1 and 3.4; the relative position bias is that of
-Liu et al. 2021, arXiv:2103.14030, eq. 4, with one window over the whole grid.
+Sources: Jiang et al. 2021, arXiv:2102.07074, sec. 3.1 and 3.4; the relative position bias is that
+of Liu et al. 2021, arXiv:2103.14030, eq. 4, with one window over the whole grid.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transgan.config import NormName
 class PixelNorm(nn.Module):
     """Scale each token to unit root mean square over its channels; no parameters (sec. 3.4)."""
 
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+    def forward(self, x: Float[Tensor, "*tokens dim"]) -> Float[Tensor, "*tokens dim"]:
         """Normalise `x` over its last axis."""
         return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + 1e-8)
 

@@ -6,6 +6,8 @@ takes it up in sec. 3.3. Every image draws its own parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,19 +23,19 @@ NOISE_STD = 0.1
 def augment(
     images: Float[Tensor, "batch channels height width"],
     policy: tuple[AugmentationName, ...],
+    probability: float,
     rng: torch.Generator,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Apply the augmentations of `policy`, in the order given, to images in [-1, 1] units."""
+    """Apply the augmentations of `policy`, in the order given, to images in [-1, 1] units.
+
+    Each of them is applied to each image with `probability`, independently.
+    """
     for name in policy:
-        match name:
-            case "translation":
-                images = translate(images, rng)
-            case "cutout":
-                images = cutout(images, rng)
-            case "color":
-                images = jitter_color(images, rng)
-            case "noise":
-                images = add_noise(images, rng)
+        changed = _AUGMENTATIONS[name](images, rng)
+        if probability < 1:
+            draws = torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device)
+            changed = torch.where(draws < probability, changed, images)
+        images = changed
     return images
 
 
@@ -84,8 +86,9 @@ def add_noise(
 ) -> Float[Tensor, "batch channels height width"]:
     """Add Gaussian noise of standard deviation 0.1, in [-1, 1] units, to every pixel.
 
-    Instance noise (Sønderby et al. 2017, arXiv:1610.04490, sec. 3.2): it hides from the discriminator
-    that real pixels take few levels and backgrounds are exactly black, which no generator can match.
+    Instance noise (Sønderby et al. 2017, arXiv:1610.04490, sec. 3.2): it hides from the
+    discriminator that real pixels take few levels and backgrounds are exactly black, which no
+    generator can match.
     """
     noise = torch.randn(images.shape, generator=rng, device=images.device)
     return images + NOISE_STD * noise
@@ -102,6 +105,15 @@ def _shifted(
 def _outside(batch: int, side: int, rng: torch.Generator, device: torch.device) -> Tensor:
     """Which rows (or columns) lie outside a random stretch of half the side, (batch, side)."""
     length = round(side * CUTOUT_SHARE)
-    start = torch.randint(-(length // 2), side - length // 2 + 1, (batch, 1), generator=rng, device=device)
+    first, last = -(length // 2), side - (length + 1) // 2
+    start = torch.randint(first, last + 1, (batch, 1), generator=rng, device=device)
     position = torch.arange(side, device=device)
     return (position < start) | (position >= start + length)
+
+
+_AUGMENTATIONS: dict[AugmentationName, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "translation": translate,
+    "cutout": cutout,
+    "color": jitter_color,
+    "noise": add_noise,
+}

@@ -1,12 +1,12 @@
 """Files of weights: checkpoints to go on from, snapshots of the EMA generator to sample from.
 
-Both are one safetensors file: tensors, and the config and counters as JSON in its header. Reading one
-runs no code. Both are written beside their place and renamed, so that a crash leaves the old file.
+Both are one safetensors file: tensors, and the config and counters as JSON in its header. Reading
+one runs no code. Both are written beside their place and renamed, so that a crash leaves the old
+file.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ class CheckpointError(ValueError):
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
     """Write networks, averages, optimizer moments and the step of `trainer` to `path`."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for part, module in _modules(trainer).items():
         tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
     for part, optimizer in _optimizers(trainer).items():
@@ -77,7 +77,9 @@ def save_snapshot(path: Path, generator: nn.Module, config: TrainingConfig, kimg
     _write(path, tensors, config, {"kind": "snapshot", "kimg": f"{kimg:.3f}"})
 
 
-def load_snapshot(path: Path, device: torch.device | str = "cpu") -> tuple[Generator, TrainingConfig]:
+def load_snapshot(
+    path: Path, device: torch.device | str = "cpu"
+) -> tuple[Generator, TrainingConfig]:
     """The EMA generator at `path` (a snapshot or a checkpoint), in eval mode, and its config.
 
     Raises:
@@ -119,10 +121,14 @@ def _write(
 ) -> None:
     metadata = {"format": FORMAT_VERSION, "config": config.model_dump_json(), **header}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -146,8 +152,12 @@ def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _config(path: Path, header: dict[str, str]) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate_json(header["config"])
-    except (KeyError, ValidationError) as error:
-        raise CheckpointError(f"{path}: its config can't be read ({error})") from None
+    except KeyError:
+        raise CheckpointError(f"{path}: its config is missing; it is damaged") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        raise CheckpointError(f"{path}: its config can't be read ({reason})") from None
 
 
 def _first_difference(saved: TrainingConfig, current: TrainingConfig) -> str:
@@ -156,7 +166,9 @@ def _first_difference(saved: TrainingConfig, current: TrainingConfig) -> str:
     return "equal values of other types"
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[tuple[str, Any, Any]]:
+def _differences(
+    old: dict[str, Any], new: dict[str, Any], at: str = ""
+) -> list[tuple[str, Any, Any]]:
     found: list[tuple[str, Any, Any]] = []
     for key, value in old.items():
         if isinstance(value, dict):

@@ -12,8 +12,9 @@ def ema_decay(config: EmaConfig, images_seen: int, images_between: int) -> float
     """Share of the average that survives an update, `images_between` images after the last one.
 
     The half-life is `half_life_kimg`, but early on no more than `ramp_up` times the images seen, so
-    that the first random weights are soon forgotten. (The authors' code applies a decay meant for one
-    discriminator batch once per generator step, so that its half-life is n_critic times as long.)
+    that the first random weights are soon forgotten. (The authors' code applies a decay meant for
+    one discriminator batch once per generator step, so that its half-life is n_critic times as
+    long.)
     """
     half_life = config.half_life_kimg * 1000
     if config.ramp_up is not None:

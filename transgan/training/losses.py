@@ -55,7 +55,7 @@ def generator_loss(
 def zero_centred_penalty(
     critic: Critic, images: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, ""]:
-    """E‖∇D(x)‖² / 2: R1 on real images, R2 on fakes (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    """E‖∇D(x)‖² / 2: R1 on reals, R2 on fakes (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
     return _gradient(critic, images).square().sum(dim=(1, 2, 3)).mean() / 2
 
 
@@ -66,9 +66,10 @@ def gradient_penalty(
     phi: float,
     rng: torch.Generator,
 ) -> Float[Tensor, ""]:
-    """E(‖∇D(x̂)‖ - φ)² / φ² between reals and fakes (arXiv:1704.00028, eq. 3, with the paper's φ)."""
+    """E(‖∇D(x̂)‖ - φ)² / φ² between reals and fakes (arXiv:1704.00028, eq. 3, with TransGAN's φ)."""
     mix = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device)
-    norms = _gradient(critic, real.lerp(fake, mix)).square().sum(dim=(1, 2, 3)).sqrt()
+    # Not the root of a sum, whose derivative at gradient 0 is NaN.
+    norms = torch.linalg.vector_norm(_gradient(critic, real.lerp(fake, mix)), dim=(1, 2, 3))
     return (norms - phi).square().mean() / phi**2
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transgan.config import TrainingConfig
 from transgan.images import to_float
 from transgan.networks.families import build_discriminator, build_generator
+from transgan.seeds import derived_seed
 from transgan.training.augment import augment
 from transgan.training.checkpoint import load_checkpoint, save_checkpoint
 from transgan.training.ema import ema_decay, update_ema
@@ -42,9 +43,10 @@ class TrainingProgress:
     kimg: float
     d_loss: float
     """Discriminator's loss without its penalty."""
-    g_loss: float
-    penalty: float
-    """Gradient penalty as it is before its weight; mean over the steps that took it."""
+    g_loss: float | None
+    """Mean over the generator's steps; None if there was none."""
+    penalty: float | None
+    """Gradient penalty before its weight; mean over the steps that took it, None if none did."""
     real_logits: float
     fake_logits: float
     images_per_second: float
@@ -92,7 +94,7 @@ class Trainer:
     def run(
         self, until_kimg: float | None = None, tick_kimg: float = 1.0
     ) -> Iterator[TrainingProgress]:
-        """Train to `until_kimg` (by default `total_kimg`), yielding every `tick_kimg` and at the end.
+        """Train to `until_kimg`, else `total_kimg`, yielding every `tick_kimg` and at the end.
 
         Raises:
             DivergedError: a loss became NaN or infinite.
@@ -104,7 +106,7 @@ class Trainer:
             first_step, started = self.step, time.perf_counter()
             while self.kimg < target - 1e-9:
                 sums += self._step()
-            yield self._progress(sums.tolist(), self.step - first_step, started)
+            yield self._progress(sums.tolist(), first_step, started)
 
     def save(self, path: Path) -> None:
         """Write all that is needed to go on from here to `path`, atomically."""
@@ -118,13 +120,15 @@ class Trainer:
         """
         load_checkpoint(path, self)
 
-    def _progress(self, sums: list[float], steps: int, started: float) -> TrainingProgress:
+    def _progress(self, sums: list[float], first_step: int, started: float) -> TrainingProgress:
         d_loss, g_loss, penalty, real, fake, penalties = sums
+        steps, critic_steps = self.step - first_step, self.config.optimizer.critic_steps
+        generator_steps = self.step // critic_steps - first_step // critic_steps
         progress = TrainingProgress(
             kimg=self.kimg,
             d_loss=d_loss / steps,
-            g_loss=g_loss / steps,
-            penalty=penalty / max(penalties, 1),
+            g_loss=g_loss / generator_steps if generator_steps else None,
+            penalty=penalty / penalties if penalties else None,
             real_logits=real / steps,
             fake_logits=fake / steps,
             images_per_second=steps
@@ -133,20 +137,20 @@ class Trainer:
         )
         for what in ("d_loss", "g_loss", "penalty"):
             value = getattr(progress, what)
-            if not math.isfinite(value):
+            if value is not None and not math.isfinite(value):
                 raise DivergedError(what, value, self.kimg)
         return progress
 
     def _step(self) -> Float[Tensor, " six"]:
         """One discriminator step and, every `critic_steps`, one generator step."""
-        self.rng.manual_seed((self.config.seed * 1_000_003 + self.step) % 2**63)
+        self.rng.manual_seed(derived_seed(self.config.seed, "step", self.step))
         self._set_learning_rates()
         real = to_float(self.images[self._batch_indices()])
         d_loss, penalty, real_logits, fake_logits = self._discriminator_step(real)
         self.step += 1
         g_loss = torch.zeros((), device=self.device)
         if self.step % self.config.optimizer.critic_steps == 0:
-            g_loss = self._generator_step(real) * self.config.optimizer.critic_steps
+            g_loss = self._generator_step(real)
         taken = torch.tensor(float(penalty is not None), device=self.device)
         none = torch.zeros((), device=self.device)
         return torch.stack(
@@ -158,7 +162,7 @@ class Trainer:
         discriminator.requires_grad_(True)
         with torch.no_grad():
             fake = self.generator(self._latents())
-        both = augment(torch.cat([real, fake]), config.augment, self.rng)
+        both = self._augment(torch.cat([real, fake]))
         real_logits, fake_logits = discriminator(both).chunk(2)
         loss = discriminator_loss(config.loss.name, real_logits, fake_logits)
         penalty = None
@@ -193,11 +197,11 @@ class Trainer:
         # Frozen, so that no gradient of this step is left in the discriminator (the authors' code
         # adds it to the next discriminator step).
         self.discriminator.requires_grad_(False)
-        fake = augment(self.generator(self._latents()), config.augment, self.rng)
+        fake = self._augment(self.generator(self._latents()))
         real_logits = None
         if config.loss.name == "rpgan":
             with torch.no_grad():
-                real_logits = self.discriminator(augment(real, config.augment, self.rng))
+                real_logits = self.discriminator(self._augment(real))
         loss = generator_loss(config.loss.name, self.discriminator(fake), real_logits)
         _descend(loss, self.generator, self.generator_optimizer, config.optimizer.gradient_clip)
         images_between = config.batch_size * config.optimizer.critic_steps
@@ -205,22 +209,25 @@ class Trainer:
         update_ema(self.ema_generator, self.generator, decay)
         return loss.detach()
 
+    def _augment(self, images: Tensor) -> Tensor:
+        return augment(images, self.config.augment, self.config.augment_probability, self.rng)
+
     def _latents(self) -> Float[Tensor, "batch latent_dim"]:
         shape = (self.config.batch_size, self.config.generator.latent_dim)
         return torch.randn(shape, generator=self.rng, device=self.device)
 
     def _batch_indices(self) -> Tensor:
         """Indices of this step's images: each epoch its own order, every image once in each."""
-        size, num = self.config.batch_size, len(self.images)
-        positions = range(self.step * size, (self.step + 1) * size)
-        picked = [self._epoch_order(position // num)[position % num] for position in positions]
-        return torch.stack(picked)
+        first, left, parts = self.step * self.config.batch_size, self.config.batch_size, []
+        while left:
+            epoch, offset = divmod(first, len(self.images))
+            parts.append(self._epoch_order(epoch)[offset : offset + left])
+            first, left = first + len(parts[-1]), left - len(parts[-1])
+        return torch.cat(parts)
 
     def _epoch_order(self, epoch: int) -> Tensor:
         if self._order[0] != epoch:
-            rng = torch.Generator().manual_seed(
-                (self.config.seed * 1_000_003 + epoch + 2**62) % 2**63
-            )
+            rng = torch.Generator().manual_seed(derived_seed(self.config.seed, "epoch", epoch))
             self._order = (epoch, torch.randperm(len(self.images), generator=rng).to(self.device))
         return self._order[1]
 

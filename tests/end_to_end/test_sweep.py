@@ -1,0 +1,211 @@
+"""A whole sweep on Ray: run, watched, killed, resumed, reported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+TINY = [
+    "--set",
+    "training.total_kimg=0.6",
+    "--set",
+    "early_stopping.grace_kimg=0.2",
+    "--set",
+    "evaluation.num_images=101",
+    "--set",
+    "evaluation.kd_subsets=3",
+]
+
+
+def start(*arguments, cwd):
+    code = "from sweeps.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process, *, timeout=400):
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def records(run: Path):
+    found = {}
+    for path in sorted(run.glob("trials/*/record.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found[record["trial"]] = record
+    return found
+
+
+def wait_for(condition, process, seconds=240):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, str, str]:
+    """A run folder of a two-trial sweep, with what the command said."""
+    place = tmp_path_factory.mktemp("finished")
+    code, out, err = finish(
+        start(
+            "run",
+            "digits",
+            *TINY,
+            "--trials",
+            "2",
+            "--no-dashboard",
+            "--set",
+            "early_stopping.name=none",
+            "--out",
+            "run",
+            cwd=place,
+        )
+    )
+    assert code == 0, err
+    return place / "run", out, err
+
+
+def test_two_trials_end_with_paths_on_stdout_and_verdict_on_stderr(finished):
+    run, out, err = finished
+    assert out.split() == ["run/report.html", "run/results.csv"]
+    assert "minutes in all" in " ".join(err.split())
+    assert "won" in err
+    table = pd.read_csv(run / "results.csv", dtype={"trial": str})
+    assert list(table.columns[:2]) == ["trial", "state"]
+    assert table["state"].tolist() == ["completed", "completed"]
+    assert table["fd_digits_classifier"].notna().all()
+    assert (table["fd_digits_classifier_num_images"] == 101).all()
+
+
+def test_report_opens_in_a_browser_sorts_and_asks_for_nothing(finished):
+    run, _, _ = finished
+    messages, requests = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS
+        )
+        page = browser.new_page()
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto((run / "report.html").as_uri())
+        page.wait_for_load_state("networkidle")
+        header = page.locator("#leaderboard th button", has_text="trial").first
+        header.click()
+        first = page.locator("#leaderboard tbody tr").first.inner_text()
+        header.click()
+        assert page.locator("#leaderboard tbody tr").first.inner_text() != first
+        browser.close()
+    assert messages == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_trial_alone_gives_the_same_losses(finished):
+    run, _, _ = finished
+    code, _, err = finish(start("rerun", str(run), "0001", cwd=run))
+    assert code == 0
+    assert "the same losses, bit for bit, at all" in err
+
+
+def test_finished_sweep_reports_and_status_without_torch_or_ray(finished):
+    run, _, _ = finished
+    blocked = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['ray'] = None\n"
+        f"sys.argv = ['tg-sweep', 'report', {str(run)!r}]\n"
+        "from sweeps.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocked], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_kill_of_the_whole_tree_loses_and_repeats_nothing(tmp_path):
+    arguments = ["--no-dashboard", "--out", "run"]
+    run = tmp_path / "run"
+    process = start("run", "digits", *TINY, "--trials", "4", *arguments, cwd=tmp_path)
+
+    def one_is_done_and_one_is_not():
+        states = [record["state"] for record in records(run).values()]
+        return "running" in states and len(states) > 1 and set(states) - {"running"}
+
+    wait_for(one_is_done_and_one_is_not, process)
+    kill_tree(process.pid)
+    process.communicate()
+    before = records(run)
+    done = {trial for trial, record in before.items() if record["state"] != "running"}
+    stats = {trial: (run / "trials" / trial / "stats.jsonl").read_text() for trial in done}
+
+    code, _, err = finish(start("resume", "run", "--no-dashboard", cwd=tmp_path))
+    assert code == 0, err
+    after = records(run)
+    assert len(after) == 4
+    assert {record["state"] for record in after.values()} <= {"completed", "stopped_early"}
+    for trial in done:
+        assert after[trial] == before[trial]
+        assert (run / "trials" / trial / "stats.jsonl").read_text() == stats[trial]
+    for trial in before:
+        assert after[trial]["settings"] == before[trial]["settings"]
+    assert len(pd.read_csv(run / "results.csv")) == 4
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
+    run = tmp_path / "run"
+    process = start(
+        "run", "digits", "--trials", "3", "--no-dashboard", "--out", "run", cwd=tmp_path
+    )
+    wait_for(lambda: any(run.glob("trials/*/stats.jsonl")), process)
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGINT)
+    code, _, err = finish(process, timeout=60)
+    assert code == 130, err
+    assert "tg-sweep resume run" in err
+    assert "Traceback" not in err
+    assert {record["state"] for record in records(run).values()} == {"interrupted"}
+    assert (run / "report.html").exists()
+
+
+def kill_tree(pid):
+    """SIGKILL to a process and all its descendants, at once."""
+    children = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(int(fields[1]), []).append(int(status.parent.name))
+    doomed = [pid]
+    for parent in doomed:
+        doomed += children.get(parent, [])
+    for process in doomed:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue

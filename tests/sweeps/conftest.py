@@ -1,0 +1,55 @@
+"""A sweep small enough for a test: real digits, a few steps, few images to score."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.evaluator import Evaluator
+from sweeps.spec import SweepSpec, load_spec
+from transgan.data import ImageData, load_data
+
+TINY = (
+    "training.total_kimg=0.3",
+    "training.batch_size=16",
+    "early_stopping.grace_kimg=0.1",
+    "evaluation.num_images=101",
+    "evaluation.kd_subsets=3",
+    "budget.trials=4",
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_spec() -> SweepSpec:
+    return load_spec("digits", TINY)[1]
+
+
+@pytest.fixture(scope="session")
+def data(tiny_spec) -> ImageData:
+    return load_data(tiny_spec.data)
+
+
+@pytest.fixture(scope="session")
+def evaluation_folder(tiny_spec, data, tmp_path_factory) -> Path:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("prepared") / "evaluation"
+    Evaluator.prepare(
+        tiny_spec.evaluation,
+        dataset=data.name,
+        train_images=data.train_images,
+        train_labels=data.train_labels,
+        reference_images=data.held_out_images,
+        reference_labels=data.held_out_labels,
+        folder=folder,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evaluator(evaluation_folder) -> Evaluator:
+    return Evaluator.load(evaluation_folder)

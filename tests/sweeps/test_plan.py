@@ -1,0 +1,92 @@
+import pytest
+
+from sweeps.plan import (
+    Calibration,
+    concurrent_trials,
+    first_configs,
+    forecast,
+    make_plan,
+    measure_seconds_per_kimg,
+)
+from sweeps.spec import SpecError, load_spec
+
+
+def spec_with(*overrides):
+    return load_spec("digits", overrides)[1]
+
+
+def test_plan_counts_distinct_networks_and_their_sizes():
+    plan = make_plan(
+        spec_with(
+            "search={generator.depths: {choice: [[1, 1], [3, 2]]}, "
+            "optimizer.generator_lr: {uniform: [1.0e-4, 1.0e-3]}}"
+        ),
+        2,
+    )
+    assert plan.num_networks == 2
+    assert plan.smallest.generator_parameters < plan.largest.generator_parameters
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "overrides", "expected"),
+    [
+        (8, 0, (), 8),
+        (8, 0, ("resources.cpus_per_trial=3",), 2),
+        (8, 0, ("budget.concurrent_trials=2",), 2),
+        (64, 0, ("budget.trials=5",), 5),
+        (64, 4, ("resources.gpus_per_trial=0.5", "budget.trials=50"), 8),
+        (64, 4, ("resources.gpus_per_trial=0.4", "budget.trials=50"), 8),
+        (64, 5, ("resources.gpus_per_trial=2", "budget.trials=50"), 2),
+    ],
+)
+def test_trials_at_once_follow_from_resources_and_budget(cpus, gpus, overrides, expected):
+    assert concurrent_trials(spec_with(*overrides), cpus, gpus) == expected
+
+
+def test_impossible_resources_are_refused_with_both_numbers():
+    with pytest.raises(SpecError, match="cpus_per_trial: 5 wanted, but there are 2"):
+        concurrent_trials(spec_with("resources.cpus_per_trial=5"), 2, 0)
+    with pytest.raises(SpecError, match=r"gpus_per_trial: 1 wanted, but there are 0 .*set it to 0"):
+        concurrent_trials(spec_with("resources.gpus_per_trial=1"), 2, 0)
+
+
+def test_forecast_of_a_sweep_without_stopping_is_arithmetic():
+    spec = spec_with(
+        "early_stopping.name=none",
+        "budget.trials=6",
+        "training.total_kimg=10",
+        "early_stopping.grace_kimg=10",
+    )
+    calibration = Calibration((2.0,) * 6, seconds_to_start=3.0, seconds_to_score=1.0)
+    told = forecast(spec, calibration, concurrent=2)
+    assert told.seconds == told.low_seconds == told.high_seconds == pytest.approx(3 * (3 + 20 + 1))
+    assert told.expected_kimg == pytest.approx(60)
+
+
+def test_early_stopping_shortens_the_forecast_and_gives_it_a_spread():
+    calibration = Calibration((2.0,) * 9, seconds_to_start=3.0, seconds_to_score=1.0)
+    every = ("budget.trials=9", "training.total_kimg=30", "early_stopping.grace_kimg=3")
+    whole = forecast(spec_with(*every, "early_stopping.name=none"), calibration, 2)
+    short = forecast(spec_with(*every), calibration, 2)
+    assert short.high_seconds < whole.seconds
+    assert short.low_seconds < short.seconds < short.high_seconds
+
+
+def test_what_is_done_already_is_not_forecast_again():
+    spec = spec_with("budget.trials=3", "early_stopping.name=none")
+    calibration = Calibration((2.0,) * 3, seconds_to_start=0.0, seconds_to_score=0.0)
+    total = spec.training.total_kimg
+    told = forecast(spec, calibration, 1, done={0: total, 1: total / 2})
+    assert told.expected_kimg == pytest.approx(1.5 * total)
+
+
+def test_first_configs_are_the_trials_that_will_run_first():
+    spec = spec_with()
+    configs = first_configs(spec, 3)
+    assert configs[0].generator == spec.training.generator
+    assert len({config.seed for config in configs}) == 3
+
+
+def test_measured_pace_is_a_time(tiny_spec, data, monkeypatch):
+    monkeypatch.setattr("sweeps.plan.CALIBRATION_SECONDS", 0.1)
+    assert 0.01 < measure_seconds_per_kimg(tiny_spec.training, data, 1, "cpu") < 1000

@@ -1,0 +1,119 @@
+import json
+
+import pytest
+import torch
+
+from reports.records import TrialFolder, TrialState
+from sweeps.trial import TrialTask, run_trial
+from transgan.training.checkpoint import load_snapshot
+
+OBJECTIVE = "fd_digits_classifier"
+
+
+@pytest.fixture
+def task(tiny_spec) -> TrialTask:
+    settings = tiny_spec.baseline()
+    return TrialTask(
+        trial="0000",
+        number=0,
+        settings=settings,
+        config=tiny_spec.trial_config(settings, seed=7),
+        rungs=tiny_spec.rungs,
+        objective=OBJECTIVE,
+        threads=1,
+        device="cpu",
+    )
+
+
+def losses(folder):
+    return [(entry["kimg"], entry["d_loss"], entry["g_loss"]) for entry in folder.read_stats()]
+
+
+def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    reports = list(run_trial(task, data, evaluator, folder))
+    record = folder.read()
+    assert reports[-1].state == record.state == TrialState.COMPLETED
+    assert [report.rung for report in reports if report.rung is not None] == [0, 1]
+    assert [scores.kimg for scores in record.scores] == [0.1, 0.3]
+    assert reports[-1].value == record.scores[-1].measurement(OBJECTIVE).value
+    assert record.scores[-1].measurement(OBJECTIVE).num_images == 101
+    assert record.scores[-1].measurement(OBJECTIVE).standard_error > 0
+    assert record.kimg == pytest.approx(0.304)
+    assert record.attempts == 1
+    assert record.cost.train_seconds > 0
+    assert record.cost.score_seconds > 0
+    assert record.cost.generator_parameters > 0
+    for name in ("fakes000000.png", record.checkpoint_path, record.snapshot_path):
+        assert (folder.path / name).stat().st_size > 0
+    generator, config = load_snapshot(folder.snapshot)
+    assert config == task.config
+    assert generator(torch.zeros(3, config.generator.latent_dim)).shape == (3, 1, 8, 8)
+
+
+def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_path):
+    one, two = TrialFolder(tmp_path / "one"), TrialFolder(tmp_path / "two")
+    for folder in (one, two):
+        list(run_trial(task, data, evaluator, folder))
+    assert losses(one) == losses(two)
+    assert one.read().scores == two.read().scores
+
+
+@pytest.mark.parametrize("reports_before_death", [2, 3, 4, 5])
+def test_trial_resumed_after_death_ends_as_if_it_had_lived(
+    task, data, evaluator, tmp_path, reports_before_death
+):
+    whole, broken = TrialFolder(tmp_path / "whole"), TrialFolder(tmp_path / "broken")
+    list(run_trial(task, data, evaluator, whole))
+    attempt = run_trial(task, data, evaluator, broken)
+    for _ in range(reports_before_death):
+        next(attempt)
+    attempt.close()
+    reports = list(run_trial(task, data, evaluator, broken))
+    assert reports[-1].state == TrialState.COMPLETED
+    assert broken.read().scores == whole.read().scores
+    assert losses(broken) == losses(whole)
+    assert broken.read().attempts == 2
+
+
+def test_rung_whose_score_was_not_yet_judged_is_reported_again(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = run_trial(task, data, evaluator, folder)
+    for report in attempt:
+        if report.rung == 0:
+            break
+    attempt.close()
+    again = [report.rung for report in run_trial(task, data, evaluator, folder)]
+    assert [rung for rung in again if rung is not None] == [0, 1]
+
+
+def test_diverged_trial_says_so_with_its_kimg(task, data, evaluator, tmp_path):
+    wild = task.config.model_dump()
+    wild["optimizer"] |= {"generator_lr": 1e30, "discriminator_lr": 1e30, "gradient_clip": None}
+    task = task.model_copy(update={"config": type(task.config).model_validate(wild)})
+    folder = TrialFolder(tmp_path / "0000")
+    reports = list(run_trial(task, data, evaluator, folder))
+    record = folder.read()
+    assert reports[-1].state == record.state == TrialState.DIVERGED
+    assert "after 0.112 kimg" in record.cause
+    assert record.ended_at is not None
+
+
+def test_trial_out_of_memory_says_so(task, data, evaluator, tmp_path, monkeypatch):
+    def greedy(*_):
+        raise torch.OutOfMemoryError("tried to allocate 2.00 TiB\nmore about it")
+
+    monkeypatch.setattr("transgan.training.trainer.Trainer._step", greedy)
+    folder = TrialFolder(tmp_path / "0000")
+    assert list(run_trial(task, data, evaluator, folder))[-1].state == TrialState.OUT_OF_MEMORY
+    assert folder.read().cause == "tried to allocate 2.00 TiB"
+
+
+def test_half_written_last_line_of_stats_is_left_out(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    list(run_trial(task, data, evaluator, folder))
+    before = losses(folder)
+    text = folder.stats.read_text(encoding="utf-8")
+    assert json.loads(text.splitlines()[-1])["kimg"] == before[-1][0]
+    folder.stats.write_text(text[:-9], encoding="utf-8")
+    assert losses(folder) == before[:-1]

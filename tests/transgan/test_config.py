@@ -1,0 +1,174 @@
+"""What a config refuses, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from transgan.config import (
+    DataConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    LossConfig,
+    TrainingConfig,
+)
+
+MakeConfig = Callable[..., TrainingConfig]
+
+
+def test_tiny_config_of_these_tests_leaves_nothing_to_a_default(
+    tiny_values: Callable[..., dict[str, Any]],
+) -> None:
+    values = tiny_values()
+    assert TrainingConfig.model_validate(values).model_dump(mode="json") == values
+
+
+def test_config_survives_json(make_config: MakeConfig) -> None:
+    config = make_config({"optimizer.generator_lr": 1 / 3})
+    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_config_is_immutable(make_config: MakeConfig) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        make_config().batch_size = 7
+
+
+@pytest.mark.parametrize("path", ["batch", "generator.head", "optimizer.lr"])
+def test_unknown_key_is_refused_by_its_path(make_config: MakeConfig, path: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        make_config({path: 1})
+    (error,) = caught.value.errors()
+    assert error["type"] == "extra_forbidden"
+    assert ".".join(map(str, error["loc"])) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("total_kimg", float("inf")),
+        ("optimizer.gradient_clip", float("inf")),
+        ("loss.gradient_penalty", float("nan")),
+        ("generator.mlp_ratio", 0.0),
+        ("generator.depths", []),
+        ("generator.depths", [2, 0]),
+        ("augment", ["rotation"]),
+        ("seed", -1),
+        ("optimizer.beta2", 1.0),
+    ],
+)
+def test_value_out_of_bounds_is_refused_by_its_path(
+    make_config: MakeConfig, path: str, value: Any
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        make_config({path: value})
+    assert ".".join(map(str, caught.value.errors()[0]["loc"])).startswith(path)
+
+
+def test_heads_that_do_not_divide_a_generator_stage_name_the_nearest_that_do() -> None:
+    with pytest.raises(
+        ValidationError,
+        match=r"num_heads=5 does not divide a stage of 48 channels; nearest that do: 3, 4, 6",
+    ):
+        GeneratorConfig(embed_dim=48, depths=(1, 1), num_heads=5)
+
+
+def test_heads_are_checked_against_the_narrowest_generator_stage_too() -> None:
+    with pytest.raises(
+        ValidationError, match=r"num_heads=8 does not divide a stage of 12 channels"
+    ):
+        GeneratorConfig(embed_dim=48, depths=(1, 1), num_heads=8)
+
+
+def test_heads_that_do_not_divide_a_discriminator_level_name_the_nearest_that_do() -> None:
+    with pytest.raises(
+        ValidationError,
+        match=r"num_heads=7 does not divide a level of 22 channels; nearest that do: 1, 2, 11",
+    ):
+        DiscriminatorConfig(embed_dims=(14, 22), num_heads=7)
+
+
+def test_embed_dim_that_the_pixel_shuffles_cannot_divide_names_the_nearest() -> None:
+    with pytest.raises(
+        ValidationError,
+        match=r"multiple of 16 for 3 stages .* got 40; nearest: 32 or 48",
+    ):
+        GeneratorConfig(embed_dim=40, depths=(1, 1, 1), num_heads=1)
+
+
+def test_embed_dim_below_the_first_multiple_has_one_nearest() -> None:
+    with pytest.raises(ValidationError, match=r"got 12; nearest: 16$|got 12; nearest: 16 \["):
+        GeneratorConfig(embed_dim=12, depths=(1, 1, 1), num_heads=1)
+
+
+def test_each_stage_has_a_quarter_of_the_channels_and_twice_the_width() -> None:
+    config = GeneratorConfig(embed_dim=48, depths=(1, 2, 3), num_heads=3, bottom_width=5)
+    assert config.stage_dims == (48, 12, 3)
+    assert config.image_size == 20
+
+
+def test_generator_stages_that_miss_the_image_size_are_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(
+        ValidationError,
+        match=r"depths has 1 stages, from bottom_width 4 to 4 pixels, but the images have 8",
+    ):
+        make_config({"generator.depths": [2]})
+
+
+def test_discriminator_levels_that_do_not_divide_the_image_are_refused(
+    make_config: MakeConfig,
+) -> None:
+    with pytest.raises(
+        ValidationError,
+        match=r"2 levels from patch_size 3 need an image size that 6 divides, got 8",
+    ):
+        make_config({"discriminator.patch_size": 3})
+
+
+def test_discriminator_depths_and_dims_of_different_number_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"one entry a level each, got 3 and 2"):
+        DiscriminatorConfig(embed_dims=(6, 12), depths=(1, 1, 1), num_heads=3)
+
+
+def test_discriminator_dims_that_do_not_rise_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"must rise from level to level, got \[6, 6\]"):
+        DiscriminatorConfig(embed_dims=(6, 6), depths=(1, 1), num_heads=3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [
+        ("nonsaturating", "r1"),
+        ("hinge", "r1"),
+        ("least-squares", "r1"),
+        ("wgan-gp", "gp"),
+        ("rpgan", "r1+r2"),
+    ],
+)
+def test_each_loss_has_its_own_penalty_unless_one_is_named(loss: Any, penalty: str) -> None:
+    assert LossConfig(name=loss).resolved_penalty == penalty
+    assert LossConfig(name=loss, penalty="none").resolved_penalty == "none"
+
+
+@pytest.mark.parametrize(("name", "size", "channels"), [("digits", 8, 1), ("cifar10", 32, 3)])
+def test_known_data_set_brings_its_size_and_channels(name: str, size: int, channels: int) -> None:
+    config = DataConfig(name=name)
+    assert (config.resolved_size, config.channels) == (size, channels)
+    assert DataConfig(name=name, image_size=size).resolved_size == size
+
+
+def test_another_size_for_a_known_data_set_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"digits is 8×8, got image_size 16; leave it out"):
+        DataConfig(name="digits", image_size=16)
+
+
+def test_folder_without_a_size_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"image_size is missing: my-cats is no data set"):
+        DataConfig(name="my-cats")
+
+
+def test_folder_has_the_size_it_is_given_and_three_channels() -> None:
+    config = DataConfig(name="my-cats", image_size=29)
+    assert (config.resolved_size, config.channels) == (29, 3)
