@@ -69,7 +69,7 @@ def standings_table(comparison: Comparison) -> Table:
     for header in ("kimg", comparison.objective.label):
         table.add_column(header, justify="right", no_wrap=True)
     for path in comparison.varied:
-        table.add_column(path.split(".")[-1], justify="right")
+        table.add_column(path.removeprefix("optimizer."), justify="right", no_wrap=True)
     for standing in comparison.standings[:SHOWN_RANKS]:
         record, taken = standing.record, standing.objective
         table.add_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from transgan.data import ImageData
 
 OUR_PACKAGES = ("transgan", "evaluation", "reports", "sweeps")
+STARTED = time.monotonic()
+FILE_WIDTH = 160
 EXIT_USER_ERROR, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED = 1, 3, 130
 
 app = typer.Typer(
@@ -69,7 +72,8 @@ def run(
         if dry_run:
             _say_plan(resolved, name, path, _progress())
             return
-        from sweeps.sweep import check_vacant, create_run, usable_data
+        from sweeps.driver import usable_data
+        from sweeps.folder import check_vacant, create_run
 
         check_vacant(path)
         _say_plan(resolved, name, path, _progress())
@@ -118,7 +122,8 @@ def resume(
     """
     with _errors_in_one_line():
         from reports.records import RunFolder
-        from sweeps.sweep import extend, restore_spec, usable_data
+        from sweeps.driver import usable_data
+        from sweeps.folder import extend, restore_spec
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
@@ -221,7 +226,7 @@ def _execute(
     dashboard: bool,
 ) -> None:
     from sweeps.announcement import say_end
-    from sweeps.sweep import execute
+    from sweeps.driver import execute
 
     progress = _progress()
     way_on = f"go on with: [bold]tg-sweep resume {run_folder.path}[/]"
@@ -234,6 +239,7 @@ def _execute(
             address=address,
             dashboard=dashboard,
             console=progress,
+            started=STARTED,
         )
     except KeyboardInterrupt:
         progress.print(f"interrupted; {way_on}", highlight=False)
@@ -261,14 +267,15 @@ def _progress() -> Console:
     """Where progress and warnings go: stderr."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    # Into a file or pipe, lines may be long: nothing is gained by breaking them.
+    return Console(stderr=True, width=None if sys.stderr.isatty() else FILE_WIDTH)
 
 
 def _result() -> Console:
     """Where results go: stdout."""
     from rich.console import Console
 
-    return Console()
+    return Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 
 @contextmanager

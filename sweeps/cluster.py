@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 RAY_SETTINGS = {
@@ -43,7 +44,8 @@ class Cluster:
     cpus: int
     gpus: int
     dashboard_url: str | None
-    is_local: bool
+    token_path: Path
+    """Where the token lies that the dashboard asks for."""
 
 
 def prepare_environment() -> None:
@@ -87,10 +89,18 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
             cpus=int(found.get("CPU", 0)),
             gpus=int(found.get("GPU", 0)),
             dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else None,
-            is_local=address is None,
+            token_path=_private_token(),
         )
     finally:
         ray.shutdown()
+
+
+def _private_token() -> Path:
+    """The file of Ray's token, made readable by its owner alone (Ray leaves that to the umask)."""
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
+    if path.exists():
+        path.chmod(0o600)
+    return path
 
 
 def map_on_workers(

@@ -25,6 +25,8 @@ CALIBRATION_SECONDS = 1.5
 """Training time per measured config."""
 CALIBRATED_TRIALS = 4
 SIMULATIONS = 300
+BASELINE_MERIT = 0.25
+"""Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ def forecast(
 ) -> Forecast:
     """How long the trials will take: the median of many simulated sweeps, and 90 % of them.
 
-    Each simulation gives the trials a random order of merit and a measured speed, and runs the
-    spec's own stopping rule on them with as many workers.
+    Each simulation gives the trials a random order of merit (the baseline a good place in it, since
+    presets are tuned) and a measured speed, and runs the spec's own stopping rule on them with as
+    many workers.
 
     Args:
         spec: the sweep.
@@ -154,6 +157,8 @@ def _simulate(
     """Seconds and kimg of one imagined sweep."""
     rungs, stopping = spec.rungs, spec.early_stopping
     merits = [rng.random() for _ in range(spec.budget.trials)]
+    if spec.baseline() is not None:
+        merits[0] *= BASELINE_MERIT
     speeds = list(calibration.seconds_per_kimg)
     speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
     at_rung: list[list[float]] = [[] for _ in rungs]

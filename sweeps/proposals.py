@@ -49,7 +49,8 @@ def propose(
         space: what is searched.
         number: the trial's number.
         first_rung: settings and first score of the earlier trials that count, by number; None for
-            one that failed before it could be scored. goal: which scores are better.
+            one that failed before it could be scored.
+        goal: which scores are better.
     """
     if not space:
         return {}

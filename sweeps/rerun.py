@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from reports.records import RecordError, RunFolder
-from sweeps.sweep import restore_spec
+from sweeps.folder import restore_spec
 from sweeps.trial import TICK_KIMG
 from transgan.config import TrainingConfig
 from transgan.data import load_data

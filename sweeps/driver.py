@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shlex
 import signal
 import sys
@@ -12,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
@@ -20,19 +17,13 @@ import torch
 from rich.console import Console
 
 from evaluation.evaluator import Evaluator
-from evaluation.metrics import at_num_images, find_metric, printed_label
 from evaluation.protocol import EvaluationRecord
 from reports.build import build_report
 from reports.comparison import Comparison
-from reports.records import (
-    Forecast,
-    MetricColumn,
-    RunFolder,
-    Segment,
-    SweepRecord,
-    write_atomically,
-)
+from reports.records import Forecast, RunFolder, Segment
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
+from sweeps.description import describe_sweep, metric_columns
+from sweeps.folder import only_driver
 from sweeps.ledger import Ledger
 from sweeps.live import LiveTable
 from sweeps.plan import (
@@ -42,17 +33,13 @@ from sweeps.plan import (
     forecast,
     measure_seconds_per_kimg,
 )
-from sweeps.search_space import describe
-from sweeps.spec import SpecError, SweepSpec, resolve
+from sweeps.spec import SpecError, SweepSpec
 from sweeps.trial import GRID_IMAGES, now
 from transgan.data import ImageData, load_data
 from transgan.sampling import image_grid, save_image
 
-VERSIONED = ("tg-sweep", "torch", "ray", "optuna", "torch-fidelity", "pandas", "numpy")
-
-
-class RunFolderError(ValueError):
-    """A run folder that can't be made, or can't be used for what is asked."""
+REPORT_SECONDS = 4.0
+"""What closing Ray and building the report take."""
 
 
 @dataclass
@@ -96,37 +83,6 @@ class _Interruption:
                 signal.signal(number, handler)
 
 
-def check_vacant(path: Path) -> None:
-    """Refuse a place for a new run folder where something is already.
-
-    Raises:
-        RunFolderError: there is a file, or a folder that is not empty.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        way_out = "give another --out"
-        if RunFolder(path).spec.exists():
-            way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
-        raise RunFolderError(f"--out {path}: exists already; {way_out}")
-
-
-def create_run(path: Path, spec: SweepSpec) -> RunFolder:
-    """A new run folder at `path`, holding the resolved spec.
-
-    Raises:
-        RunFolderError: something is there already, or it can't be written.
-    """
-    check_vacant(path)
-    run = RunFolder(path)
-    try:
-        run.trials.mkdir(parents=True, exist_ok=True)
-        run.spec.write_text(spec.to_yaml(), encoding="utf-8")
-    except OSError as error:
-        raise RunFolderError(
-            f"--out {path}: can't be written ({error.strerror}); give another --out"
-        ) from None
-    return run
-
-
 def usable_data(spec: SweepSpec) -> ImageData:
     """The data of `spec`, if it can be scored as the spec says.
 
@@ -151,15 +107,26 @@ def execute(
     address: str | None,
     dashboard: bool,
     console: Console,
+    started: float,
 ) -> Outcome:
-    """Start the sweep in `run`, or go on with it, to its end or to an interruption."""
-    started = time.monotonic()
+    """Start the sweep in `run`, or go on with it, to its end or to an interruption.
+
+    Args:
+        run: the run folder, which holds the spec.
+        spec: the same spec.
+        data: its data.
+        name: the sweep's name.
+        address: of the Ray cluster; None to start Ray on this machine.
+        dashboard: whether Ray serves its dashboard.
+        console: where progress is shown.
+        started: when the command was given, by `time.monotonic`.
+    """
     # More threads than a trial has would fight with the trials, and gain nothing on small networks.
     torch.set_num_threads(spec.resources.cpus_per_trial)
     hours = spec.budget.hours
     stop = _Interruption(None if hours is None else started + hours * 3600)
     with (
-        _only_driver(run),
+        only_driver(run),
         open_cluster(address, dashboard=dashboard) as cluster,
         tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
     ):
@@ -171,35 +138,6 @@ def execute(
         driver.close("interrupted" if interrupted else "finished")
     console.print("Building the report …", highlight=False)
     return Outcome(interrupted, stop.reason, build_report(run.path))
-
-
-def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
-    """The spec of the sweep in `run` with more trials, there and in its records.
-
-    Raises:
-        RunFolderError: fewer trials than have been started.
-    """
-    started = len(run.read_trials())
-    if trials < started:
-        raise RunFolderError(
-            f"--trials {trials}: {started} trials have been started already; give at least as many"
-        )
-    spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
-    write_atomically(run.spec, spec.to_yaml())
-    if run.sweep.exists():
-        run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
-    return spec
-
-
-def restore_spec(run: RunFolder) -> SweepSpec:
-    """The spec with which the sweep in `run` was started.
-
-    Raises:
-        RunFolderError: there is no sweep there.
-    """
-    if not run.spec.exists():
-        raise RunFolderError(f"{run.path}: not a sweep's run folder (no {run.spec.name})")
-    return resolve(run.read_spec(), str(run.spec))
 
 
 class _Driver:
@@ -323,33 +261,23 @@ class _Driver:
             sweep = self.run.read_sweep()
             sweep = sweep.model_copy(update={"segments": (*sweep.segments, segment)})
         else:
-            sweep = self._new_record(evaluation, segment)
+            sweep = describe_sweep(
+                self.spec,
+                evaluation,
+                name=self.name,
+                data=self.data.description,
+                resources=self._resources(),
+                forecast=self._total_forecast(),
+                segment=segment,
+            )
         self.run.write_sweep(sweep)
 
-    def _new_record(self, evaluation: EvaluationRecord, segment: Segment) -> SweepRecord:
-        spec, stopping = self.spec, self.spec.early_stopping
-        rule = f"asha, best 1/{stopping.reduction_factor} at each rung"
-        set_up = time.monotonic() - self.started
-        return SweepRecord(
-            name=self.name,
-            data=self.data.description,
-            objective=self.ledger.objective,
-            metrics=metric_columns(evaluation),
-            space=describe(spec.search),
-            num_trials=spec.budget.trials,
-            total_kimg=spec.training.total_kimg,
-            rungs_kimg=spec.rungs,
-            sampler=f"{spec.sampler.name}, first {spec.sampler.startup_trials} at random",
-            early_stopping="none" if stopping.name == "none" else rule,
-            seed=spec.sampler.seed,
-            extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
-            extractor_note=_extractor_note(evaluation),
-            num_reference=evaluation.num_reference,
-            resources=self._resources(),
-            versions={name: metadata.version(name) for name in VERSIONED},
-            forecast=_plus(self.forecast, set_up),
-            segments=(segment,),
-        )
+    def _total_forecast(self) -> Forecast:
+        """The forecast of everything, from the command's start to the report."""
+        more = time.monotonic() - self.started + REPORT_SECONDS
+        names = ("seconds", "low_seconds", "high_seconds")
+        longer = {name: getattr(self.forecast, name) + more for name in names}
+        return self.forecast.model_copy(update=longer)
 
     def _resources(self) -> str:
         needs = self.spec.resources
@@ -363,10 +291,10 @@ class _Driver:
         say = self.console.print
         say(f"[bold]Resources[/]  {self._resources()}", highlight=False)
         if self.cluster.dashboard_url:
-            say(f"[bold]Dashboard[/]  {self.cluster.dashboard_url}", highlight=False)
+            token = self.cluster.token_path
             say(
-                "           it asks for a token: `ray get-auth-token` prints it",
-                style="dim",
+                f"[bold]Dashboard[/]  {self.cluster.dashboard_url}  "
+                f"[dim](it asks for a token: cat {token})[/]",
                 highlight=False,
             )
 
@@ -379,8 +307,7 @@ class _Driver:
                 f"for real images, {objective.ceiling:{objective.format}} for noise",
                 highlight=False,
             )
-        set_up = time.monotonic() - self.started
-        total = _plus(self.forecast, set_up)
+        total, set_up = self._total_forecast(), time.monotonic() - self.started
         self.console.print(
             f"[bold]Time[/]       about [bold]{total.seconds / 60:.1f} minutes[/] in all "
             f"({total.low_seconds / 60:.1f} to {total.high_seconds / 60:.1f}), {set_up:.0f} s "
@@ -388,53 +315,6 @@ class _Driver:
             f"{self.forecast.expected_kimg:.0f} kimg",
             highlight=False,
         )
-
-
-def metric_columns(evaluation: EvaluationRecord) -> tuple[MetricColumn, ...]:
-    """The metrics of a sweep as its record keeps them, with floor and ceiling."""
-    protocol, extractor = evaluation.protocol, evaluation.extractor
-    columns = []
-    for key, name in zip(protocol.metrics, protocol.recorded_names(extractor), strict=True):
-        metric = find_metric(key)
-        floor, ceiling = evaluation.floor.get(name), evaluation.ceiling.get(name)
-        columns.append(
-            MetricColumn(
-                name=name,
-                label=at_num_images(printed_label(key, extractor), protocol.num_images),
-                goal=metric.goal,
-                format=metric.format,
-                floor=floor.value if floor else None,
-                ceiling=ceiling.value if ceiling else None,
-                floor_num_images=floor.num_generated if floor else None,
-                note=f"{metric.meaning} ({metric.source}).",
-            )
-        )
-    return tuple(columns)
-
-
-def _extractor_note(evaluation: EvaluationRecord) -> str:
-    if evaluation.extractor_accuracy is None:
-        return "Inception-v3 with the inception-2015-12-05 weights"
-    note = (
-        f"A small network trained to classify the training images of {evaluation.dataset}; "
-        f"{evaluation.extractor_accuracy:.1%} right on the held-out images, which are the "
-        "reference. Its distances compare with each other, not with FID."
-    )
-    if evaluation.judge_accuracy is not None:
-        note += (
-            " The confident fraction is told by another network, trained on the held-out images "
-            f"alone and {evaluation.judge_accuracy:.1%} right on the training images."
-        )
-    return note
-
-
-def _plus(forecast: Forecast, seconds: float) -> Forecast:
-    return forecast.model_copy(
-        update={
-            name: getattr(forecast, name) + seconds
-            for name in ("seconds", "low_seconds", "high_seconds")
-        }
-    )
 
 
 def _device(spec: SweepSpec) -> str:
@@ -445,19 +325,3 @@ def _device(spec: SweepSpec) -> str:
             "resources.gpus_per_trial: torch finds no CUDA device here; set it to 0 to train on CPU"
         )
     return "cuda"
-
-
-@contextmanager
-def _only_driver(run: RunFolder) -> Iterator[None]:
-    """Refuse a run folder on which another process is at work."""
-    path = run.path / ".lock"
-    with path.open("w", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunFolderError(
-                f"{run.path}: another tg-sweep is at work on it; wait for it, or stop it first"
-            ) from None
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -1,0 +1,86 @@
+"""A sweep described for its record: metrics with floor and ceiling, extractor, search, versions."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from evaluation.metrics import at_num_images, find_metric, printed_label
+from evaluation.protocol import EvaluationRecord
+from reports.records import Forecast, MetricColumn, Segment, SweepRecord
+from sweeps.search_space import describe
+from sweeps.spec import SweepSpec
+
+VERSIONED = ("tg-sweep", "torch", "ray", "optuna", "torch-fidelity", "pandas", "numpy")
+
+
+def describe_sweep(
+    spec: SweepSpec,
+    evaluation: EvaluationRecord,
+    *,
+    name: str,
+    data: str,
+    resources: str,
+    forecast: Forecast,
+    segment: Segment,
+) -> SweepRecord:
+    """The record of a sweep that starts now."""
+    stopping, columns = spec.early_stopping, metric_columns(evaluation)
+    rule = f"asha, best 1/{stopping.reduction_factor} at each rung"
+    return SweepRecord(
+        name=name,
+        data=data,
+        objective=columns[0].name,
+        metrics=columns,
+        space=describe(spec.search),
+        num_trials=spec.budget.trials,
+        total_kimg=spec.training.total_kimg,
+        rungs_kimg=spec.rungs,
+        sampler=f"{spec.sampler.name}, first {spec.sampler.startup_trials} at random",
+        early_stopping="none" if stopping.name == "none" else rule,
+        seed=spec.sampler.seed,
+        extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
+        extractor_note=_extractor_note(evaluation),
+        num_reference=evaluation.num_reference,
+        resources=resources,
+        versions={package: metadata.version(package) for package in VERSIONED},
+        forecast=forecast,
+        segments=(segment,),
+    )
+
+
+def metric_columns(evaluation: EvaluationRecord) -> tuple[MetricColumn, ...]:
+    """The metrics of a sweep as its record keeps them, with floor and ceiling."""
+    protocol, extractor = evaluation.protocol, evaluation.extractor
+    columns = []
+    for key, name in zip(protocol.metrics, protocol.recorded_names(extractor), strict=True):
+        metric = find_metric(key)
+        floor, ceiling = evaluation.floor.get(name), evaluation.ceiling.get(name)
+        columns.append(
+            MetricColumn(
+                name=name,
+                label=at_num_images(printed_label(key, extractor), protocol.num_images),
+                goal=metric.goal,
+                format=metric.format,
+                floor=floor.value if floor else None,
+                ceiling=ceiling.value if ceiling else None,
+                floor_num_images=floor.num_generated if floor else None,
+                note=f"{metric.meaning} ({metric.source}).",
+            )
+        )
+    return tuple(columns)
+
+
+def _extractor_note(evaluation: EvaluationRecord) -> str:
+    if evaluation.extractor_accuracy is None:
+        return "Inception-v3 with the inception-2015-12-05 weights"
+    note = (
+        f"A small network trained to classify the training images of {evaluation.dataset}; "
+        f"{evaluation.extractor_accuracy:.1%} right on the held-out images, which are the "
+        "reference. Its distances compare with each other, not with FID."
+    )
+    if evaluation.judge_accuracy is not None:
+        note += (
+            " The confident fraction is told by another network, trained on the held-out images "
+            f"alone and {evaluation.judge_accuracy:.1%} right on the training images."
+        )
+    return note

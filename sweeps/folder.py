@@ -1,0 +1,96 @@
+"""The run folder as a place: made, refused, found again, made longer, kept to one process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reports.records import RunFolder, write_atomically
+from sweeps.spec import SweepSpec, resolve
+
+
+class RunFolderError(ValueError):
+    """A run folder that can't be made, or can't be used for what is asked."""
+
+
+def check_vacant(path: Path) -> None:
+    """Refuse a place for a new run folder where something is already.
+
+    Raises:
+        RunFolderError: there is a file, or a folder that is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        way_out = "give another --out"
+        if RunFolder(path).spec.exists():
+            way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
+        raise RunFolderError(f"--out {path}: exists already; {way_out}")
+
+
+def create_run(path: Path, spec: SweepSpec) -> RunFolder:
+    """A new run folder at `path`, holding the resolved spec.
+
+    Raises:
+        RunFolderError: something is there already, or it can't be written.
+    """
+    check_vacant(path)
+    run = RunFolder(path)
+    try:
+        run.trials.mkdir(parents=True, exist_ok=True)
+        run.spec.write_text(spec.to_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(
+            f"--out {path}: can't be written ({error.strerror}); give another --out"
+        ) from None
+    return run
+
+
+def restore_spec(run: RunFolder) -> SweepSpec:
+    """The spec with which the sweep in `run` was started.
+
+    Raises:
+        RunFolderError: there is no sweep there.
+    """
+    if not run.spec.exists():
+        raise RunFolderError(f"{run.path}: not a sweep's run folder (no {run.spec.name})")
+    return resolve(run.read_spec(), str(run.spec))
+
+
+def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
+    """The spec of the sweep in `run` with more trials, there and in its records.
+
+    Raises:
+        RunFolderError: fewer trials than have been started.
+    """
+    started = len(run.read_trials())
+    if trials < started:
+        raise RunFolderError(
+            f"--trials {trials}: {started} trials have been started already; give at least as many"
+        )
+    spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
+    write_atomically(run.spec, spec.to_yaml())
+    if run.sweep.exists():
+        run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
+    return spec
+
+
+@contextmanager
+def only_driver(run: RunFolder) -> Iterator[None]:
+    """Keep a run folder to this process until the block ends.
+
+    Raises:
+        RunFolderError: another process is at work on it.
+    """
+    path = run.path / ".lock"
+    with path.open("w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunFolderError(
+                f"{run.path}: another tg-sweep is at work on it; wait for it, or stop it first"
+            ) from None
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
