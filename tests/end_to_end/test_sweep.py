@@ -133,11 +133,15 @@ def test_trial_alone_gives_the_same_losses(finished):
     assert "the same losses, bit for bit, at all" in err
 
 
-def test_finished_sweep_reports_and_status_without_torch_or_ray(finished):
+def test_report_of_a_finished_sweep_needs_neither_torch_nor_ray(finished):
     run, _, _ = finished
     blocked = (
         "import sys\n"
-        "sys.modules['torch'] = sys.modules['ray'] = None\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in ('torch', 'ray'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
         f"sys.argv = ['tg-sweep', 'report', {str(run)!r}]\n"
         "from sweeps.cli import main; main()"
     )
