@@ -175,8 +175,14 @@ class _Driver:
         self.ledger = Ledger(
             self.spec, self.run, objective=objective, concurrent=self.concurrent, device=self.device
         )
-        done = {number: record.kimg for number, record in self.ledger.records.items()}
-        self.forecast = forecast(self.spec, calibration, self.concurrent, done=done)
+        records = self.ledger.records
+        self.forecast = forecast(
+            self.spec,
+            calibration,
+            self.concurrent,
+            done={number: record.kimg for number, record in records.items()},
+            ended=[number for number, record in records.items() if record.state.is_final],
+        )
         self._open_segment(evaluator.record)
         self._say_forecast(evaluator.record)
 

@@ -7,7 +7,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -121,7 +121,12 @@ def measure_seconds_per_kimg(
 
 
 def forecast(
-    spec: SweepSpec, calibration: Calibration, concurrent: int, *, done: Mapping[int, float] = {}
+    spec: SweepSpec,
+    calibration: Calibration,
+    concurrent: int,
+    *,
+    done: Mapping[int, float] = {},
+    ended: Collection[int] = (),
 ) -> Forecast:
     """How long the trials will take: the median of many simulated sweeps, and 90 % of them.
 
@@ -134,9 +139,10 @@ def forecast(
         calibration: measured times.
         concurrent: trials at once.
         done: kimg that trials already have, by number (a resumed sweep).
+        ended: trials that need nothing more.
     """
     rng = random.Random(spec.sampler.seed)
-    runs = [_simulate(spec, calibration, concurrent, done, rng) for _ in range(SIMULATIONS)]
+    runs = [_simulate(spec, calibration, concurrent, done, ended, rng) for _ in range(SIMULATIONS)]
     seconds = sorted(run[0] for run in runs)
     return Forecast(
         seconds=statistics.median(seconds),
@@ -152,6 +158,7 @@ def _simulate(
     calibration: Calibration,
     concurrent: int,
     done: Mapping[int, float],
+    ended: Collection[int],
     rng: random.Random,
 ) -> tuple[float, float]:
     """Seconds and kimg of one imagined sweep."""
@@ -162,7 +169,8 @@ def _simulate(
     speeds = list(calibration.seconds_per_kimg)
     speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
     at_rung: list[list[float]] = [[] for _ in rungs]
-    waiting = list(range(spec.budget.trials))
+    at_rung[0] = [merits[trial] for trial in ended]
+    waiting = [trial for trial in range(spec.budget.trials) if trial not in ended]
     events: list[tuple[float, int, int]] = []  # time, trial, rung reached
     clock, trained = 0.0, 0.0
 

@@ -36,8 +36,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "penalty_interval": 4,
         },
         "optimizer": {
-            "generator_lr": 2e-3,
-            "discriminator_lr": 2e-3,
+            "generator_lr": 1.4e-3,
+            "discriminator_lr": 1.4e-3,
         },
         "ema": {"half_life_kimg": 2.0, "ramp_up": 0.05},
     },

@@ -74,10 +74,11 @@ def test_early_stopping_shortens_the_forecast_and_gives_it_a_spread():
 
 def test_what_is_done_already_is_not_forecast_again():
     spec = spec_with("budget.trials=3", "early_stopping.name=none")
-    calibration = Calibration((2.0,) * 3, seconds_to_start=0.0, seconds_to_score=0.0)
+    calibration = Calibration((2.0,) * 3, seconds_to_start=5.0, seconds_to_score=0.0)
     total = spec.training.total_kimg
-    told = forecast(spec, calibration, 1, done={0: total, 1: total / 2})
+    told = forecast(spec, calibration, 1, done={0: total, 1: total / 2}, ended=[0])
     assert told.expected_kimg == pytest.approx(1.5 * total)
+    assert told.seconds == pytest.approx(2 * 1.5 * total + 2 * 5.0)
 
 
 def test_first_configs_are_the_trials_that_will_run_first():
