@@ -41,6 +41,17 @@ class EarlyStopping(BaseModel):
             rung *= self.reduction_factor
         return (*rungs, total_kimg)
 
+    def may_judge_again(self, rungs: Sequence[float], rung: int, kimg: float) -> bool:
+        """Whether a trial that went on at `rung` may still be stopped, now that it is at `kimg`.
+
+        The first at a rung go on for want of others to compare with. Until they are halfway to
+        the next rung they are judged again by what has come since; later, so much is spent that
+        the rest is worth having.
+        """
+        if rung + 1 >= len(rungs):
+            return False
+        return kimg < (rungs[rung] + rungs[rung + 1]) / 2
+
     def stops(self, value: float, others: Sequence[float], goal: Goal) -> bool:
         """Whether a trial that scored `value` at a rung stops there.
 

@@ -78,9 +78,8 @@ class Ledger:
             value = math.nan if report.value is None else report.value
             self._rung_values[number, report.rung] = value
             self._study.scored(number, report.rung, value)
-            last = report.rung == len(self.spec.rungs) - 1
-            if not last and self._stops(number, report.rung, value):
-                self.records[number] = end_trial(folder, TrialState.STOPPED_EARLY)
+        if not report.state.is_final and self._stops(number, report.kimg):
+            self.records[number] = end_trial(folder, TrialState.STOPPED_EARLY)
         if report.state.is_final:
             self.records[number] = folder.read()
         if self.records[number].state.is_final:
@@ -106,13 +105,19 @@ class Ledger:
         """The objective of a trial at a rung, if it was scored there."""
         return self._rung_values.get((number, rung))
 
-    def _stops(self, number: int, rung: int, value: float) -> bool:
+    def _stops(self, number: int, kimg: float) -> bool:
+        """Whether a trial stops, by its last rung and all that is known of that rung by now."""
+        rung = len(self.records[number].scores) - 1
+        value = self.value_at(number, rung)
+        stopping = self.spec.early_stopping
+        if value is None or not stopping.may_judge_again(self.spec.rungs, rung, kimg):
+            return False
         others = [
             other
             for (trial, at), other in self._rung_values.items()
             if at == rung and trial != number and math.isfinite(other)
         ]
-        return self.spec.early_stopping.stops(value, others, self.spec.goal)
+        return stopping.stops(value, others, self.spec.goal)
 
     def _proposal(self, number: int) -> dict[str, Setting] | None:
         """Settings of a new trial, or None while a score that they depend on is still to come.

@@ -173,28 +173,60 @@ def _simulate(
     waiting = [trial for trial in range(spec.budget.trials) if trial not in ended]
     events: list[tuple[float, int, int]] = []  # time, trial, rung reached
     clock, trained = 0.0, 0.0
+    segments: dict[int, tuple[float, float]] = {}  # kimg and time at which a trial's stretch began
 
-    def launch(trial: int, at: float) -> None:
-        heapq.heappush(events, (at + calibration.seconds_to_start, trial, -1))
+    def launch(at: float) -> None:
+        if waiting:
+            heapq.heappush(events, (at + calibration.seconds_to_start, waiting.pop(0), -1))
 
-    for _ in range(min(concurrent, len(waiting))):
-        launch(waiting.pop(0), 0.0)
+    def train_on(trial: int, rung: int) -> None:
+        """From a rung (-1: the start) to the next."""
+        start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
+        seconds = max(rungs[rung + 1] - start, 0.0) * speeds[trial] + calibration.seconds_to_score
+        segments[trial] = start, clock
+        heapq.heappush(events, (clock + seconds, trial, rung + 1))
+
+    def reached(trial: int) -> float:
+        """The kimg at which a trial is now."""
+        start, began = segments[trial]
+        return start + (clock - began) / speeds[trial]
+
+    for _ in range(concurrent):
+        launch(0.0)
     while events:
         clock, trial, rung = heapq.heappop(events)
-        goes_on = rung < 0
         if rung >= 0:
-            stops = stopping.stops(merits[trial], at_rung[rung], "minimize")
+            trained += max(rungs[rung] - segments[trial][0], 0.0)
             at_rung[rung].append(merits[trial])
-            goes_on = rung + 1 < len(rungs) and not stops
-        if goes_on:
-            start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
-            kimg = max(rungs[rung + 1] - start, 0.0)
-            trained += kimg
-            seconds = kimg * speeds[trial] + calibration.seconds_to_score
-            heapq.heappush(events, (clock + seconds, trial, rung + 1))
-        elif waiting:
-            launch(waiting.pop(0), clock)
+            judged = [(trial, rungs[rung])]
+            judged += [
+                (other, reached(other)) for _, other, next_rung in events if next_rung == rung + 1
+            ]
+            stopped = {
+                number
+                for number, kimg in judged
+                if stopping.may_judge_again(rungs, rung, kimg)
+                and stopping.stops(
+                    merits[number], _without(at_rung[rung], merits[number]), "minimize"
+                )
+            }
+            for number, kimg in judged[1:]:
+                trained += kimg - segments[number][0] if number in stopped else 0.0
+            events = [event for event in events if event[1] not in stopped]
+            heapq.heapify(events)
+            for _ in stopped - {trial}:
+                launch(clock)
+            if trial in stopped or rung + 1 == len(rungs):
+                launch(clock)
+                continue
+        train_on(trial, rung)
     return clock, trained
+
+
+def _without(values: Sequence[float], value: float) -> list[float]:
+    rest = list(values)
+    rest.remove(value)
+    return rest
 
 
 def _distinct_networks(spec: SweepSpec) -> Sequence[TrainingConfig]:

@@ -107,6 +107,20 @@ def test_trial_is_never_stopped_at_its_last_rung(tiny_spec, run):
     assert {record.state for record in ledger.records.values()} == {TrialState.COMPLETED}
 
 
+def test_early_comer_is_judged_again_by_who_came_after_until_halfway(tiny_spec, run):
+    ledger = open_ledger(tiny_spec, run)
+    for number, value in ((0, 2.0), (1, 1.0)):
+        ledger.next_task()
+        assert not score(ledger, run, number, 0, value)  # first of one, then best of two
+    halfway = sum(tiny_spec.rungs) / 2
+    late = TrialReport(kimg=halfway + 0.01, state=TrialState.RUNNING)
+    early = TrialReport(kimg=halfway - 0.01, state=TrialState.RUNNING)
+    assert not ledger.hear(0, late)
+    assert not ledger.hear(1, early)
+    assert ledger.hear(0, early)
+    assert run.trial("0000").read().state == TrialState.STOPPED_EARLY
+
+
 def test_lost_worker_leaves_a_failure_with_its_cause(tiny_spec, run):
     ledger = open_ledger(tiny_spec, run)
     ledger.next_task()
