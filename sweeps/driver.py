@@ -245,7 +245,7 @@ class _Driver:
     def _calibrate(self, evaluator: Evaluator) -> Calibration:
         """Measure the first configs with as many at once as there will be trials."""
         threads = self.spec.resources.cpus_per_trial
-        configs = first_configs(self.spec, max(4, self.concurrent))
+        configs = first_configs(self.spec)
         started = time.monotonic()
         measured = map_on_workers(
             measure_seconds_per_kimg,

@@ -21,9 +21,9 @@ from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
 from transgan.training.trainer import Trainer
 
-CALIBRATION_SECONDS = 1.5
+CALIBRATION_SECONDS = 1.0
 """Training time per measured config."""
-CALIBRATED_TRIALS = 4
+CALIBRATED_TRIALS = 8
 SIMULATIONS = 300
 BASELINE_MERIT = 0.25
 """Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
