@@ -186,7 +186,7 @@ class Segment(FrozenModel):
     command: str
     """The command that started it, as it can be typed again."""
     outcome: str = "running"
-    """`running`, `finished`, `interrupted`."""
+    """`running`, `finished`, `interrupted`, or `killed`, as the next one finds it."""
     seconds: float = 0.0
 
 

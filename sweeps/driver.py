@@ -38,6 +38,7 @@ from sweeps.trial import GRID_IMAGES, now
 from transgan.data import ImageData, load_data
 from transgan.sampling import image_grid, save_image
 
+BEAT_SECONDS = 10.0
 REPORT_SECONDS = 4.0
 """What closing Ray and building the report take."""
 
@@ -159,6 +160,7 @@ class _Driver:
         self.cluster, self.console, self.started = cluster, console, started
         self.concurrent = concurrent_trials(spec, cluster.cpus, cluster.gpus)
         self.device = _device(spec)
+        self.last_beat = started
 
     def prepare(self) -> None:
         """All that comes before the first trial: extractor, reference, reals, speed, records."""
@@ -203,6 +205,7 @@ class _Driver:
             if stop.reason:
                 live.note = "stopping …"
             live.update()
+            self._beat()
 
         with live:
             run_trials(
@@ -217,16 +220,21 @@ class _Driver:
 
     def close(self, outcome: str) -> None:
         """Note how this segment ended."""
+        self._change_segment(outcome=outcome, ended_at=now())
+
+    def _beat(self) -> None:
+        """Keep the segment's length on record, for the case that its end never is."""
+        if time.monotonic() - self.last_beat > BEAT_SECONDS:
+            self.last_beat = time.monotonic()
+            self._change_segment()
+
+    def _change_segment(self, **changes: str) -> None:
         sweep = self.run.read_sweep()
         *earlier, current = sweep.segments
-        ended = current.model_copy(
-            update={
-                "ended_at": now(),
-                "outcome": outcome,
-                "seconds": round(time.monotonic() - self.started, 1),
-            }
+        changed = current.model_copy(
+            update={"seconds": round(time.monotonic() - self.started, 1), **changes}
         )
-        self.run.write_sweep(sweep.model_copy(update={"segments": (*earlier, ended)}))
+        self.run.write_sweep(sweep.model_copy(update={"segments": (*earlier, changed)}))
 
     def _evaluator(self) -> Evaluator:
         """The evaluation of this sweep, prepared once and then loaded."""
@@ -265,7 +273,11 @@ class _Driver:
         segment = Segment(started_at=now(), command=shlex.join(["tg-sweep", *sys.argv[1:]]))
         if self.run.sweep.exists():
             sweep = self.run.read_sweep()
-            sweep = sweep.model_copy(update={"segments": (*sweep.segments, segment)})
+            earlier = [
+                old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
+                for old in sweep.segments
+            ]
+            sweep = sweep.model_copy(update={"segments": (*earlier, segment)})
         else:
             sweep = describe_sweep(
                 self.spec,
