@@ -63,22 +63,24 @@ class LiveTable:
 
     def render(self) -> RenderableType:
         """The table of trials, and a line about the whole."""
+        better = "lower" if self.ledger.spec.goal == "minimize" else "higher"
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in ("trial", "state"):
-            table.add_column(header, no_wrap=True)
-        table.add_column("kimg", justify="right", no_wrap=True)
-        table.add_column("", width=12)
-        for header in (self.label, "best", "img/s", "left"):
-            table.add_column(header, justify="right", no_wrap=True)
+        for header, width in (("trial", 5), ("state", 13)):
+            table.add_column(header, no_wrap=True, min_width=width)
+        table.add_column("kimg", justify="right", no_wrap=True, min_width=7)
+        table.add_column("", min_width=12)
+        for header, width in (("score", 8), ("best", 8), ("img/s", 5), ("left", 6)):
+            table.add_column(header, justify="right", no_wrap=True, min_width=width)
         table.add_column("settings", no_wrap=True, overflow="ellipsis", ratio=1)
         for record in self._shown():
             table.add_row(*self._row(record))
-        return Group(table, Text(self._summary(), style="dim"))
+        scale = Text(f"score: {self.label}, {better} is better", style="dim")
+        return Group(scale, table, Text(self._summary(), style="dim"))
 
     def _shown(self) -> Sequence[TrialRecord]:
         """All trials, or, where they don't fit the screen, those that run and the best."""
         records = list(self.ledger.records.values())
-        room = max(self.console.height - 6, 6)
+        room = max(self.console.height - 7, 6)
         if len(records) <= room:
             return records
         running = [record for record in records if not record.state.is_final]
