@@ -10,6 +10,10 @@ from reports.records import RecordError, RunFolder, TrialRecord
 from reports.results_csv import write_results
 
 
+class OutputError(ValueError):
+    """A report can't be written where it should go."""
+
+
 def build_report(run: Path, *, html: Path | None = None, csv: Path | None = None) -> Comparison:
     """Write the report and the table of a sweep, finished or not, and return what they say.
 
@@ -22,11 +26,21 @@ def build_report(run: Path, *, html: Path | None = None, csv: Path | None = None
 
     Raises:
         RecordError: the folder holds no sweep, or the sweep's own record can't be read.
+        OutputError: page or table can't be written.
     """
     folder = RunFolder(run)
     comparison = read_comparison(run)
-    write_results(comparison, csv or folder.results)
-    write_report(comparison, folder, html or folder.report)
+    page, table = html or folder.report, csv or folder.results
+    if page.absolute() == table.absolute():
+        raise OutputError(f"{page}: page and table can't be one file; give them different names")
+    for path, write in (
+        (page, lambda: write_report(comparison, folder, page)),
+        (table, lambda: write_results(comparison, table)),
+    ):
+        try:
+            write()
+        except OSError as error:
+            raise OutputError(f"{path}: can't be written ({error.strerror})") from None
     return comparison
 
 

@@ -263,8 +263,19 @@ class RunFolder:
         write_atomically(self.sweep, record.model_dump_json(indent=1))
 
     def read_spec(self) -> dict[str, Any]:
-        """The resolved spec, as plain data."""
-        return dict(yaml.safe_load(self.spec.read_text(encoding="utf-8")))
+        """The resolved spec, as plain data.
+
+        Raises:
+            RecordError: it is missing or damaged.
+        """
+        try:
+            values = yaml.safe_load(self.spec.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = str(error).splitlines()[0]
+            raise RecordError(f"{self.spec}: can't be read ({reason})") from None
+        if not isinstance(values, dict):
+            raise RecordError(f"{self.spec}: holds no spec; the file is damaged")
+        return values
 
     def read_trials(self) -> list[TrialRecord]:
         """The records of all trials that have been started, by number.
@@ -336,14 +347,17 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
 
 
 def _read_model(model: type[M], path: Path, absent: str) -> M:
     try:
         return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError(f"{path.parent}: {absent}") from None
+    except OSError as error:
+        raise RecordError(f"{path}: can't be read ({error.strerror})") from None
     except ValidationError as error:
         # A record of another version has other fields, too: the version is what to say first.
         first = min(error.errors(), key=lambda found: found["loc"] != ("version",))

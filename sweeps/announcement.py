@@ -107,6 +107,13 @@ def say_status(run: Path, console: Console) -> None:
     console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
     console.print(escape(comparison.verdict.headline), highlight=False)
     console.print(standings_table(comparison))
+    for damaged in comparison.damaged:
+        console.print(f"trial {damaged.trial} left out: {escape(damaged.reason)}", highlight=False)
+    missing = comparison.sweep.num_trials - len(comparison.standings) - len(comparison.damaged)
+    if missing:
+        console.print(
+            f"{missing} of {comparison.sweep.num_trials} trials not started", highlight=False
+        )
 
 
 def status_document(run: Path) -> dict[str, Any]:
@@ -132,6 +139,7 @@ def status_document(run: Path) -> dict[str, Any]:
         "name": comparison.sweep.name,
         "objective": comparison.sweep.objective,
         "num_trials": comparison.sweep.num_trials,
+        "damaged": {damaged.trial: damaged.reason for damaged in comparison.damaged},
         "counts": {state.value: count for state, count in comparison.counts.items()},
         "trials": trials,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ RAY_SETTINGS = {
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
 }
 OBJECT_STORE_BYTES = 200 * 2**20
+CONNECT_SECONDS = 5.0
 
 
 class ClusterError(ValueError):
@@ -61,6 +63,8 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
     Raises:
         ClusterError: nothing answers at `address`.
     """
+    if address is not None:
+        _check_reachable(address)
     prepare_environment()
     import ray
 
@@ -93,6 +97,20 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
         )
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse a host and port at which nothing listens: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"--address {address}: nothing answers there ({error}); start a cluster with "
+            "`ray start --head`, or leave --address out to run on this machine"
+        ) from None
 
 
 def _private_token() -> Path:

@@ -25,11 +25,18 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     """
     run = RunFolder(run_path)
     spec = restore_spec(run)
+    if Path(trial).name != trial:
+        raise RecordError(f"{trial}: no name of a trial; trials are called 0000, 0001, …")
     record = run.trial(trial).read()
     recorded = {entry["kimg"]: entry for entry in run.trial(trial).read_stats()}
     if not recorded:
         raise RecordError(f"{run.trial(trial).stats}: no losses recorded; nothing to compare with")
-    end = min(kimg or record.kimg, max(recorded))
+    end = max(recorded) if kimg is None else kimg
+    if not min(recorded) <= end <= max(recorded):
+        raise RecordError(
+            f"--kimg {end:g}: the record of trial {trial} has losses from {min(recorded):g} to "
+            f"{max(recorded):g} kimg; give a number between"
+        )
     torch.set_num_threads(spec.resources.cpus_per_trial)
     device = "cuda" if spec.resources.gpus_per_trial else "cpu"
     config = TrainingConfig.model_validate(record.config)

@@ -26,6 +26,22 @@ class SpecError(ValueError):
     """A spec that can't be read or can't be meant, with the dotted path and the way out."""
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, of which PyYAML would keep the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of `node`, if its keys differ."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value} is given twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 class Budget(BaseModel):
     """How much the sweep may use."""
 
@@ -174,7 +190,9 @@ def _read(spec: str) -> tuple[str, str, str]:
 
 def _parse(source: str, text: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_StrictLoader)
+    except RecursionError:
+        raise SpecError(f"{source}: not YAML: nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -210,7 +228,7 @@ def _assign(values: dict[str, Any], override: str) -> None:
 def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) -> dict[str, Any]:
     """`training` over its preset, at the data's size and channels."""
     preset = training.get("preset", "digits")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise SpecError(
             f"{source}: training.preset: no preset called {preset!r}; presets: {', '.join(PRESETS)}"
         )
@@ -239,6 +257,12 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _check_search(spec: SweepSpec, source: str) -> None:
     """Refuse what can't rank, paths that lead nowhere, and networks that can't be built."""
+    if spec.early_stopping.name == "asha" and len(spec.rungs) < 2:
+        raise SpecError(
+            f"{source}: early_stopping.grace_kimg: {spec.early_stopping.grace_kimg:g} is no less "
+            f"than training.total_kimg {spec.training.total_kimg:g}, so nothing could ever stop; "
+            "lower it, or say early_stopping.name: none"
+        )
     ranking = find_metric(spec.evaluation.metrics[0])
     if not ranking.may_rank:
         raise SpecError(
@@ -255,6 +279,12 @@ def _check_search(spec: SweepSpec, source: str) -> None:
             )
         if path not in known:
             raise SpecError(f"{source}: search.{path}: no such field{_nearest(path, known)}")
+    for path, domain in spec.search.items():
+        if domain.kind in ("uniform", "loguniform") and isinstance(_at(spec, path), int):
+            raise SpecError(
+                f"{source}: search.{path}: {domain.kind} draws fractions, and this takes whole "
+                "numbers; use randint or choice"
+            )
     for settings in corners(spec.search):
         try:
             spec.trial_config(settings, spec.training.seed)
@@ -267,6 +297,11 @@ def _check_search(spec: SweepSpec, source: str) -> None:
             raise SpecError(
                 f"{source}: search: {tried} can't be built: {_message(first)}; take one of them out"
             ) from None
+
+
+def _at(spec: SweepSpec, path: str) -> Any:
+    """The value of the training config at a search path."""
+    return settings_of(spec.training.model_dump(), {path: spec.search[path]})[path]
 
 
 def _near(path: str, place: str) -> bool:

@@ -83,7 +83,9 @@ def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
     """
     images = sample_images(generator, latents(num, generator.latent_dim, seed))
     try:
-        if out.suffix == ".png":
+        if out.suffix and out.suffix.lower() != ".png":
+            raise OutputError(f"--out {out}: images are written as .png, or into a folder")
+        if out.suffix:
             save_image(image_grid(images, columns=round(num**0.5)), out)
             return
         out.mkdir(parents=True, exist_ok=True)

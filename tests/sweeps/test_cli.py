@@ -143,6 +143,18 @@ def test_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path, dat
     assert "evaluation: extractor: classifier is trained on the data's labels" in line
 
 
+def test_address_at_which_nothing_listens_is_refused_at_once(tmp_path):
+    line = error_line("run", "--address", "127.0.0.1:1", "--out", tmp_path / "out")
+    assert "--address 127.0.0.1:1: nothing answers there" in line
+
+
+@pytest.mark.parametrize("command", ["resume", "status", "report"])
+def test_file_in_place_of_a_run_folder_is_refused(command, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("x", encoding="utf-8")
+    assert "not a sweep's run folder" in error_line(command, path)
+
+
 @pytest.mark.parametrize("command", ["resume", "status", "report"])
 def test_folder_without_a_sweep_is_refused(command, tmp_path):
     assert "not a sweep's run folder" in error_line(command, tmp_path)

@@ -58,6 +58,11 @@ def test_broken_yaml_is_refused_with_its_line(tmp_path):
     assert re.search(r"mine\.yaml: line \d+, column \d+: not YAML", message)
 
 
+def test_key_given_twice_is_refused_with_its_line(tmp_path):
+    message = refusal(write(tmp_path, "budget: {trials: 3}\nbudget: {trials: 5}\n"))
+    assert "line 2, column 1: not YAML: budget is given twice" in message
+
+
 @pytest.mark.parametrize("text", ["", "just words", "[1, 2]"])
 def test_file_that_is_no_mapping_is_refused(tmp_path, text):
     assert "a spec is a mapping" in refusal(write(tmp_path, text))
@@ -88,6 +93,9 @@ def test_file_that_is_no_mapping_is_refused(tmp_path, text):
         ("evaluation.metrics=[fdd]", r"evaluation\.metrics: unknown metric 'fdd'; did you mean fd"),
         ("evaluation.metrics=[confident_fraction]", r"evaluation\.metrics: .*can't rank"),
         ("data.name=pictures", r"data: .*image_size is missing"),
+        ("training.preset=[digits]", r"training\.preset: no preset called \['digits'\]"),
+        ("early_stopping.grace_kimg=1000", r"grace_kimg: 1000 is no less than .*name: none"),
+        ("search.generator.num_heads={uniform: [1, 8]}", r"num_heads: uniform draws fractions"),
         ("data=digits", r"data: "),
         ("budget", r"--set budget: write it as path=value"),
         ("budget.trials=[", r"--set budget\.trials=\[: '\[' is not YAML"),
