@@ -16,7 +16,7 @@ from types import FrameType
 import torch
 from rich.console import Console
 
-from evaluation.evaluator import Evaluator
+from evaluation.evaluator import RECORD_FILE, Evaluator
 from evaluation.protocol import EvaluationRecord
 from reports.build import build_report
 from reports.comparison import Comparison
@@ -238,7 +238,7 @@ class _Driver:
 
     def _evaluator(self) -> Evaluator:
         """The evaluation of this sweep, prepared once and then loaded."""
-        if (self.run.evaluation / "evaluation.json").exists():
+        if (self.run.evaluation / RECORD_FILE).exists():
             return Evaluator.load(self.run.evaluation)
         return Evaluator.prepare(
             self.spec.evaluation,

@@ -65,8 +65,6 @@ class TrialReport:
     """Index of the rung that has just been scored."""
     value: float | None = None
     """Score of the objective at that rung."""
-    seconds: float = 0.0
-    """Time spent on the trial so far, over all attempts."""
     images_per_second: float | None = None
     cause: str | None = None
 
@@ -76,8 +74,8 @@ def run_trial(
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, from its checkpoint if there is one; what is reported is on disk.
 
-    Whoever does not ask for the next report has stopped the trial. A loss or image that is not
-    finite, or memory that runs out, ends it in a state of its own; other errors are the caller's.
+    Whoever does not ask for the next report has stopped the trial. A loss that is not finite,
+    or memory that runs out, ends it in a state of its own; other errors are the caller's.
     """
     torch.set_num_threads(task.threads)
     run = _TrialRun(task, data, evaluator, folder)
@@ -245,7 +243,6 @@ class _TrialRun:
             state=state,
             rung=rung,
             value=value,
-            seconds=self.record.cost.train_seconds + self.record.cost.score_seconds,
             images_per_second=rate,
             cause=cause,
         )
