@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,13 @@ def renamed(module: nn.Module) -> dict[str, Tensor]:
 
 
 def assert_same_gradients(ours: nn.Module, plain: nn.Module) -> None:
-    by_name = dict(plain.named_parameters())
+    theirs = {name: parameter.grad for name, parameter in plain.named_parameters()}
+    # Some are 0 but for rounding: that of a bias under all logits, where only differences count.
+    least = 1e-6 * nn.utils.get_total_norm(theirs.values())
     for name, parameter in ours.named_parameters():
-        other = by_name[name_from_ours(name)].grad
-        assert parameter.grad is not None, name
-        assert other is not None, name
-        error = (parameter.grad - other.view_as(parameter)).norm() / other.norm()
-        assert error < 2e-5, f"{name}: relative error {error:.1e}"
+        other = theirs[name_from_ours(name)].view_as(parameter)
+        error = (parameter.grad - other).norm() / (other.norm() + least)
+        assert error < 1e-9, f"{name}: relative error {error:.1e}"
 
 
 def test_every_parameter_has_one_name_there(config: TrainingConfig) -> None:
@@ -123,13 +123,19 @@ def test_same_images_and_logits(config: TrainingConfig) -> None:
         torch.testing.assert_close(ours.generator(z), images, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(ours.discriminator(real), logits, rtol=1e-5, atol=1e-5)
     assert images.std() > 0.1
-    assert logits.std() > 0.1
+    assert logits.std() > 0.02
 
 
+@pytest.fixture
+def _float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("loss", ["wgan-gp", "rpgan"])
-def test_same_gradients_after_a_step_of_each_network(
-    config: TrainingConfig, loss: str
-) -> None:
+def test_same_gradients_after_a_step_of_each_network(config: TrainingConfig, loss: str) -> None:
     values = config.model_dump()
     values["loss"] = {"name": loss, "gradient_penalty": 3.0, "penalty_interval": 2}
     ours, plain, real = trainers(TrainingConfig.model_validate(values))
@@ -138,11 +144,11 @@ def test_same_gradients_after_a_step_of_each_network(
     assert penalty is not None
     assert plain_penalty is not None
     assert_same_gradients(ours.discriminator, plain.discriminator)
-    torch.testing.assert_close(d_loss, plain_loss, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(penalty, plain_penalty, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(d_loss, plain_loss)
+    torch.testing.assert_close(penalty, plain_penalty)
     copy_weights(plain.discriminator, renamed(ours.discriminator))
     g_loss = ours._generator_step(real)
-    torch.testing.assert_close(g_loss, plain.generator_step(real), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(g_loss, plain.generator_step(real))
     assert_same_gradients(ours.generator, plain.generator)
 
 
@@ -187,3 +193,45 @@ def test_cifar10_logits_are_the_authors(official: dict[str, Any], case: int) -> 
     with torch.no_grad():
         logits = discriminator(images).double().numpy()
     np.testing.assert_allclose(logits, golden["logits"], rtol=1e-5, atol=3e-6)
+
+
+def test_cifar10_gradients_are_the_authors_through_the_penalty(official: dict[str, Any]) -> None:
+    golden = official["gradients"]["cifar10"]["discriminator"]
+    discriminator = plain_discriminator(cifar10())
+    set_by_formula(discriminator, "discriminator", golden["seed"])
+    real, fake = (
+        torch.from_numpy(formula.images(name, golden["batch"], 32, golden["seed"]))
+        for name in ("images", "fakes")
+    )
+    mixed = (golden["mix"] * real + (1 - golden["mix"]) * fake).requires_grad_(True)
+    (slope,) = torch.autograd.grad(discriminator(mixed).sum(), mixed, create_graph=True)
+    penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    loss = discriminator(fake).mean() - discriminator(real).mean() + 10 * penalty
+    loss.backward()
+    np.testing.assert_allclose(penalty.item(), golden["penalty"], rtol=1e-5)
+    assert_golden_gradients(discriminator, golden)
+
+
+def test_cifar10_gradients_of_the_generator_are_the_authors(official: dict[str, Any]) -> None:
+    golden = official["gradients"]["cifar10"]["generator"]
+    generator, discriminator = plain_generator(cifar10()), plain_discriminator(cifar10())
+    set_by_formula(generator, "generator", golden["seed"])
+    set_by_formula(discriminator, "discriminator", golden["seed"])
+    z = torch.from_numpy(formula.latents(golden["batch"], 256, golden["seed"]))
+    loss = -discriminator(generator(z)).mean()
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), golden["loss"], rtol=1e-5)
+    assert_golden_gradients(generator, golden)
+
+
+def assert_golden_gradients(module: nn.Module, golden: dict[str, Any]) -> None:
+    # In float64, since a float32 sum over millions of elements is some 1e-4 off by itself.
+    gradients = {name: p.grad.double() for name, p in module.named_parameters()}
+    total = nn.utils.get_total_norm(gradients.values())
+    np.testing.assert_allclose(total.item(), golden["total_norm"], rtol=1e-5)
+    for name, expected in golden["tensors"].items():
+        values = gradients[name_from_authors(name)].flatten()
+        picked = values[formula.places(name, 4, len(values))]
+        scale = expected["norm"] * len(values) ** -0.5
+        np.testing.assert_allclose(values.norm(), expected["norm"], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(picked, expected["values"], atol=3e-5 * scale, err_msg=name)
