@@ -56,8 +56,9 @@ Work = Callable[[], object]
 
 
 def config_of(preset: str, batch_size: int | None) -> TrainingConfig:
-    """The preset without augmentation, which would not be the same in both."""
+    """The preset without augmentation and noise, which would not be the same in both."""
     values = PRESETS[preset] | {"preset": preset, "augment": []}
+    values["discriminator"] = values["discriminator"] | {"noise": False}
     if batch_size is not None:
         values = values | {"batch_size": batch_size}
     return TrainingConfig.model_validate(values)

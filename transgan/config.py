@@ -229,6 +229,9 @@ class DiscriminatorConfig(FrozenModel):
     overlapping_patches: bool = False
     """Whether the first level's patches are twice as wide as their distance, half a patch beyond
     the border (the authors' CelebA-HQ discriminator)."""
+    patch_gain: float = Field(1.0, gt=0)
+    """Scale of the patch projections' first weights, in multiples of Xavier's for a convolution,
+    with which the authors' code starts."""
     embed_dims: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (72, 96)
     """Channels of each level; what a level has over the one before comes from its own patches."""
     depths: Depths = (2, 2)

@@ -55,6 +55,7 @@ TINY: dict[str, Any] = {
     "discriminator": {
         "patch_size": 2,
         "overlapping_patches": False,
+        "patch_gain": 1.0,
         "embed_dims": [6, 9],
         "depths": [1, 1],
         "last_depth": 1,

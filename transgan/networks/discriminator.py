@@ -116,7 +116,7 @@ class Discriminator(nn.Module):
         | layer                           | distribution                      |
         |---------------------------------|-----------------------------------|
         | linear layers in blocks, head   | truncated normal, sd 0.02, bias 0 |
-        | patch embedding                 | Xavier uniform, bias 0            |
+        | patch embedding                 | Xavier uniform · gain, bias 0     |
         | position embedding, class token | truncated normal, sd 0.02         |
         | relative bias table             | truncated normal, sd 0.02         |
         | noise strength                  | 0                                 |
@@ -133,7 +133,7 @@ class Discriminator(nn.Module):
             assert isinstance(embedding, PatchEmbedding)
             dim, fan_in = embedding.proj.weight.shape
             fan_out = dim * fan_in // image_channels
-            reach = (6 / (fan_in + fan_out)) ** 0.5
+            reach = self.config.patch_gain * (6 / (fan_in + fan_out)) ** 0.5
             nn.init.uniform_(embedding.proj.weight, -reach, reach)
         for parameter in (*self.position_embeddings, self.class_token):
             nn.init.trunc_normal_(parameter, std=0.02)
