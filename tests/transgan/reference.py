@@ -109,8 +109,8 @@ class PlainGenerator(nn.Module):
             width, dim = bottom_width * 2**stage, embed_dim // 4**stage
             self.positions.append(nn.Parameter(0.02 * torch.randn(1, width**2, dim)))
             self.stages.append(
-                nn.ModuleList(
-                    PlainBlock(dim, num_heads, mlp_ratio, norm, width) for _ in range(depth)
+                nn.Sequential(
+                    *(PlainBlock(dim, num_heads, mlp_ratio, norm, width) for _ in range(depth))
                 )
             )
         self.to_pixels = nn.Conv2d(embed_dim // 4 ** (len(depths) - 1), channels, 1)
@@ -125,8 +125,7 @@ class PlainGenerator(nn.Module):
                 width *= 2
                 x = grid.view(B, -1, width**2).permute(0, 2, 1)
             x = x + positions
-            for block in self.stages[stage]:
-                x = block(x)
+            x = self.stages[stage](x)
         images = self.to_pixels(x.permute(0, 2, 1).reshape(B, -1, width, width))
         return images.tanh() if self.tanh else images
 
@@ -157,8 +156,8 @@ class PlainDiscriminator(nn.Module):
             self.views.append(nn.Conv2d(channels, own, patch, stride=patch))
             self.positions.append(nn.Parameter(0.02 * torch.randn(1, width**2, dim)))
             self.levels.append(
-                nn.ModuleList(
-                    PlainBlock(dim, num_heads, mlp_ratio, norm, width) for _ in range(depth)
+                nn.Sequential(
+                    *(PlainBlock(dim, num_heads, mlp_ratio, norm, width) for _ in range(depth))
                 )
             )
         last = embed_dims[-1]
@@ -180,8 +179,7 @@ class PlainDiscriminator(nn.Module):
                 pooled = nn.functional.avg_pool2d(grid, 2).flatten(2).permute(0, 2, 1)
                 x = torch.cat([pooled, views[level]], dim=-1)
             x = x + positions
-            for block in self.levels[level]:
-                x = block(x)
+            x = self.levels[level](x)
         x = torch.cat([self.token.expand(B, -1, -1), x], dim=1)
         for block in self.end:
             x = block(x)
