@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from jaxtyping import Int64, UInt8
 from torch import Tensor
@@ -43,7 +43,7 @@ class ImageData:
     _origin: Origin | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
-    def split(cls, name: str, images: Tensor, labels: Tensor | None, num_held_out: int) -> Self:
+    def split(cls, name: str, images: Tensor, labels: Tensor | None, num_held_out: int) -> ImageData:
         """`images` with `num_held_out` of them held out, as `held_out_mask` says."""
         mask = held_out_mask(len(images), labels, num_held_out)
         return cls(
@@ -54,7 +54,7 @@ class ImageData:
             held_out_labels=None if labels is None else labels[mask],
         )
 
-    def coming_from(self, origin: Origin) -> Self:
+    def coming_from(self, origin: Origin) -> ImageData:
         """The same images, to be pickled as `origin` instead of by their pixels."""
         referring = replace(self)
         object.__setattr__(referring, "_origin", origin)

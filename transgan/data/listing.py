@@ -128,18 +128,18 @@ class CelebAPartition:
                     pass
                 case _:
                     raise DataError(
-                        f"{self.path}:{number}: {line[:80]!r} is not a file's name and 0, 1 or 2; "
-                        "put the file there anew"
+                        f"data.name: celeba: {self.path}:{number}: {line[:80]!r} is not a file's "
+                        "name and 0, 1 or 2; put the file there anew"
                     )
         own = [name.rpartition("/")[2] for name in names]
         for what, some in (
-            ("images that are not in the list", set(own) - parts.keys()),
-            ("listed images that are not there", parts.keys() - set(own)),
+            (f"images are not in {self.path.name}", set(own) - parts.keys()),
+            (f"images of {self.path.name} are not there", parts.keys() - set(own)),
         ):
             if some:
                 raise DataError(
-                    f"data.name: celeba: {len(some)} {what} {self.path.name}: "
-                    f"{first_few(sorted(some))}; put images and list into {self.path.parent} anew"
+                    f"data.name: celeba: {len(some)} {what}: {first_few(sorted(some))}; "
+                    f"put images and list into {self.path.parent} anew"
                 )
         return Assignment(torch.tensor([parts[name] > 0 for name in own]), None)
 

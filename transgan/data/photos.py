@@ -44,7 +44,8 @@ class Photos(Source):
     """Random crops of the two photographs (640×427) that scikit-learn carries.
 
     Photograph, band, scale, place and mirroring are drawn from a fixed seed. The side of a crop is
-    log-uniform between the images' size, so that nothing is enlarged, and the band's width.
+    log-uniform between half the band's width (less is mostly plain sky and blur) and all of it,
+    and at least the images' size, so that nothing is enlarged.
     """
 
     def __init__(self, size: int) -> None:
@@ -71,7 +72,8 @@ class Photos(Source):
         choices = bands(width, self.size)[held_out::2]
         start, end = choices[rng.integers(len(choices))]
         largest = min(end - start, height)
-        side = round(float(np.exp(rng.uniform(np.log(self.size), np.log(largest)))))
+        smallest = max(self.size, largest // 2)
+        side = round(float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))))
         return Crop(
             photo=photo,
             left=int(rng.integers(start, end - side, endpoint=True)),
