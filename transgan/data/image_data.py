@@ -43,7 +43,9 @@ class ImageData:
     _origin: Origin | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
-    def split(cls, name: str, images: Tensor, labels: Tensor | None, num_held_out: int) -> ImageData:
+    def split(
+        cls, name: str, images: Tensor, labels: Tensor | None, num_held_out: int
+    ) -> ImageData:
         """`images` with `num_held_out` of them held out, as `held_out_mask` says."""
         mask = held_out_mask(len(images), labels, num_held_out)
         return cls(

@@ -217,27 +217,45 @@ def test_entry_that_is_replaced_leaves_those_who_use_it_alone(
 
 BUILD = """
 import sys
+from PIL import Image
 from transgan.config import DataConfig
 from transgan.data import load_data
-print(load_data(DataConfig(name=sys.argv[1], image_size=29)).fingerprint())
+
+opened, true_open = [], Image.open
+Image.open = lambda file: opened.append(file) or true_open(file)
+print("ready", flush=True)
+sys.stdin.readline()
+print(load_data(DataConfig(name=sys.argv[1], image_size=29)).fingerprint(), len(opened))
 """
 
 
-def test_two_processes_that_build_at_once_get_the_same_entry(
+def test_of_processes_that_want_the_same_entry_at_once_one_decodes_it(
     tmp_path: Path, fill: Callable[..., Path], cache: Path
 ) -> None:
-    folder = fill(tmp_path / "many", 1009)
-    command = [sys.executable, "-c", BUILD, str(folder)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    folder = fill(tmp_path / "many", 2003)
     builders = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        subprocess.Popen(
+            [sys.executable, "-c", BUILD, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
         for _ in range(2)
     ]
-    outputs = [builder.communicate(timeout=300)[0] for builder in builders]
+    for builder in builders:
+        assert builder.stdout is not None
+        assert builder.stdout.readline() == "ready\n"
+    for builder in builders:
+        assert builder.stdin is not None
+        builder.stdin.write("go\n")
+        builder.stdin.flush()
+    outputs = [builder.communicate(timeout=300)[0].split() for builder in builders]
     assert [builder.returncode for builder in builders] == [0, 0]
-    assert len(set(outputs)) == 1
+    (first, first_opened), (second, second_opened) = outputs
+    assert sorted([int(first_opened), int(second_opened)]) == [0, 2003]
     loaded = load_data(DataConfig(name=str(folder), image_size=29))
-    assert loaded.fingerprint() == outputs[0].strip()
+    assert first == second == loaded.fingerprint()
     only_entry(cache)
 
 
