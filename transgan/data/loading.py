@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
     """The data set that `config` names, decoded once for this machine.
 
     All but digits are decoded into a file below the cache folder and mapped from there, so that
-    they cost memory once, however many processes use them.
+    they cost memory once, however many processes use them. What is there can be deleted at any
+    time; it is made again when it is wanted.
 
     Args:
         config: which, and at which size.
@@ -58,15 +60,18 @@ class Cached:
     """Of the entry, and so of its content."""
 
     def load(self) -> ImageData:
-        """The images: from the same cache if it is here, else decoded from the source again.
+        """The images: from the same cache if it is here, else from this machine's own.
+
+        Where they are not decoded yet, that is done from the source that is here.
 
         Raises:
             DataError: neither is here, or the source here holds other images.
         """
-        entry = ImageCache(self.cache).find(self.key)
+        reachable = os.access(self.cache, os.R_OK | os.X_OK)
+        folder = self.cache if reachable else cache_folder()
+        entry = ImageCache(folder).find(self.key)
         if entry is not None:
             return _mapped(entry, self)
-        folder = self.cache if self.cache.is_dir() else cache_folder()
         missing = f"not decoded yet in {folder} of this machine"
         try:
             with closing(_source(self.config, folder)) as source:

@@ -12,6 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transgan.data.error import one_line
 
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What is read, whatever a file is called; Pillow would start other programs for some formats."""
 BACKGROUND = (255, 255, 255)
 """What transparent pixels are laid on: white, as a browser shows them."""
 
@@ -56,15 +58,15 @@ def decode(name: str, content: bytes, size: int) -> Picture:
             numbers without a fixed range (32-bit grey).
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 raise PictureError(name, f"{frames} frames or pages; one is wanted")
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return _middle_square(_to_rgb(name, upright), size)
+            ImageOps.exif_transpose(image, in_place=True)
+            return _middle_square(_to_rgb(name, image), size)
     except UnidentifiedImageError:
-        raise PictureError(name, "not a picture that Pillow can read") from None
+        raise PictureError(name, "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from None
     except _BAD_IMAGE as error:
         raise PictureError(name, one_line(error)) from None
 

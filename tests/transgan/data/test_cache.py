@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -41,7 +43,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From the call on, no picture can be opened."""
 
     def forbid() -> None:
-        def refuse(*_: object) -> None:
+        def refuse(*_: object, **__: object) -> None:
             raise AssertionError("a picture was opened")
 
         monkeypatch.setattr(Image, "open", refuse)
@@ -222,7 +224,7 @@ from transgan.config import DataConfig
 from transgan.data import load_data
 
 opened, true_open = [], Image.open
-Image.open = lambda file: opened.append(file) or true_open(file)
+Image.open = lambda *args, **kwargs: opened.append(1) or true_open(*args, **kwargs)
 print("ready", flush=True)
 sys.stdin.readline()
 print(load_data(DataConfig(name=sys.argv[1], image_size=29)).fingerprint(), len(opened))
@@ -267,10 +269,10 @@ def test_files_that_change_while_they_are_decoded_are_refused(
     spare.write_bytes((pictures / "0001.png").read_bytes())
     true_open = Image.open
 
-    def change_and_open(*arguments: object) -> Image.Image:
+    def change_and_open(*arguments: Any, **options: Any) -> Image.Image:
         with contextlib.suppress(FileNotFoundError):  # has been moved already
             spare.replace(pictures / "0106.png")
-        return true_open(*arguments)
+        return true_open(*arguments, **options)
 
     monkeypatch.setattr(Image, "open", change_and_open)
     with pytest.raises(DataError, match="changed while it was read; start again"):
@@ -292,7 +294,7 @@ def test_cache_that_can_not_be_written_names_the_way_out(
 def test_cache_without_room_is_said_before_anything_is_decoded(
     pictures: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error_of: ErrorOf
 ) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     assert "can't be used (0.0 GB wanted, 0.0 free); set TG_SWEEP_CACHE" in error_of(pictures)
     assert not list((cache / "images").glob("*.partial"))
 
@@ -341,6 +343,8 @@ def test_pickle_on_a_machine_without_the_cache_is_decoded_from_the_source_there(
     again = pickle.loads(content)
     assert again.fingerprint() == data.fingerprint()
     assert entries(tmp_path / "local")
+    pictures.rename(tmp_path / "moved")  # the next worker there needs no source
+    assert pickle.loads(content).fingerprint() == data.fingerprint()
 
 
 def test_pickle_is_rebuilt_in_the_same_cache_where_only_the_entry_is_gone(

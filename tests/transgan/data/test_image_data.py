@@ -57,7 +57,6 @@ def test_enlarged_images_are_counted_in_the_description(
     pictures: Path, load: Callable[..., ImageData]
 ) -> None:
     assert "enlarged" not in load(pictures, 11).description
-    # Their shorter sides are 11 to 15 pixels, by turns, never above 15.
     sides = [min(11 + index % 5, 13 + index % 3) for index in range(107)]
     small = sum(side < 13 for side in sides)
     assert f"(86 training images, 21 held out, {small} of them enlarged, 13×13×3)" in (

@@ -118,8 +118,9 @@ def test_of_many_bad_files_the_first_are_named_and_all_are_counted(
         frames[0].save(path, save_all=True, append_images=frames[1:])
     frames = "(2 frames or pages; one is wanted)"
     assert error_of(pictures) == (
-        f"data.name: {pictures}: 8 of 114 images can't be used: 0003.png (not a picture that "
-        f"Pillow can read), 0060.gif {frames}, 0061.gif {frames}, and 5 more; mend or remove them"
+        f"data.name: {pictures}: 8 of 114 images can't be used: 0003.png (not a PNG, JPEG, "
+        f"WebP, BMP, GIF or TIFF picture), 0060.gif {frames}, 0061.gif {frames}, and 5 more; "
+        "mend or remove them"
     )
 
 

@@ -196,6 +196,9 @@ NOISE = np.random.default_rng(0).integers(0, 256, (29, 29, 3), dtype=np.uint8)
 PNG, JPEG = (encoded(Image.fromarray(NOISE), kind) for kind in ("png", "jpeg"))
 
 
+NO_PICTURE = "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture"
+
+
 def bad_size() -> bytes:
     content = bytearray(encoded(Image.new("RGB", (7, 7)), "bmp"))
     content[18:26] = (10**6).to_bytes(4, "little") * 2
@@ -205,15 +208,16 @@ def bad_size() -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "not a picture that Pillow can read"),
-        (b"no pixels", "not a picture that Pillow can read"),
+        (b"", NO_PICTURE),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 7 7\n", NO_PICTURE),
+        (b"no pixels", NO_PICTURE),
         (PNG[:1000], "runcated"),
         (JPEG[:1000], "runcated"),
         (PNG.replace(b"IDAT", b"\xff\xff\xff\xff"), ""),
         (PNG[:11] + b"\7" + PNG[12:], ""),
         (bad_size(), "exceeds limit"),
     ],
-    ids=["empty", "text", "cut-png", "cut-jpeg", "chunk", "header", "huge"],
+    ids=["empty", "postscript", "text", "cut-png", "cut-jpeg", "chunk", "header", "huge"],
 )
 def test_damaged_picture_is_refused_with_the_reason(content: bytes, reason: str) -> None:
     message = error_of(content)

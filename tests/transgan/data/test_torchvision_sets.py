@@ -124,6 +124,7 @@ def test_server_that_does_not_answer_is_one_error_with_the_way_out(
     dataset: type,
     file: str,
 ) -> None:
+    monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(dataset, "url", f"http://127.0.0.1:9/{file}")  # where nobody listens
     (cache / name).mkdir()
     (cache / name / file).write_bytes(b"cut off")
