@@ -5,7 +5,7 @@ This module is light (no torch), so that a spec can be checked at once.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -71,16 +71,36 @@ def _check_window(window_size: int, grid_width: int, where: str) -> None:
         )
 
 
-_OWN_SIZES = {"digits": 8, "cifar10": 32}
+class _Sizes(NamedTuple):
+    """Sides that the images of a data set can have, in pixels."""
+
+    default: int
+    smallest: int
+    largest: int
+
+
+# What is resized is never enlarged: STL-10 is 96×96, the middle of CelebA's aligned images 178×178,
+# and half a photograph 320 wide.
+_OWN_SIZES = {
+    "digits": _Sizes(8, 8, 8),
+    "photos": _Sizes(32, 4, 320),
+    "cifar10": _Sizes(32, 32, 32),
+    "stl10": _Sizes(48, 4, 96),
+    "celeba": _Sizes(64, 4, 178),
+}
+DATA_SETS = tuple(_OWN_SIZES)
+"""Names of the data sets that are known; any other name is a path."""
 
 
 class DataConfig(FrozenModel):
     """Which images, and at which size."""
 
     name: str = Field(min_length=1)
-    """`digits`, `cifar10`, or the path of a folder or zip file of images."""
+    """`digits`, `photos`, `cifar10`, `stl10`, `celeba`, or the path of a folder or zip file of
+    images (`./photos` for a folder that is called like a data set)."""
     image_size: int | None = Field(None, ge=4, le=1024)
-    """Side of the images, in pixels; needed for a folder or zip file."""
+    """Side of the images, in pixels. Needed for a folder or zip file; by default 8 for digits, 32
+    for photos (at most 320) and cifar10, 48 for stl10 (at most 96), 64 for celeba (at most 178)."""
 
     @property
     def channels(self) -> int:
@@ -90,19 +110,26 @@ class DataConfig(FrozenModel):
     @property
     def resolved_size(self) -> int:
         """Side of the images, in pixels, also where the data set has its own."""
-        return self.image_size or _OWN_SIZES[self.name]
+        return self.image_size or _OWN_SIZES[self.name].default
 
     @model_validator(mode="after")
     def _size_is_known(self) -> Self:
         own = _OWN_SIZES.get(self.name)
-        if own is None and self.image_size is None:
+        if own is None:
+            if self.image_size is None:
+                raise ValueError(
+                    f"image_size is missing: {self.name} is no data set with a size of its own "
+                    f"({', '.join(DATA_SETS)}), so say the size to use, such as 32"
+                )
+        elif not own.smallest <= self.resolved_size <= own.largest:
+            if own.smallest == own.largest:
+                raise ValueError(
+                    f"{self.name} is {own.default}×{own.default}, got image_size "
+                    f"{self.image_size}; leave it out"
+                )
             raise ValueError(
-                f"image_size is missing: {self.name} is no data set with a size of its own "
-                f"({', '.join(_OWN_SIZES)}), so say the size to use, such as 32"
-            )
-        if own is not None and self.image_size not in (None, own):
-            raise ValueError(
-                f"{self.name} is {own}×{own}, got image_size {self.image_size}; leave it out"
+                f"{self.name} gives images of at most {own.largest}×{own.largest}, got image_size "
+                f"{self.image_size}; say {own.largest} or less"
             )
         return self
 

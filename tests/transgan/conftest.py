@@ -15,6 +15,8 @@ from torch import Tensor
 # The shapes in the signatures of tensor functions are checked at each call the tests make.
 install_import_hook(
     [
+        "transgan.data.picture",
+        "transgan.data.split",
         "transgan.images",
         "transgan.networks",
         "transgan.sampling",

@@ -218,16 +218,34 @@ def test_each_loss_has_its_own_penalty_unless_one_is_named(loss: Any, penalty: s
     assert LossConfig(name=loss, penalty="none").resolved_penalty == "none"
 
 
-@pytest.mark.parametrize(("name", "size", "channels"), [("digits", 8, 1), ("cifar10", 32, 3)])
+@pytest.mark.parametrize(
+    ("name", "size", "channels"),
+    [
+        ("digits", 8, 1),
+        ("photos", 32, 3),
+        ("cifar10", 32, 3),
+        ("stl10", 48, 3),
+        ("celeba", 64, 3),
+    ],
+)
 def test_known_data_set_brings_its_size_and_channels(name: str, size: int, channels: int) -> None:
     config = DataConfig(name=name)
     assert (config.resolved_size, config.channels) == (size, channels)
     assert DataConfig(name=name, image_size=size).resolved_size == size
 
 
-def test_another_size_for_a_known_data_set_is_refused() -> None:
+def test_another_size_for_a_data_set_that_is_not_resized_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"digits is 8×8, got image_size 16; leave it out"):
         DataConfig(name="digits", image_size=16)
+
+
+@pytest.mark.parametrize(("name", "largest"), [("photos", 320), ("stl10", 96), ("celeba", 178)])
+def test_data_set_that_is_resized_is_never_enlarged(name: str, largest: int) -> None:
+    for size in (4, 31, largest):
+        assert DataConfig(name=name, image_size=size).resolved_size == size
+    message = f"{name} gives images of at most {largest}×{largest}, got image_size {largest + 1}"
+    with pytest.raises(ValidationError, match=message):
+        DataConfig(name=name, image_size=largest + 1)
 
 
 def test_folder_without_a_size_is_refused() -> None:
