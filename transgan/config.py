@@ -9,10 +9,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-LossName = Literal["nonsaturating", "hinge", "least-squares", "wgan-gp", "rpgan"]
+LossName = Literal["nonsaturating", "saturating", "hinge", "least-squares", "wgan-gp", "rpgan"]
 PenaltyName = Literal["none", "r1", "r1+r2", "gp"]
 AugmentationName = Literal["translation", "cutout", "color", "noise"]
 NormName = Literal["layernorm", "pixelnorm"]
+PrecisionName = Literal["float32", "bfloat16", "float16"]
 
 Depths = Annotated[
     tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=9)
@@ -170,7 +171,13 @@ class LossConfig(FrozenModel):
     penalty_interval: int = Field(4, ge=1)
     """Steps from one penalty to the next; they multiply its weight (lazy regularisation)."""
     phi: float = Field(1.0, gt=0)
-    """Target norm of the gradient in GP; the paper's phi."""
+    """Target norm of the gradient in GP; the paper's phi. Other penalties have none."""
+    drift_weight: float = Field(0.0, ge=0)
+    """Weight of (mean real logit)², which keeps logits near 0 where the loss leaves their level
+    open. The authors' `wgangp-eps` has 1e-3."""
+    mode_seeking_weight: float = Field(0.0, ge=0)
+    """Weight, in the generator's loss, of the distance of two latents over that of their images
+    (the authors' `wgangp-mode` has 1). Latents are paired, so a generator batch must be even."""
 
     @property
     def resolved_penalty(self) -> PenaltyName:
@@ -180,10 +187,21 @@ class LossConfig(FrozenModel):
         by_loss: dict[str, PenaltyName] = {"wgan-gp": "gp", "rpgan": "r1+r2"}
         return by_loss.get(self.name, "r1")
 
+    @model_validator(mode="after")
+    def _phi_has_an_effect(self) -> Self:
+        if self.phi != 1 and self.resolved_penalty != "gp":
+            raise ValueError(
+                f"phi is the target of the gp penalty and has no effect on "
+                f"{self.resolved_penalty}, got {self.phi}; leave it out or set penalty to gp"
+            )
+        return self
+
 
 class OptimizerConfig(FrozenModel):
-    """Adam for both networks, each with its own learning rate."""
+    """One optimizer for each network, each with its own learning rate."""
 
+    name: Literal["adam", "adamw"] = "adam"
+    """Adam, or Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
     generator_lr: float = Field(1e-3, gt=0)
     """Learning rate of the generator."""
     discriminator_lr: float = Field(1e-3, gt=0)
@@ -192,12 +210,37 @@ class OptimizerConfig(FrozenModel):
     """Decay of Adam's first moment."""
     beta2: float = Field(0.99, gt=0, lt=1)
     """Decay of Adam's second moment."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Share of a weight, times the learning rate, that a step of adamw takes away."""
     critic_steps: int = Field(1, ge=1)
     """Discriminator steps for each generator step (n_critic)."""
     gradient_clip: float | None = Field(5.0, gt=0)
     """Largest norm of a network's gradient; null for no clipping."""
-    final_lr_factor: float = Field(1.0, gt=0, le=1)
-    """Both learning rates fall along a half cosine to this share of themselves at total_kimg."""
+    final_lr_factor: float = Field(1.0, ge=0, le=1)
+    """Both learning rates fall to this share of themselves at total_kimg."""
+    lr_decay: Literal["cosine", "linear"] = "cosine"
+    """The way there: along a half cosine, or a straight line (the authors', to 0)."""
+    warmup_kimg: float = Field(0.0, ge=0)
+    """Both learning rates rise in a straight line over the first so many thousand real images."""
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> Self:
+        if self.name == "adam" and self.weight_decay:
+            raise ValueError(
+                f"weight_decay has no effect on adam, got {self.weight_decay}; "
+                "leave it out or set name to adamw"
+            )
+        if self.name == "adamw" and not self.weight_decay:
+            raise ValueError(
+                "name adamw without weight_decay is adam; set weight_decay, such as 0.01, or "
+                "name to adam"
+            )
+        if self.lr_decay == "linear" and self.final_lr_factor == 1:
+            raise ValueError(
+                "lr_decay linear has no effect with final_lr_factor 1; set final_lr_factor to "
+                "the share to fall to, such as 0, or leave lr_decay out"
+            )
+        return self
 
 
 class EmaConfig(FrozenModel):
@@ -223,7 +266,16 @@ class TrainingConfig(FrozenModel):
     total_kimg: float = Field(60.0, gt=0, allow_inf_nan=False)
     """Length of training, in thousand real images shown to the discriminator."""
     batch_size: int = Field(32, ge=1)
-    """Real images in each discriminator step, and fakes in each step of either network."""
+    """Real images in each discriminator step, and as many fakes."""
+    generator_batch_size: int | None = Field(None, ge=1)
+    """Fakes in each generator step (the authors take twice batch_size); null for batch_size."""
+    microbatch_size: int | None = Field(None, ge=1)
+    """Most images of a batch (reals, with as many fakes) to go through the networks at once, for
+    want of memory; gradients add up to those of the whole batch. Null for no bound."""
+    precision: PrecisionName = "float32"
+    """Number format of matrix products (autocast); weights, losses and penalties stay float32."""
+    compile: bool = False
+    """Compile the networks (`torch.compile`); penalties, differentiated twice, run uncompiled."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of weights, data order, latents and augmentation."""
     augment: tuple[AugmentationName, ...] = ("translation", "cutout", "color")
@@ -237,6 +289,40 @@ class TrainingConfig(FrozenModel):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     ema: EmaConfig = EmaConfig()
+
+    @property
+    def resolved_generator_batch_size(self) -> int:
+        """Fakes in each generator step."""
+        return self.generator_batch_size or self.batch_size
+
+    @model_validator(mode="after")
+    def _batches_fit_the_loss(self) -> Self:
+        fakes = self.resolved_generator_batch_size
+        if self.loss.name == "rpgan" and fakes != self.batch_size:
+            raise ValueError(
+                f"generator_batch_size is {fakes}, but loss.name rpgan pairs each fake with a "
+                f"real, of which batch_size gives {self.batch_size}; leave generator_batch_size out"
+            )
+        if self.loss.mode_seeking_weight and fakes % 2:
+            where = "batch_size" if self.generator_batch_size is None else "generator_batch_size"
+            raise ValueError(
+                f"{where} is {fakes}, but loss.mode_seeking_weight pairs the fakes; make it even"
+            )
+        if self.loss.mode_seeking_weight and (self.microbatch_size or 2) % 2:
+            raise ValueError(
+                f"microbatch_size is {self.microbatch_size}, but loss.mode_seeking_weight keeps "
+                "pairs of fakes together; make it even"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        if self.optimizer.warmup_kimg >= self.total_kimg:
+            raise ValueError(
+                f"optimizer.warmup_kimg is {self.optimizer.warmup_kimg}, but training ends at "
+                f"total_kimg {self.total_kimg}; make it shorter"
+            )
+        return self
 
     @model_validator(mode="after")
     def _networks_fit_the_image(self) -> Self:
