@@ -19,7 +19,9 @@ install_import_hook(
         "transgan.networks",
         "transgan.sampling",
         "transgan.training.augment",
+        "transgan.training.health",
         "transgan.training.losses",
+        "transgan.training.steps",
     ],
     "beartype.beartype",
 )

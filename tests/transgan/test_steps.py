@@ -197,4 +197,5 @@ def test_penalty_differentiates_twice_through_attention(
         if found is not None
     )
     quotient = (at(1e-6) - at(-1e-6)) / 2e-6
+    assert quotient.abs() > 1e-3
     torch.testing.assert_close(slope, quotient.detach(), rtol=1e-5, atol=1e-8)

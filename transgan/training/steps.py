@@ -29,6 +29,8 @@ from transgan.training.losses import (
 from transgan.training.optimizers import Descent
 from transgan.training.ranks import Part, Ranks, split_batch
 
+Network = Callable[[Tensor], Tensor]
+
 
 class Steps:
     """The two networks' steps; what they draw comes from `rng`, on the networks' device.
@@ -47,9 +49,16 @@ class Steps:
     ) -> None:
         self.config, self.rng, self.ranks = config, rng, ranks
         self.generator, self.discriminator = generator, discriminator
-        # Compiled wrappers share the weights; the names in a checkpoint are the plain modules'.
-        self._generator_call = _compiled(generator) if config.compile else generator
-        self._discriminator_call = _compiled(discriminator) if config.compile else discriminator
+        self._generator_call: Network = generator
+        self._discriminator_call: Network = discriminator
+        if config.compile:
+            # Else a process that trains one config after another reaches the limit of recompiling
+            # and goes on uncompiled.
+            torch.compiler.reset()
+            # The wrappers share the weights; the names in a checkpoint are the plain modules'.
+            # Batches have few sizes: a kernel for each is faster than one for all.
+            self._generator_call = torch.compile(generator, dynamic=False)
+            self._discriminator_call = torch.compile(discriminator, dynamic=False)
         rates = config.optimizer
         self.generator_descent = Descent(
             generator, rates, rates.generator_lr, config.precision, ranks
@@ -210,11 +219,6 @@ class Steps:
         """Put the noise that networks draw of themselves back to where it was."""
         device = self.rng.device
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
-
-
-def _compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    # Batches have few sizes; a kernel for each is faster than one for all.
-    return torch.compile(module, dynamic=False)
 
 
 def _part_of(draws: tuple[Draw, ...], part: Part) -> tuple[Draw, ...]:
