@@ -18,7 +18,8 @@ from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
 from sweeps.proposals import SamplerConfig
 from sweeps.search_space import Domain, SearchSpace, apply_settings, corners, settings_of
-from transgan.config import DataConfig, TrainingConfig
+from transgan.config import TrainingConfig
+from transgan.data_config import DataConfig
 from transgan.presets import PRESETS
 
 

@@ -75,6 +75,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "discriminator": {
             "patch_size": 2,
+            "patch_gain": 2.0,
             "embed_dims": [48, 64],
             "depths": [1, 1],
             "num_heads": 4,

@@ -9,9 +9,25 @@ import torch
 from torch import Tensor
 
 from transgan.config import AugmentationName
-from transgan.training.augment import add_noise, augment, cutout, jitter_color, translate
+from transgan.training.augment import apply_augmentation, augment, draw_augmentation
 
 NAMES = get_args(AugmentationName)
+
+
+def translate(images: Tensor, rng: torch.Generator) -> Tensor:
+    return augment(images, ("translation",), 1.0, rng)
+
+
+def cutout(images: Tensor, rng: torch.Generator) -> Tensor:
+    return augment(images, ("cutout",), 1.0, rng)
+
+
+def jitter_color(images: Tensor, rng: torch.Generator) -> Tensor:
+    return augment(images, ("color",), 1.0, rng)
+
+
+def add_noise(images: Tensor, rng: torch.Generator) -> Tensor:
+    return augment(images, ("noise",), 1.0, rng)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -135,3 +151,23 @@ def test_each_augmentation_reaches_the_share_of_images_that_it_should() -> None:
     images = torch.zeros(997, 1, 8, 8) - 1
     changed = augment(images, ("color",), 0.3, rng()) != images
     assert changed.flatten(1).any(dim=1).float().mean() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("probability", [1.0, 0.5])
+def test_parts_of_a_batch_come_out_as_in_the_whole(probability: float) -> None:
+    images = photos(11)
+    draws = draw_augmentation(NAMES, probability, (11, 3, 16, 16), rng())
+    whole = apply_augmentation(images, draws)
+    assert torch.equal(whole, augment(images, NAMES, probability, rng()))
+    first, last = slice(2, 5), slice(7, 11)
+    part = torch.cat([images[first], images[last]])
+    result = apply_augmentation(part, tuple(draw.of(first, last) for draw in draws))
+    torch.testing.assert_close(result, torch.cat([whole[first], whole[last]]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_and_fake_halves_of_a_batch_are_augmented_alike(name: AugmentationName) -> None:
+    same = photos(1, channels=1, side=8).expand(2 * 4001, -1, -1, -1)
+    real, fake = augment(same, (name,), 0.7, rng()).chunk(2)
+    torch.testing.assert_close(real.mean(dim=0), fake.mean(dim=0), rtol=0, atol=0.03)
+    torch.testing.assert_close(real.std(dim=0), fake.std(dim=0), rtol=0, atol=0.03)

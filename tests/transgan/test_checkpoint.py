@@ -15,8 +15,11 @@ from torch import Tensor
 from transgan.config import TrainingConfig
 from transgan.training.checkpoint import (
     CheckpointError,
+    DamagedCheckpointError,
+    DamagedCheckpointWarning,
     load_checkpoint,
     load_snapshot,
+    previous_checkpoint,
     save_snapshot,
 )
 from transgan.training.trainer import Trainer
@@ -67,8 +70,11 @@ def rewrite(path: Path, header: dict[str, str | None], drop: str | None = None) 
             "optimizer.final_lr_factor": 0.1,
             "loss.penalty_interval": 3,
         },
+        {"optimizer.name": "adamw", "optimizer.weight_decay": 0.1, "microbatch_size": 2},
+        {"precision": "bfloat16", "optimizer.warmup_kimg": 0.03},
+        {"precision": "float16", "generator_batch_size": 7},
     ],
-    ids=["plain", "all that depends on the step"],
+    ids=["plain", "all that depends on the step", "adamw, microbatches", "bfloat16", "float16"],
 )
 def test_resumed_run_goes_on_bit_for_bit_as_an_uninterrupted_one(
     make_config: MakeConfig, images: Tensor, tmp_path: Path, steps: int, changes: dict[str, Any]
@@ -139,7 +145,7 @@ def damage_foreign(path: Path) -> None:
 
 
 def damage_newer_format(path: Path) -> None:
-    rewrite(path, {"format": "2"})
+    rewrite(path, {"format": "3"})
 
 
 def damage_no_config(path: Path) -> None:
@@ -163,7 +169,7 @@ UNUSABLE = {
     damage_pickle: "not a whole safetensors file",
     damage_folder: "not a whole safetensors file",
     damage_foreign: "not a .* of tg-sweep",
-    damage_newer_format: "format 2, but this version reads 1",
+    damage_newer_format: "format 3, but this version reads 2",
     damage_no_config: "its config is missing",
     damage_config_with_unknown_key: r"its config can't be read \(batch: Extra inputs",
     damage_config_no_json: r"its config can't be read \(Invalid JSON",
@@ -185,6 +191,9 @@ def test_unusable_file_is_an_error_of_one_line_with_its_path(
 @pytest.mark.parametrize(
     ("header", "drop"),
     [
+        ({"health": "{}}"}, None),
+        ({"health": '{"mood": 7}'}, None),
+        ({"loss_scales": None}, None),
         ({}, "discriminator.head.bias"),
         ({}, "ema_generator.latent_to_tokens.bias"),
         ({"step": "seven"}, None),
@@ -245,7 +254,113 @@ def test_new_checkpoint_replaces_the_old_one(
 ) -> None:
     train(trained, 3)
     trained.save(checkpoint)
-    assert list(checkpoint.parent.iterdir()) == [checkpoint]
     other = Trainer(make_config(), images)
     other.resume(checkpoint)
     assert other.step == trained.step == 5
+
+
+def test_loss_scale_of_float16_and_what_health_remembers_are_gone_on_with(
+    make_config: MakeConfig, images: Tensor, tmp_path: Path
+) -> None:
+    trainer, other = (Trainer(make_config({"precision": "float16"}), images) for _ in range(2))
+    for trained in (trainer, other):
+        assert trained.generator_descent.scaler is not None
+    train(trainer, 2)
+    trainer.generator_descent.scaler.load_state_dict(
+        trainer.generator_descent.scaler.state_dict() | {"scale": 2.0**9}
+    )
+    trainer.health.state.collapsed_looks = 2
+    trainer.save(tmp_path / "checkpoint")
+    other.resume(tmp_path / "checkpoint")
+    scaler = other.generator_descent.scaler
+    assert scaler.get_scale() == 2.0**9
+    assert scaler.state_dict()["_growth_tracker"] == 2
+    assert other.health.state == trainer.health.state
+
+
+def test_checkpoint_before_the_newest_is_kept_and_whole(
+    trained: Trainer, checkpoint: Path, make_config: MakeConfig, images: Tensor
+) -> None:
+    for _ in range(2):
+        train(trained, 1)
+        trained.save(checkpoint)
+    previous = previous_checkpoint(checkpoint)
+    assert sorted(checkpoint.parent.iterdir()) == [checkpoint, previous]
+    other = Trainer(make_config(), images)
+    other.resume(previous)
+    assert other.step == trained.step - 1
+
+
+@pytest.mark.parametrize("damage", [damage_truncated, damage_empty, damage_nothing_there])
+def test_damaged_newest_checkpoint_gives_way_to_the_one_before_with_a_warning(
+    trained: Trainer,
+    checkpoint: Path,
+    make_config: MakeConfig,
+    images: Tensor,
+    damage: Callable[[Path], None],
+) -> None:
+    train(trained, 3)
+    trained.save(checkpoint)
+    damage(checkpoint)
+    other = Trainer(make_config(), images)
+    with pytest.warns(
+        DamagedCheckpointWarning, match=r"going on from the one before it, .*previous, at 0\.010"
+    ) as caught:
+        other.resume(checkpoint)
+    assert caught[0].filename == __file__
+    undisturbed = Trainer(make_config(), images)
+    assert train(other, 3) == train(undisturbed, 5)[2:]
+
+
+def test_two_damaged_checkpoints_are_both_named(trained: Trainer, checkpoint: Path) -> None:
+    trained.save(checkpoint)
+    previous = previous_checkpoint(checkpoint)
+    damage_truncated(checkpoint)
+    damage_empty(previous)
+    with pytest.raises(DamagedCheckpointError, match=f"{checkpoint}: not .*{previous}: not"):
+        trained.resume(checkpoint)
+
+
+def test_checkpoint_of_another_config_does_not_give_way_to_the_one_before(
+    trained: Trainer, checkpoint: Path, make_config: MakeConfig, images: Tensor
+) -> None:
+    other = Trainer(make_config({"seed": 14}), images)
+    other.save(checkpoint)
+    with pytest.raises(CheckpointError, match=r"another config \(seed: 14 there, 13 here\)"):
+        trained.resume(checkpoint)
+
+
+def test_file_system_without_hard_links_keeps_the_checkpoint_before_too(
+    trained: Trainer, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("operation not permitted")
+
+    before = checkpoint.read_bytes()
+    train(trained, 1)
+    monkeypatch.setattr("os.link", fail)
+    trained.save(checkpoint)
+    assert previous_checkpoint(checkpoint).read_bytes() == before != checkpoint.read_bytes()
+
+
+def test_process_killed_while_it_saves_leaves_a_whole_checkpoint(
+    trained: Trainer, checkpoint: Path, make_config: MakeConfig, images: Tensor
+) -> None:
+    """Killed at each of the three renames and links of a save, by an error none catches."""
+
+    class Killed(BaseException):
+        pass
+
+    train(trained, 1)
+    for call in ("os.link", "pathlib.Path.replace"):
+        with pytest.MonkeyPatch.context() as patch:
+
+            def kill(*_: Any) -> None:
+                raise Killed
+
+            patch.setattr(call, kill)
+            with pytest.raises(Killed):
+                trained.save(checkpoint)
+        other = Trainer(make_config(), images)
+        other.resume(checkpoint)
+        assert other.step == 2

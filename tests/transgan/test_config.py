@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from transgan.config import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    LossConfig,
-    TrainingConfig,
-)
+from transgan.config import LossConfig, TrainingConfig
+from transgan.data_config import DataConfig
+from transgan.network_config import DiscriminatorConfig, GeneratorConfig
 
 MakeConfig = Callable[..., TrainingConfig]
 
@@ -57,6 +54,12 @@ def test_unknown_key_is_refused_by_its_path(make_config: MakeConfig, path: str) 
         ("augment", ["rotation"]),
         ("seed", -1),
         ("optimizer.beta2", 1.0),
+        ("optimizer.name", "sgd"),
+        ("optimizer.weight_decay", -0.1),
+        ("loss.drift_weight", -1.0),
+        ("generator_batch_size", 0),
+        ("microbatch_size", 0),
+        ("precision", "float8"),
     ],
 )
 def test_value_out_of_bounds_is_refused_by_its_path(
@@ -207,6 +210,7 @@ def test_discriminator_dims_that_do_not_rise_are_refused() -> None:
     ("loss", "penalty"),
     [
         ("nonsaturating", "r1"),
+        ("saturating", "r1"),
         ("hinge", "r1"),
         ("least-squares", "r1"),
         ("wgan-gp", "gp"),
@@ -256,3 +260,76 @@ def test_folder_without_a_size_is_refused() -> None:
 def test_folder_has_the_size_it_is_given_and_three_channels() -> None:
     config = DataConfig(name="my-cats", image_size=29)
     assert (config.resolved_size, config.channels) == (29, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "section", "message"),
+    [
+        ({"loss.phi": 2.0}, "loss", r"phi is the target of the gp penalty .* on r1, got 2\.0"),
+        (
+            {"optimizer.weight_decay": 0.1},
+            "optimizer",
+            r"weight_decay has no effect on adam, got 0\.1; leave it out or set name to adamw",
+        ),
+        ({"optimizer.name": "adamw"}, "optimizer", r"adamw without weight_decay is adam; set"),
+        (
+            {"optimizer.lr_decay": "linear"},
+            "optimizer",
+            r"lr_decay linear has no effect with final_lr_factor 1; set final_lr_factor",
+        ),
+        (
+            {"optimizer.warmup_kimg": 0.07},
+            "",
+            r"optimizer\.warmup_kimg is 0\.07, but training ends at total_kimg 0\.07",
+        ),
+        (
+            {"loss.name": "rpgan", "generator_batch_size": 10},
+            "",
+            r"generator_batch_size is 10, but loss\.name rpgan pairs .* batch_size gives 5",
+        ),
+        (
+            {"loss.mode_seeking_weight": 1.0},
+            "",
+            r"^Value error, batch_size is 5, but loss\.mode_seeking_weight pairs the fakes",
+        ),
+        (
+            {"loss.mode_seeking_weight": 1.0, "generator_batch_size": 7},
+            "",
+            r"generator_batch_size is 7, but loss\.mode_seeking_weight pairs the fakes",
+        ),
+        (
+            {"loss.mode_seeking_weight": 1.0, "batch_size": 6, "microbatch_size": 3},
+            "",
+            r"microbatch_size is 3, but loss\.mode_seeking_weight keeps pairs",
+        ),
+    ],
+)
+def test_option_without_effect_or_that_cannot_be_met_is_refused_by_its_path(
+    make_config: MakeConfig, changes: dict[str, Any], section: str, message: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        make_config(changes)
+    (error,) = caught.value.errors()
+    assert error["loc"] == ((section,) if section else ())
+    assert re.search(message, error["msg"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss.phi": 2.0, "loss.name": "wgan-gp", "loss.penalty": None},
+        {"optimizer.name": "adamw", "optimizer.weight_decay": 0.1},
+        {"optimizer.lr_decay": "linear", "optimizer.final_lr_factor": 0.0},
+        {"loss.name": "rpgan", "generator_batch_size": 5},
+        {"loss.mode_seeking_weight": 1.0, "generator_batch_size": 10, "microbatch_size": 64},
+    ],
+)
+def test_the_same_options_are_taken_where_they_count(
+    make_config: MakeConfig, changes: dict[str, Any]
+) -> None:
+    make_config(changes)
+
+
+def test_generator_batch_is_the_discriminators_unless_it_is_given(make_config: MakeConfig) -> None:
+    assert make_config().resolved_generator_batch_size == 5
+    assert make_config({"generator_batch_size": 11}).resolved_generator_batch_size == 11

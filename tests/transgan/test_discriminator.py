@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transgan.config import DiscriminatorConfig
+from transgan.network_config import DiscriminatorConfig
 from transgan.networks.discriminator import Discriminator, PatchEmbedding
 from transgan.networks.layers import pool_tokens
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transgan.config import GeneratorConfig
+from transgan.network_config import GeneratorConfig
 from transgan.networks.generator import Generator
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from transgan.config import DATA_SETS
 from transgan.data.content_index import ContentIndex
 from transgan.data.error import DataError
 from transgan.data.files import Files, open_files
@@ -16,6 +15,7 @@ from transgan.data.listing import LABEL_FILE, LabelList, Listing, SubFolders
 from transgan.data.picture import Picture, PictureError, decode
 from transgan.data.source import Plan, Source
 from transgan.data.threads import for_all
+from transgan.data_config import DATA_SETS
 
 IMAGE_SUFFIXES = (
     ".png",

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from transgan.config import DATA_SETS, DataConfig
 from transgan.data.cache import ImageCache
 from transgan.data.cache_folder import cache_folder
 from transgan.data.celeba import celeba
@@ -20,6 +19,7 @@ from transgan.data.image_files import image_files
 from transgan.data.photos import Photos
 from transgan.data.source import Source
 from transgan.data.torchvision_sets import Cifar10, Stl10
+from transgan.data_config import DATA_SETS, DataConfig
 
 
 def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from transgan.config import DiscriminatorConfig
+from transgan.network_config import DiscriminatorConfig
 from transgan.networks.layers import Block, build_norm, pool_tokens
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from transgan.config import GeneratorConfig
+from transgan.network_config import GeneratorConfig
 from transgan.networks.attention import NoiseInjection
 from transgan.networks.layers import Block, Blur, pixel_shuffle_tokens, upsample_tokens
 

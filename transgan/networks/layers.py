@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transgan.config import NormName
+from transgan.network_config import NormName
 from transgan.networks.attention import Attention, CrossAttention
 
 

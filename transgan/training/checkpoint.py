@@ -2,12 +2,19 @@
 
 Both are one safetensors file: tensors, and the config and counters as JSON in its header. Reading
 one runs no code. Both are written beside their place and renamed, so that a crash leaves the old
-file.
+file; a checkpoint also keeps the one before it, as `<name>.previous`.
+
+All that is random, and which images come next, follows from the config's seed and the step: these
+two are the state of every random generator and the position in the data.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,35 +27,83 @@ from torch import Tensor, nn
 from transgan.config import TrainingConfig
 from transgan.networks.families import build_generator
 from transgan.networks.generator import Generator
+from transgan.training.health import HealthState
 
 if TYPE_CHECKING:
+    from transgan.training.optimizers import Descent
     from transgan.training.trainer import Trainer
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 
 
 class CheckpointError(ValueError):
     """A checkpoint or snapshot that can't be used, with the file and the reason."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A file that is not whole, or lacks a part."""
+
+
+class DamagedCheckpointWarning(UserWarning):
+    """The newest checkpoint is damaged and the one before it was taken."""
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(f"{path.name}.previous")
+
+
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Write networks, averages, optimizer moments and the step of `trainer` to `path`."""
+    """Write all that `trainer` is in the middle of to `path`; what was there becomes the previous.
+
+    Networks, averages, optimizer moments, loss scales, what health looks remember, and the step.
+    """
     tensors: dict[str, Tensor] = {}
     for part, module in _modules(trainer).items():
         tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
-    for part, optimizer in _optimizers(trainer).items():
-        for index, state in optimizer.state_dict()["state"].items():
+    scales = {}
+    for part, descent in _descents(trainer).items():
+        for index, state in descent.optimizer.state_dict()["state"].items():
             tensors |= {f"{part}.{index}.{name}": value for name, value in state.items()}
-    header = {"kind": "checkpoint", "step": str(trainer.step)}
-    _write(path, tensors, trainer.config, header)
+        scales[part] = descent.scaler.state_dict() if descent.scaler is not None else None
+    header = {
+        "kind": "checkpoint",
+        "step": str(trainer.step),
+        "loss_scales": json.dumps(scales),
+        "health": json.dumps(dataclasses.asdict(trainer.health.state)),
+    }
+    _write(path, tensors, trainer.config, header, keep_previous=True)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Bring `trainer` to the state saved at `path`.
+    """Bring `trainer` to the state saved at `path`, or to the one before if that is damaged.
 
     Raises:
-        CheckpointError: the file is damaged, of another kind, or another config's.
+        CheckpointError: the file is of another kind or another config's, or both are damaged.
+
+    Warns:
+        DamagedCheckpointWarning: the one before was taken.
     """
+    try:
+        _load(path, trainer)
+    except DamagedCheckpointError as error:
+        previous = previous_checkpoint(path)
+        if not previous.exists():
+            raise
+        try:
+            _load(previous, trainer)
+        except CheckpointError as second:
+            raise DamagedCheckpointError(
+                f"{error}; nor is the one before it of use: {second}"
+            ) from error
+        warnings.warn(
+            f"{error}; going on from the one before it, {previous}, at {trainer.kimg:.3f} kimg",
+            DamagedCheckpointWarning,
+            stacklevel=3,
+        )
+
+
+def _load(path: Path, trainer: Trainer) -> None:
     tensors, header = _read(path, "checkpoint")
     config = _config(path, header)
     if config != trainer.config:
@@ -59,16 +114,26 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
     try:
         for part, module in _modules(trainer).items():
             module.load_state_dict(_under(tensors, part))
-        for part, optimizer in _optimizers(trainer).items():
-            states: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in _under(tensors, part).items():
-                index, key = name.split(".")
-                states.setdefault(int(index), {})[key] = tensor
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": states, "param_groups": groups})
+        scales = json.loads(header["loss_scales"])
+        for part, descent in _descents(trainer).items():
+            _load_moments(descent.optimizer, _under(tensors, part))
+            if descent.scaler is not None:
+                descent.scaler.load_state_dict(scales[part])
+        trainer.health.state = HealthState(**json.loads(header["health"]))
         trainer.step = int(header["step"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: {str(error).splitlines()[0]}; it is damaged") from error
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedCheckpointError(
+            f"{path}: {str(error).splitlines()[0]}; it is damaged"
+        ) from error
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".")
+        states.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
 
 
 def save_snapshot(path: Path, generator: nn.Module, config: TrainingConfig, kimg: float) -> None:
@@ -92,7 +157,9 @@ def load_snapshot(
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
-        raise CheckpointError(f"{path}: {str(error).splitlines()[0]}; it is damaged") from error
+        raise DamagedCheckpointError(
+            f"{path}: {str(error).splitlines()[0]}; it is damaged"
+        ) from error
     return generator.requires_grad_(False).eval().to(device), config
 
 
@@ -104,10 +171,10 @@ def _modules(trainer: Trainer) -> dict[str, nn.Module]:
     }
 
 
-def _optimizers(trainer: Trainer) -> dict[str, torch.optim.Optimizer]:
+def _descents(trainer: Trainer) -> dict[str, Descent]:
     return {
-        "generator_optimizer": trainer.generator_optimizer,
-        "discriminator_optimizer": trainer.discriminator_optimizer,
+        "generator_optimizer": trainer.generator_descent,
+        "discriminator_optimizer": trainer.discriminator_descent,
     }
 
 
@@ -117,7 +184,12 @@ def _under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
 
 
 def _write(
-    path: Path, tensors: dict[str, Tensor], config: TrainingConfig, header: dict[str, str]
+    path: Path,
+    tensors: dict[str, Tensor],
+    config: TrainingConfig,
+    header: dict[str, str],
+    *,
+    keep_previous: bool = False,
 ) -> None:
     metadata = {"format": FORMAT_VERSION, "config": config.model_dump_json(), **header}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -125,10 +197,23 @@ def _write(
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
+        if keep_previous and path.exists():
+            _keep(path)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _keep(path: Path) -> None:
+    """Give the file at `path` the previous one's name too; at no time is there none at `path`."""
+    second = path.with_name(f".{path.name}.{os.getpid()}.kept")
+    second.unlink(missing_ok=True)
+    try:
+        second.hardlink_to(path)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, second)
+    second.replace(previous_checkpoint(path))
 
 
 def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -137,9 +222,9 @@ def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
             header: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
+        raise DamagedCheckpointError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
+        raise DamagedCheckpointError(f"{path}: not a whole safetensors file ({error})") from None
     if header.get("kind") not in kinds:
         raise CheckpointError(f"{path}: not a {' or '.join(kinds)} of tg-sweep")
     if header.get("format") != FORMAT_VERSION:
@@ -153,7 +238,7 @@ def _config(path: Path, header: dict[str, str]) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate_json(header["config"])
     except KeyError:
-        raise CheckpointError(f"{path}: its config is missing; it is damaged") from None
+        raise DamagedCheckpointError(f"{path}: its config is missing; it is damaged") from None
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")

@@ -6,8 +6,9 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from jaxtyping import Float, UInt8
@@ -17,23 +18,23 @@ from transgan.config import TrainingConfig
 from transgan.images import to_float
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.seeds import derived_seed
-from transgan.training.augment import augment
 from transgan.training.checkpoint import load_checkpoint, save_checkpoint
 from transgan.training.ema import ema_decay, update_ema
-from transgan.training.losses import (
-    discriminator_loss,
-    generator_loss,
-    gradient_penalty,
-    zero_centred_penalty,
-)
+from transgan.training.health import Finding, Health
+from transgan.training.optimizers import learning_rate_factor
+from transgan.training.ranks import Ranks
+from transgan.training.steps import Steps
 
 
 class DivergedError(ArithmeticError):
-    """A loss is no longer a finite number."""
+    """A loss or the weights are no longer finite numbers."""
 
     def __init__(self, what: str, value: float, kimg: float) -> None:
         super().__init__(f"{what} is {value} after {kimg:.3f} kimg")
-        self.kimg = kimg
+        self.what, self.value, self.kimg = what, value, kimg
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, float, float]]:
+        return type(self), (self.what, self.value, self.kimg)
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,27 @@ class TrainingProgress:
 
     kimg: float
     d_loss: float
-    """Discriminator's loss without its penalty."""
+    """Discriminator's loss without its penalty and drift."""
     g_loss: float | None
-    """Mean over the generator's steps; None if there was none."""
+    """Mean over the generator's steps, without mode seeking; None if there was none."""
     penalty: float | None
     """Gradient penalty before its weight; mean over the steps that took it, None if none did."""
     real_logits: float
     fake_logits: float
     images_per_second: float
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with the training, where a look was due; empty when it is well."""
 
 
 class Trainer:
     """Trains one config on one data set; the same config and data give the same weights.
 
-    Nothing random outlives a step: each draws from its own seed (config's seed, step), so that a
-    resumed run goes on exactly as an uninterrupted one would have.
+    Nothing random outlives a step: each draws from its own seeds (config's seed, step), torch's
+    default generator included, so that a resumed run goes on exactly as an uninterrupted one would
+    have and a checkpoint needs neither generators nor a position in the data beside the step.
+
+    With `ranks`, every process holds all images and the whole of both networks, and takes its rows
+    of each batch; weights and reports are the same in all, up to rounding those of one process.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Trainer:
         config: TrainingConfig,
         images: UInt8[Tensor, "num channels height width"],
         device: torch.device | str = "cpu",
+        ranks: Ranks | None = None,
     ) -> None:
         expected = (config.image_channels, config.image_size, config.image_size)
         if tuple(images.shape[1:]) != expected:
@@ -73,16 +81,19 @@ class Trainer:
             )
         self.config = config
         self.device = torch.device(device)
+        self.ranks = ranks or Ranks()
         self.images = images.to(self.device)
         torch.manual_seed(config.seed)
         self.generator = build_generator(config).to(self.device)
         self.discriminator = build_discriminator(config).to(self.device)
+        for module in (self.generator, self.discriminator):
+            self.ranks.share([*module.parameters(), *module.buffers()])
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        self.generator_optimizer = self._adam(self.generator, config.optimizer.generator_lr)
-        self.discriminator_optimizer = self._adam(
-            self.discriminator, config.optimizer.discriminator_lr
-        )
         self.rng = torch.Generator(self.device)
+        self._steps = Steps(config, self.generator, self.discriminator, self.rng, self.ranks)
+        self.generator_descent = self._steps.generator_descent
+        self.discriminator_descent = self._steps.discriminator_descent
+        self.health = Health(config, self.images)
         self.step = 0
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
@@ -91,39 +102,61 @@ class Trainer:
         """Thousand real images shown to the discriminator so far."""
         return self.step * self.config.batch_size / 1000
 
+    @property
+    def generator_optimizer(self) -> torch.optim.Optimizer:
+        """The generator's optimizer."""
+        return self.generator_descent.optimizer
+
+    @property
+    def discriminator_optimizer(self) -> torch.optim.Optimizer:
+        """The discriminator's optimizer."""
+        return self.discriminator_descent.optimizer
+
     def run(
         self, until_kimg: float | None = None, tick_kimg: float = 1.0
     ) -> Iterator[TrainingProgress]:
         """Train to `until_kimg`, else `total_kimg`, yielding every `tick_kimg` and at the end.
 
         Raises:
-            DivergedError: a loss became NaN or infinite.
+            DivergedError: a loss became NaN or infinite, or a weight did.
         """
         end = self.config.total_kimg if until_kimg is None else until_kimg
         while self.kimg < end - 1e-9:
             target = min((math.floor(self.kimg / tick_kimg + 1e-9) + 1) * tick_kimg, end)
-            sums = torch.zeros(6, device=self.device, dtype=torch.float64)
+            sums = torch.zeros(5, device=self.device, dtype=torch.float64)
             first_step, started = self.step, time.perf_counter()
             while self.kimg < target - 1e-9:
                 sums += self._step()
+            self.ranks.sum(sums)
             yield self._progress(sums.tolist(), first_step, started)
 
     def save(self, path: Path) -> None:
-        """Write all that is needed to go on from here to `path`, atomically."""
-        save_checkpoint(path, self)
+        """Write all that is needed to go on from here to `path`, atomically; the first rank does.
+
+        What was there before is kept beside it, as `<name>.previous`.
+        """
+        if self.ranks.leads:
+            save_checkpoint(path, self)
 
     def resume(self, path: Path) -> None:
-        """Go on from the checkpoint at `path`.
+        """Go on from the checkpoint at `path`, or from the one before if that is damaged.
 
         Raises:
-            CheckpointError: it is damaged, or was written by another config.
+            CheckpointError: both are damaged, or it was written by another config.
+
+        Warns:
+            DamagedCheckpointWarning: the one before was taken.
         """
         load_checkpoint(path, self)
 
     def _progress(self, sums: list[float], first_step: int, started: float) -> TrainingProgress:
-        d_loss, g_loss, penalty, real, fake, penalties = sums
-        steps, critic_steps = self.step - first_step, self.config.optimizer.critic_steps
-        generator_steps = self.step // critic_steps - first_step // critic_steps
+        d_loss, penalty, real, fake, g_loss = sums
+        steps, loss = self.step - first_step, self.config.loss
+        generator_steps = _num_multiples(first_step + 1, self.step + 1, self._critic_steps)
+        penalties = _num_multiples(first_step, self.step, loss.penalty_interval)
+        if loss.resolved_penalty == "none":
+            penalties = 0
+        seconds = max(time.perf_counter() - started, 1e-9)
         progress = TrainingProgress(
             kimg=self.kimg,
             d_loss=d_loss / steps,
@@ -131,90 +164,53 @@ class Trainer:
             penalty=penalty / penalties if penalties else None,
             real_logits=real / steps,
             fake_logits=fake / steps,
-            images_per_second=steps
-            * self.config.batch_size
-            / max(time.perf_counter() - started, 1e-9),
+            images_per_second=steps * self.config.batch_size / seconds,
         )
         for what in ("d_loss", "g_loss", "penalty"):
-            value = getattr(progress, what)
-            if value is not None and not math.isfinite(value):
-                raise DivergedError(what, value, self.kimg)
-        return progress
+            self._check(what, getattr(progress, what))
+        # A step's NaN reaches the losses of the next one: after the last, only weights show it.
+        self._check("norm of the generator's weights", _norm(self.generator))
+        self._check("norm of the discriminator's weights", _norm(self.discriminator))
+        findings = self.health.look(self.generator, self.discriminator, self.kimg)
+        return replace(progress, findings=tuple(findings))
 
-    def _step(self) -> Float[Tensor, " six"]:
+    def _check(self, what: str, value: float | None) -> None:
+        if value is not None and not math.isfinite(value):
+            raise DivergedError(what, value, self.kimg)
+
+    def _step(self) -> Float[Tensor, " five"]:
         """One discriminator step and, every `critic_steps`, one generator step."""
-        self.rng.manual_seed(derived_seed(self.config.seed, "step", self.step))
+        seed = self.config.seed
+        self.rng.manual_seed(derived_seed(seed, "step", self.step))
+        # What networks draw of themselves; ranks go through different rows, so noise differs too.
+        torch.manual_seed(derived_seed(seed, f"networks of rank {self.ranks.rank}", self.step))
         self._set_learning_rates()
         real = to_float(self.images[self._batch_indices()])
-        d_loss, penalty, real_logits, fake_logits = self._discriminator_step(real)
+        means = self._discriminator_step(real)
         self.step += 1
         g_loss = torch.zeros((), device=self.device)
-        if self.step % self.config.optimizer.critic_steps == 0:
+        if self.step % self._critic_steps == 0:
             g_loss = self._generator_step(real)
-        taken = torch.tensor(float(penalty is not None), device=self.device)
-        none = torch.zeros((), device=self.device)
-        return torch.stack(
-            [d_loss, g_loss, none if penalty is None else penalty, real_logits, fake_logits, taken]
-        )
+        return torch.cat([means, g_loss[None]])
 
-    def _discriminator_step(self, real: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-        config, discriminator = self.config, self.discriminator
-        discriminator.requires_grad_(True)
-        with torch.no_grad():
-            fake = self.generator(self._latents())
-        both = self._augment(torch.cat([real, fake]))
-        real_logits, fake_logits = discriminator(both).chunk(2)
-        loss = discriminator_loss(config.loss.name, real_logits, fake_logits)
-        penalty = None
-        interval = config.loss.penalty_interval
-        if config.loss.resolved_penalty != "none" and self.step % interval == 0:
-            penalty = self._penalty(*both.chunk(2))
-            total = loss + config.loss.gradient_penalty * interval * penalty
-        else:
-            total = loss
-        _descend(total, discriminator, self.discriminator_optimizer, config.optimizer.gradient_clip)
-        return (
-            loss.detach(),
-            None if penalty is None else penalty.detach(),
-            real_logits.detach().mean(),
-            fake_logits.detach().mean(),
-        )
+    def _discriminator_step(self, real: Tensor) -> Float[Tensor, " four"]:
+        loss = self.config.loss
+        penalised = loss.resolved_penalty != "none" and self.step % loss.penalty_interval == 0
+        return self._steps.discriminator_step(real, penalised=penalised)
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
-        discriminator, loss = self.discriminator, self.config.loss
-        match loss.resolved_penalty:
-            case "gp":
-                return gradient_penalty(discriminator, real, fake, loss.phi, self.rng)
-            case "r1+r2":
-                return zero_centred_penalty(discriminator, real) + zero_centred_penalty(
-                    discriminator, fake
-                )
-            case _:
-                return zero_centred_penalty(discriminator, real)
+        return self._steps.penalty(real, fake, self._steps.draw_mix(len(real)))
 
     def _generator_step(self, real: Tensor) -> Tensor:
-        config = self.config
-        # Frozen, so that no gradient of this step is left in the discriminator (the authors' code
-        # adds it to the next discriminator step).
-        self.discriminator.requires_grad_(False)
-        fake = self._augment(self.generator(self._latents()))
-        real_logits = None
-        if config.loss.name == "rpgan":
-            with torch.no_grad():
-                real_logits = self.discriminator(self._augment(real))
-        loss = generator_loss(config.loss.name, self.discriminator(fake), real_logits)
-        _descend(loss, self.generator, self.generator_optimizer, config.optimizer.gradient_clip)
-        images_between = config.batch_size * config.optimizer.critic_steps
-        decay = ema_decay(config.ema, self.step * config.batch_size, images_between)
+        loss = self._steps.generator_step(real)
+        images_between = self.config.batch_size * self._critic_steps
+        decay = ema_decay(self.config.ema, self.step * self.config.batch_size, images_between)
         update_ema(self.ema_generator, self.generator, decay)
-        return loss.detach()
+        return loss
 
-    def _augment(self, images: Tensor) -> Tensor:
-        return augment(images, self.config.augment, self.config.augment_probability, self.rng)
-
-    def _latents(self) -> Float[Tensor, "batch latent_dim"]:
-        shape = (self.config.batch_size, self.config.generator.latent_dim)
-        return torch.randn(shape, generator=self.rng, device=self.device)
+    @property
+    def _critic_steps(self) -> int:
+        return self.config.optimizer.critic_steps
 
     def _batch_indices(self) -> Tensor:
         """Indices of this step's images: each epoch its own order, every image once in each."""
@@ -232,29 +228,20 @@ class Trainer:
         return self._order[1]
 
     def _set_learning_rates(self) -> None:
-        optimizer = self.config.optimizer
-        if optimizer.final_lr_factor == 1:
+        optimizer, step_kimg = self.config.optimizer, self.config.batch_size / 1000
+        if optimizer.final_lr_factor == 1 and not optimizer.warmup_kimg:
             return
-        done = min(self.kimg / self.config.total_kimg, 1.0)
-        floor = optimizer.final_lr_factor
-        factor = floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2
-        for group in self.generator_optimizer.param_groups:
-            group["lr"] = optimizer.generator_lr * factor
-        for group in self.discriminator_optimizer.param_groups:
-            group["lr"] = optimizer.discriminator_lr * factor
-
-    def _adam(self, module: nn.Module, lr: float) -> torch.optim.Adam:
-        optimizer = self.config.optimizer
-        return torch.optim.Adam(
-            module.parameters(), lr=lr, betas=(optimizer.beta1, optimizer.beta2), fused=True
-        )
+        factor = learning_rate_factor(optimizer, self.kimg, step_kimg, self.config.total_kimg)
+        self.generator_descent.set_factor(factor)
+        self.discriminator_descent.set_factor(factor)
 
 
-def _descend(
-    loss: Tensor, module: nn.Module, optimizer: torch.optim.Optimizer, clip: float | None
-) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    if clip is not None:
-        nn.utils.clip_grad_norm_(module.parameters(), clip, foreach=True)
-    optimizer.step()
+def _num_multiples(first: int, end: int, of: int) -> int:
+    """How many of the numbers `first` … `end - 1` are multiples of `of`."""
+    return (end - 1) // of - (first - 1) // of
+
+
+def _norm(module: nn.Module) -> float:
+    """Euclidean norm of all weights: finite if each of them is (and not absurd)."""
+    norms = torch._foreach_norm([parameter.detach() for parameter in module.parameters()])
+    return float(torch.stack(norms).norm())

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from transgan.config import DataConfig
 from transgan.data import DataError, ImageData, load_data
+from transgan.data_config import DataConfig
 
 
 @pytest.fixture(autouse=True)

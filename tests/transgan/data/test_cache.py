@@ -17,9 +17,9 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from transgan.config import DataConfig
 from transgan.data import DataError, ImageData, load_data
 from transgan.data.cache_folder import cache_folder
+from transgan.data_config import DataConfig
 
 Load = Callable[..., ImageData]
 ErrorOf = Callable[..., str]
@@ -220,7 +220,7 @@ def test_entry_that_is_replaced_leaves_those_who_use_it_alone(
 BUILD = """
 import sys
 from PIL import Image
-from transgan.config import DataConfig
+from transgan.data_config import DataConfig
 from transgan.data import load_data
 
 opened, true_open = [], Image.open

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.config import DataConfig
 from transgan.data import load_data
+from transgan.data_config import DataConfig
 
 ErrorOf = Callable[..., str]
 NUM = 113

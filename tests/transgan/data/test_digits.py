@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from transgan.config import DataConfig
 from transgan.data import ImageData, load_data
+from transgan.data_config import DataConfig
 
 
 @pytest.fixture(scope="module")

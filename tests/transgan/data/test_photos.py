@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from transgan.config import DataConfig
 from transgan.data import load_data
 from transgan.data.photos import FILES, Crop, Photos
+from transgan.data_config import DataConfig
 
 
 def area(crops: list[Crop]) -> np.ndarray:

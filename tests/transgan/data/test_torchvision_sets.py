@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10, STL10
 
-from transgan.config import DataConfig
 from transgan.data import load_data
+from transgan.data_config import DataConfig
 
 ErrorOf = Callable[..., str]
 

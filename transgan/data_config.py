@@ -1,0 +1,75 @@
+"""Which images a sweep is about, and at which size.
+
+This module is light (no torch), so that a spec can be checked at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from transgan.frozen_model import FrozenModel
+
+
+class _Sizes(NamedTuple):
+    """Sides that the images of a data set can have, in pixels."""
+
+    default: int
+    smallest: int
+    largest: int
+
+
+# What is resized is never enlarged: STL-10 is 96×96, the middle of CelebA's aligned images 178×178,
+# and half a photograph 320 wide.
+_OWN_SIZES = {
+    "digits": _Sizes(8, 8, 8),
+    "photos": _Sizes(32, 4, 320),
+    "cifar10": _Sizes(32, 32, 32),
+    "stl10": _Sizes(48, 4, 96),
+    "celeba": _Sizes(64, 4, 178),
+}
+DATA_SETS = tuple(_OWN_SIZES)
+"""Names of the data sets that are known; any other name is a path."""
+
+
+class DataConfig(FrozenModel):
+    """Which images, and at which size."""
+
+    name: str = Field(min_length=1)
+    """`digits`, `photos`, `cifar10`, `stl10`, `celeba`, or the path of a folder or zip file of
+    images (`./photos` for a folder that is called like a data set)."""
+    image_size: int | None = Field(None, ge=4, le=1024)
+    """Side of the images, in pixels. Needed for a folder or zip file; by default 8 for digits, 32
+    for photos (at most 320) and cifar10, 48 for stl10 (at most 96), 64 for celeba (at most 178)."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images; files are read as RGB."""
+        return 1 if self.name == "digits" else 3
+
+    @property
+    def resolved_size(self) -> int:
+        """Side of the images, in pixels, also where the data set has its own."""
+        return self.image_size or _OWN_SIZES[self.name].default
+
+    @model_validator(mode="after")
+    def _size_is_known(self) -> Self:
+        own = _OWN_SIZES.get(self.name)
+        if own is None:
+            if self.image_size is None:
+                raise ValueError(
+                    f"image_size is missing: {self.name} is no data set with a size of its own "
+                    f"({', '.join(DATA_SETS)}), so say the size to use, such as 32"
+                )
+        elif not own.smallest <= self.resolved_size <= own.largest:
+            if own.smallest == own.largest:
+                raise ValueError(
+                    f"{self.name} is {own.default}×{own.default}, got image_size "
+                    f"{self.image_size}; leave it out"
+                )
+            raise ValueError(
+                f"{self.name} gives images of at most {own.largest}×{own.largest}, got image_size "
+                f"{self.image_size}; say {own.largest} or less"
+            )
+        return self

@@ -1,0 +1,233 @@
+"""One step of each network: draws, losses and gradients, part by part of the batch.
+
+What is random is drawn for the whole batch, whoever takes which part of it: one process, several
+(`ranks`), or microbatches, all follow the same gradients up to rounding. (Networks that draw noise
+of their own draw it for each part; there the gradients agree in distribution alone.)
+Shapes: B batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from transgan.config import TrainingConfig
+from transgan.training.augment import Draw, apply_augmentation, draw_augmentation
+from transgan.training.losses import (
+    discriminator_loss,
+    drift_penalty,
+    generator_loss,
+    gradient_penalty,
+    mode_seeking_loss,
+    pair_distance,
+    zero_centred_penalty,
+)
+from transgan.training.optimizers import Descent
+from transgan.training.ranks import Part, Ranks, split_batch
+
+Network = Callable[[Tensor], Tensor]
+
+
+class Steps:
+    """The two networks' steps; what they draw comes from `rng`, on the networks' device.
+
+    Raises:
+        ValueError: there are more processes than there is to share.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        rng: torch.Generator,
+        ranks: Ranks,
+    ) -> None:
+        self.config, self.rng, self.ranks = config, rng, ranks
+        self.generator, self.discriminator = generator, discriminator
+        self._generator_call: Network = generator
+        self._discriminator_call: Network = discriminator
+        if config.compile:
+            # Else a process that trains one config after another reaches the limit of recompiling
+            # and goes on uncompiled.
+            torch.compiler.reset()
+            # The wrappers share the weights; the names in a checkpoint are the plain modules'.
+            # Batches have few sizes: a kernel for each is faster than one for all.
+            self._generator_call = torch.compile(generator, dynamic=False)
+            self._discriminator_call = torch.compile(discriminator, dynamic=False)
+        rates = config.optimizer
+        self.generator_descent = Descent(
+            generator, rates, rates.generator_lr, config.precision, ranks
+        )
+        self.discriminator_descent = Descent(
+            discriminator, rates, rates.discriminator_lr, config.precision, ranks
+        )
+        largest, fakes = config.microbatch_size, config.resolved_generator_batch_size
+        pairs = 2 if config.loss.mode_seeking_weight else 1
+        self._discriminator_parts = split_batch(config.batch_size, ranks, largest)
+        self._generator_parts = split_batch(fakes, ranks, largest, pairs)
+
+    def discriminator_step(
+        self, real: Float[Tensor, "batch channels height width"], *, penalised: bool
+    ) -> Float[Tensor, " four"]:
+        """Take one step on a whole batch of reals and as many fakes.
+
+        Returns this process's share of the means over the batch: loss, penalty (0 unless
+        `penalised`), logits of reals and of fakes, both augmented.
+        """
+        loss, B = self.config.loss, len(real)
+        self.discriminator.requires_grad_(True)
+        z, draws = self._latents(B), self._draw_augmentation(2 * B)
+        mix = self.draw_mix(B) if penalised and loss.resolved_penalty == "gp" else None
+        mean_real = None
+        if loss.drift_weight and not self._discriminator_parts[0].is_whole:
+            mean_real = self._mean_real_logit(real, draws)
+        means = torch.zeros(4, device=real.device)
+        self.discriminator_descent.begin()
+        for part in self._discriminator_parts:
+            with torch.no_grad():
+                fake = self._generate(z[part.rows])
+            both = apply_augmentation(
+                torch.cat([real[part.rows], fake]), _part_of_both(draws, part)
+            )
+            real_logits, fake_logits = self._judge(both).chunk(2)
+            adversarial = discriminator_loss(loss.name, real_logits, fake_logits)
+            total = part.share * adversarial
+            if loss.drift_weight:
+                mean = part.mean(real_logits.mean(), mean_real)
+                total = total + loss.drift_weight * drift_penalty(mean)
+            self.discriminator_descent.gather(total)
+            penalty = torch.zeros_like(adversarial)
+            if penalised:
+                # After the loss's gradients, so that only one graph is in memory at a time.
+                real_views, fake_views = both.chunk(2)
+                of_part = None if mix is None else mix[part.rows]
+                penalty = self.penalty(real_views, fake_views, of_part)
+                weight = loss.gradient_penalty * loss.penalty_interval * part.share
+                self.discriminator_descent.gather(weight * penalty)
+            values = [adversarial, penalty, real_logits.mean(), fake_logits.mean()]
+            means += part.share * torch.stack(values).detach()
+        self.discriminator_descent.take()
+        return means
+
+    def generator_step(
+        self, real: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, ""]:
+        """Take one step on a whole batch of fakes; `real` is for the relativistic loss alone.
+
+        Returns this process's share of the mean loss.
+        """
+        loss, B = self.config.loss, self.config.resolved_generator_batch_size
+        # Frozen, so that no gradient of this step is left in the discriminator (the authors' code
+        # adds it to the next discriminator step).
+        self.discriminator.requires_grad_(False)
+        z, draws = self._latents(B), self._draw_augmentation(B)
+        real_draws = self._draw_augmentation(B) if loss.name == "rpgan" else ()
+        image_distance = None
+        if loss.mode_seeking_weight and not self._generator_parts[0].is_whole:
+            image_distance = self._mean_pair_distance(z)
+        mean = torch.zeros((), device=real.device)
+        self.generator_descent.begin()
+        for part in self._generator_parts:
+            fake = self._generate(z[part.rows])
+            real_logits = None
+            if loss.name == "rpgan":
+                with torch.no_grad():
+                    views = apply_augmentation(real[part.rows], _part_of(real_draws, part))
+                    real_logits = self._judge(views)
+            fake_logits = self._judge(apply_augmentation(fake, _part_of(draws, part)))
+            adversarial = generator_loss(loss.name, fake_logits, real_logits)
+            total = part.share * adversarial
+            if loss.mode_seeking_weight:
+                distance = part.mean(pair_distance(fake), image_distance)
+                seeking = mode_seeking_loss(distance, pair_distance(z))
+                total = total + loss.mode_seeking_weight * seeking
+            self.generator_descent.gather(total)
+            mean += part.share * adversarial.detach()
+        self.generator_descent.take()
+        return mean
+
+    def penalty(self, real: Tensor, fake: Tensor, mix: Tensor | None) -> Float[Tensor, ""]:
+        """The config's penalty of the discriminator, in float32; `mix` is for gp alone."""
+        match self.config.loss.resolved_penalty:
+            case "gp":
+                assert mix is not None
+                phi = self.config.loss.phi
+                return gradient_penalty(self.discriminator, real, fake, mix, phi)
+            case "r1+r2":
+                return zero_centred_penalty(self.discriminator, real, fake)
+            case _:
+                return zero_centred_penalty(self.discriminator, real)
+
+    def draw_mix(self, num: int) -> Float[Tensor, "num 1 1 1"]:
+        """How far each point of a gradient penalty lies from its real to its fake."""
+        return torch.rand(num, 1, 1, 1, generator=self.rng, device=self.rng.device)
+
+    def _generate(self, z: Tensor) -> Tensor:
+        with self._autocast():
+            return self._generator_call(z).float()
+
+    def _judge(self, images: Tensor) -> Tensor:
+        with self._autocast():
+            return self._discriminator_call(images).float()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        """A context of its own for each call: it caches weights, with gradient or without."""
+        match self.config.precision:
+            case "float32":
+                return nullcontext()
+            case "bfloat16":
+                return torch.autocast(self.rng.device.type, torch.bfloat16)
+            case "float16":
+                return torch.autocast(self.rng.device.type, torch.float16)
+
+    def _latents(self, num: int) -> Float[Tensor, "num latent_dim"]:
+        shape = (num, self.config.generator.latent_dim)
+        return torch.randn(shape, generator=self.rng, device=self.rng.device)
+
+    def _draw_augmentation(self, num: int) -> tuple[Draw, ...]:
+        config = self.config
+        shape = (num, config.image_channels, config.image_size, config.image_size)
+        return draw_augmentation(config.augment, config.augment_probability, shape, self.rng)
+
+    @torch.no_grad()
+    def _mean_real_logit(self, real: Tensor, draws: tuple[Draw, ...]) -> Tensor:
+        """The whole batch's, from a pass of its own: its square needs it before any gradient."""
+        mean = torch.zeros((), device=real.device)
+        with self._undisturbed_noise():
+            for part in self._discriminator_parts:
+                views = apply_augmentation(real[part.rows], _part_of(draws, part))
+                mean += part.share * self._judge(views).mean()
+        self.ranks.sum(mean)
+        return mean
+
+    @torch.no_grad()
+    def _mean_pair_distance(self, z: Tensor) -> Tensor:
+        """That of the whole batch's fakes, from a pass of its own, for the same reason."""
+        mean = torch.zeros((), device=z.device)
+        with self._undisturbed_noise():
+            for part in self._generator_parts:
+                mean += part.share * pair_distance(self._generate(z[part.rows]))
+        self.ranks.sum(mean)
+        return mean
+
+    def _undisturbed_noise(self) -> AbstractContextManager[None]:
+        """Put the noise that networks draw of themselves back to where it was."""
+        device = self.rng.device
+        return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def _part_of(draws: tuple[Draw, ...], part: Part) -> tuple[Draw, ...]:
+    return draws if part.is_whole else tuple(draw.of(part.rows) for draw in draws)
+
+
+def _part_of_both(draws: tuple[Draw, ...], part: Part) -> tuple[Draw, ...]:
+    """The draws of a part's reals and of its fakes, which stand behind all the reals."""
+    if part.is_whole:
+        return draws
+    fakes = slice(part.first + part.total, part.last + part.total)
+    return tuple(draw.of(part.rows, fakes) for draw in draws)
