@@ -5,7 +5,7 @@ This module is light (no torch), so that a spec can be checked at once.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,10 +14,15 @@ PenaltyName = Literal["none", "r1", "r1+r2", "gp"]
 AugmentationName = Literal["translation", "cutout", "color", "noise"]
 NormName = Literal["layernorm", "pixelnorm"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
+UpsamplingName = Literal["pixel-shuffle", "bicubic"]
 
 Depths = Annotated[
     tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=9)
 ]
+GeneratorDepths = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=64)], ...], Field(min_length=1, max_length=9)
+]
+PerStage = Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class FrozenModel(BaseModel):
@@ -33,26 +38,70 @@ def _nearest_multiples(value: int, of: int) -> str:
     return " or ".join(str(multiple) for multiple in (below, below + of) if multiple)
 
 
+def _nearest_divisors(value: int, of: int) -> str:
+    fitting = [divisor for divisor in range(1, of + 1) if of % divisor == 0]
+    nearest = sorted(sorted(fitting, key=lambda divisor: abs(divisor - value))[:3])
+    return ", ".join(map(str, nearest))
+
+
 def _check_heads(num_heads: int, dim: int, where: str) -> None:
     if dim % num_heads:
-        fitting = [heads for heads in range(1, dim + 1) if dim % heads == 0]
-        nearest = sorted(sorted(fitting, key=lambda heads: abs(heads - num_heads))[:3])
         raise ValueError(
             f"num_heads={num_heads} does not divide {where}; nearest that do: "
-            + ", ".join(map(str, nearest))
+            + _nearest_divisors(num_heads, dim)
         )
 
 
-_OWN_SIZES = {"digits": 8, "cifar10": 32}
+def _per_stage(value: int | tuple[int, ...], num: int, name: str, stage: str) -> tuple[int, ...]:
+    """`value` for each of `num` stages, where one number stands for all of them."""
+    if isinstance(value, int):
+        return (value,) * num
+    if len(value) != num:
+        raise ValueError(
+            f"{name} {list(value)} must be one number for all, or one a {stage}: "
+            f"{num} {stage}s, got {len(value)} entries"
+        )
+    return value
+
+
+def _check_window(window_size: int, grid_width: int, where: str) -> None:
+    if grid_width % window_size:
+        raise ValueError(
+            f"window_size={window_size} does not divide {where}, {grid_width} tokens wide; "
+            f"nearest that do: {_nearest_divisors(window_size, grid_width)}"
+        )
+
+
+class _Sizes(NamedTuple):
+    """Sides that the images of a data set can have, in pixels."""
+
+    default: int
+    smallest: int
+    largest: int
+
+
+# What is resized is never enlarged: STL-10 is 96×96, the middle of CelebA's aligned images 178×178,
+# and half a photograph 320 wide.
+_OWN_SIZES = {
+    "digits": _Sizes(8, 8, 8),
+    "photos": _Sizes(32, 4, 320),
+    "cifar10": _Sizes(32, 32, 32),
+    "stl10": _Sizes(48, 4, 96),
+    "celeba": _Sizes(64, 4, 178),
+}
+DATA_SETS = tuple(_OWN_SIZES)
+"""Names of the data sets that are known; any other name is a path."""
 
 
 class DataConfig(FrozenModel):
     """Which images, and at which size."""
 
     name: str = Field(min_length=1)
-    """`digits`, `cifar10`, or the path of a folder or zip file of images."""
+    """`digits`, `photos`, `cifar10`, `stl10`, `celeba`, or the path of a folder or zip file of
+    images (`./photos` for a folder that is called like a data set)."""
     image_size: int | None = Field(None, ge=4, le=1024)
-    """Side of the images, in pixels; needed for a folder or zip file."""
+    """Side of the images, in pixels. Needed for a folder or zip file; by default 8 for digits, 32
+    for photos (at most 320) and cifar10, 48 for stl10 (at most 96), 64 for celeba (at most 178)."""
 
     @property
     def channels(self) -> int:
@@ -62,19 +111,26 @@ class DataConfig(FrozenModel):
     @property
     def resolved_size(self) -> int:
         """Side of the images, in pixels, also where the data set has its own."""
-        return self.image_size or _OWN_SIZES[self.name]
+        return self.image_size or _OWN_SIZES[self.name].default
 
     @model_validator(mode="after")
     def _size_is_known(self) -> Self:
         own = _OWN_SIZES.get(self.name)
-        if own is None and self.image_size is None:
+        if own is None:
+            if self.image_size is None:
+                raise ValueError(
+                    f"image_size is missing: {self.name} is no data set with a size of its own "
+                    f"({', '.join(DATA_SETS)}), so say the size to use, such as 32"
+                )
+        elif not own.smallest <= self.resolved_size <= own.largest:
+            if own.smallest == own.largest:
+                raise ValueError(
+                    f"{self.name} is {own.default}×{own.default}, got image_size "
+                    f"{self.image_size}; leave it out"
+                )
             raise ValueError(
-                f"image_size is missing: {self.name} is no data set with a size of its own "
-                f"({', '.join(_OWN_SIZES)}), so say the size to use, such as 32"
-            )
-        if own is not None and self.image_size not in (None, own):
-            raise ValueError(
-                f"{self.name} is {own}×{own}, got image_size {self.image_size}; leave it out"
+                f"{self.name} gives images of at most {own.largest}×{own.largest}, got image_size "
+                f"{self.image_size}; say {own.largest} or less"
             )
         return self
 
@@ -86,41 +142,110 @@ class GeneratorConfig(FrozenModel):
     """Size of the latent vector z ~ N(0, I)."""
     bottom_width: int = Field(4, ge=1)
     """Side of the first stage's token grid, in tokens."""
-    embed_dim: int = Field(128, ge=4)
+    embed_dim: int = Field(128, ge=1)
     """Channels of the first stage; each pixel shuffle divides them by 4."""
-    depths: Depths = (2, 2)
-    """Transformer blocks in each stage; one entry a stage."""
-    num_heads: int = Field(4, ge=1)
-    """Attention heads of every block; must divide the channels of every stage."""
+    depths: GeneratorDepths = (2, 2)
+    """Transformer blocks in each stage; one entry a stage, and at least one block in the last."""
+    num_heads: PerStage = 4
+    """Attention heads of every block, or one number a stage; must divide the stage's channels."""
     mlp_ratio: float = Field(4.0, gt=0)
     """Hidden size of a block's MLP, in multiples of its channels."""
     norm: NormName = "layernorm"
     """Normalisation before attention and MLP (sec. 3.4 compares them)."""
+    upsampling: UpsamplingName | tuple[UpsamplingName, ...] = "pixel-shuffle"
+    """How the grid grows from stage to stage, or one name for each transition: pixel-shuffle makes
+    four tokens of one, with a quarter of its channels; bicubic keeps the channels (sec. 4.3)."""
+    blurred_upsamplings: int = Field(0, ge=0)
+    """The last so many upsamplings follow a slight blur (the authors' CelebA-HQ generator)."""
+    window_size: int | None = Field(None, ge=1)
+    """Side of the windows within which wide grids attend (grid self-attention, sec. 3.2), in
+    tokens; null for global attention in every stage."""
+    max_global_width: int | None = Field(None, ge=1)
+    """Widest grid that still attends globally, in tokens; null for `window_size`."""
+    relative_position_bias: bool = True
+    """Whether attention adds a learned bias for each offset between tokens (sec. 3.4)."""
+    noise: bool = False
+    """Whether each block adds noise of learned strength to what attention sees."""
+    cross_attention: bool = False
+    """Whether each block first attends to tokens made of the latent (the authors' CelebA-HQ
+    generator)."""
     output: Literal["linear", "tanh"] = "linear"
     """What makes pixels of the last projection: nothing, as in the authors' code, or tanh, with
     which images of plain black and white are learned sooner."""
 
     @property
+    def upsamplings(self) -> tuple[UpsamplingName, ...]:
+        """How the grid grows into each stage but the first."""
+        if isinstance(self.upsampling, str):
+            return (self.upsampling,) * (len(self.depths) - 1)
+        return self.upsampling
+
+    @property
     def stage_dims(self) -> tuple[int, ...]:
         """Channels of each stage."""
-        return tuple(self.embed_dim // 4**stage for stage in range(len(self.depths)))
+        dims = [self.embed_dim]
+        for name in self.upsamplings:
+            dims.append(dims[-1] // 4 if name == "pixel-shuffle" else dims[-1])
+        return tuple(dims)
+
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """Side of each stage's grid, in tokens."""
+        return tuple(int(self.bottom_width * 2**stage) for stage in range(len(self.depths)))
+
+    @property
+    def stage_heads(self) -> tuple[int, ...]:
+        """Attention heads of each stage."""
+        return _per_stage(self.num_heads, len(self.depths), "num_heads", "stage")
+
+    @property
+    def stage_windows(self) -> tuple[int | None, ...]:
+        """Side of each stage's attention windows, in tokens; None where attention is global."""
+        if self.window_size is None:
+            return (None,) * len(self.depths)
+        widest = self.max_global_width or self.window_size
+        return tuple(self.window_size if width > widest else None for width in self.stage_widths)
 
     @property
     def image_size(self) -> int:
         """Side of the generated images, in pixels."""
-        return int(self.bottom_width * 2 ** (len(self.depths) - 1))
+        return self.stage_widths[-1]
 
     @model_validator(mode="after")
-    def _channels_divide(self) -> Self:
-        shrink = 4 ** (len(self.depths) - 1)
-        if self.embed_dim % shrink:
+    def _stages_fit(self) -> Self:
+        transitions = len(self.depths) - 1
+        if len(self.upsamplings) != transitions:
             raise ValueError(
-                f"embed_dim must be a multiple of {shrink} for {len(self.depths)} stages (each "
-                f"pixel shuffle divides it by 4), got {self.embed_dim}; "
-                f"nearest: {_nearest_multiples(self.embed_dim, shrink)}"
+                f"upsampling {list(self.upsamplings)} must be one name for all, or one for each "
+                f"of the {transitions} transitions between {len(self.depths)} stages"
             )
-        for dim in self.stage_dims:
-            _check_heads(self.num_heads, dim, f"a stage of {dim} channels")
+        if self.blurred_upsamplings > transitions:
+            raise ValueError(
+                f"blurred_upsamplings={self.blurred_upsamplings}, but {len(self.depths)} stages "
+                f"have {transitions} upsamplings between them; it can be 0 to {transitions}"
+            )
+        shuffles = self.upsamplings.count("pixel-shuffle")
+        if self.embed_dim % 4**shuffles:
+            raise ValueError(
+                f"embed_dim must be a multiple of {4**shuffles} for {shuffles} pixel shuffles "
+                f"(each divides it by 4), got {self.embed_dim}; "
+                f"nearest: {_nearest_multiples(self.embed_dim, 4**shuffles)}"
+            )
+        if not self.depths[-1]:
+            raise ValueError(
+                f"depths {list(self.depths)}: the last stage needs at least one block, or its "
+                "pixels never meet; end with 1 or more"
+            )
+        for dim, heads in zip(self.stage_dims, self.stage_heads, strict=True):
+            _check_heads(heads, dim, f"a stage of {dim} channels")
+        if self.window_size is None and self.max_global_width is not None:
+            raise ValueError(
+                f"max_global_width={self.max_global_width} has no effect without window_size; "
+                "give window_size, such as 16, or leave both out"
+            )
+        for width, window in zip(self.stage_widths, self.stage_windows, strict=True):
+            if window is not None:
+                _check_window(window, width, "the stage")
         return self
 
 
@@ -129,18 +254,54 @@ class DiscriminatorConfig(FrozenModel):
 
     patch_size: int = Field(2, ge=1)
     """Side of the first level's patches, in pixels; it doubles with each level."""
+    overlapping_patches: bool = False
+    """Whether the first level's patches are twice as wide as their distance, half a patch beyond
+    the border (the authors' CelebA-HQ discriminator)."""
+    patch_gain: float = Field(1.0, gt=0)
+    """Scale of the patch projections' first weights, in multiples of Xavier's for a convolution,
+    with which the authors' code starts."""
     embed_dims: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (72, 96)
     """Channels of each level; what a level has over the one before comes from its own patches."""
     depths: Depths = (2, 2)
     """Transformer blocks in each level."""
     last_depth: int = Field(1, ge=1, le=64)
     """Blocks after the class token has joined."""
-    num_heads: int = Field(4, ge=1)
-    """Attention heads of every block; must divide the channels of every level."""
+    num_heads: PerStage = 4
+    """Attention heads of every block, or one number a level; must divide the level's channels."""
     mlp_ratio: float = Field(4.0, gt=0)
     """Hidden size of a block's MLP, in multiples of its channels."""
     norm: NormName = "layernorm"
     """Normalisation before attention and MLP."""
+    window_size: int | None = Field(None, ge=1)
+    """Side of the windows within which the blocks counted by `windowed_depths` attend, in
+    tokens."""
+    windowed_depths: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """How many of each level's first blocks attend within windows, one entry a level; empty for
+    none."""
+    relative_position_bias: bool = True
+    """Whether attention adds a learned bias for each offset between tokens (sec. 3.4)."""
+    noise: bool = False
+    """Whether each block adds noise of learned strength to what attention sees."""
+
+    @property
+    def level_heads(self) -> tuple[int, ...]:
+        """Attention heads of each level."""
+        return _per_stage(self.num_heads, len(self.depths), "num_heads", "level")
+
+    @property
+    def level_windows(self) -> tuple[tuple[int | None, ...], ...]:
+        """Of each level, the side of each block's attention windows; None for global attention."""
+        windowed = self.windowed_depths or (0,) * len(self.depths)
+        return tuple(
+            (self.window_size,) * num + (None,) * (depth - num)
+            for num, depth in zip(windowed, self.depths, strict=True)
+        )
+
+    def level_widths(self, image_size: int) -> tuple[int, ...]:
+        """Side of each level's grid, in tokens, for images of `image_size` pixels."""
+        return tuple(
+            image_size // int(self.patch_size * 2**level) for level in range(len(self.depths))
+        )
 
     @model_validator(mode="after")
     def _levels_fit(self) -> Self:
@@ -154,9 +315,33 @@ class DiscriminatorConfig(FrozenModel):
                 raise ValueError(
                     f"embed_dims must rise from level to level, got {list(self.embed_dims)}"
                 )
-        for dim in self.embed_dims:
-            _check_heads(self.num_heads, dim, f"a level of {dim} channels")
+        for dim, heads in zip(self.embed_dims, self.level_heads, strict=True):
+            _check_heads(heads, dim, f"a level of {dim} channels")
+        if self.overlapping_patches and self.patch_size % 2:
+            raise ValueError(
+                f"overlapping_patches needs an even patch_size, got {self.patch_size}; nearest: "
+                + _nearest_multiples(self.patch_size, 2)
+            )
+        self._check_windows()
         return self
+
+    def _check_windows(self) -> None:
+        windowed = self.windowed_depths
+        if bool(sum(windowed)) != (self.window_size is not None):
+            raise ValueError(
+                f"window_size={self.window_size} and windowed_depths={list(windowed)} go together: "
+                "give both, or neither"
+            )
+        if windowed and len(windowed) != len(self.depths):
+            raise ValueError(
+                f"windowed_depths {list(windowed)} must have one entry a level: "
+                f"{len(self.depths)}, got {len(windowed)}"
+            )
+        for num, depth in zip(windowed, self.depths, strict=False):
+            if num > depth:
+                raise ValueError(
+                    f"windowed_depths {list(windowed)} can't exceed depths {list(self.depths)}"
+                )
 
 
 class LossConfig(FrozenModel):
@@ -284,6 +469,9 @@ class TrainingConfig(FrozenModel):
     """Share of images to which each augmentation is applied; below about 0.8 the generator can tell
     them from the data and does not take them up (Karras et al. 2020, arXiv:2006.06676, sec.
     2.2)."""
+    activation_checkpointing: bool = False
+    """Whether blocks are computed again for the gradient instead of kept: less memory, about a
+    third more time."""
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     loss: LossConfig = LossConfig()
@@ -340,4 +528,11 @@ class TrainingConfig(FrozenModel):
                 f"{discriminator.patch_size} need an image size that {coarsest} divides, got "
                 f"{self.image_size}; use a smaller patch_size or fewer levels"
             )
+        widths = discriminator.level_widths(self.image_size)
+        for level, (width, windows) in enumerate(
+            zip(widths, discriminator.level_windows, strict=True)
+        ):
+            for window in windows[:1]:
+                if window is not None:
+                    _check_window(window, width, f"discriminator level {level}")
         return self

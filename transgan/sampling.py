@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from transgan.images import to_uint8
 from transgan.networks.generator import Generator
@@ -35,13 +35,14 @@ def latents(
 
 @torch.inference_mode()
 def sample_images(
-    generator: nn.Module, z: Float[Tensor, "num latent_dim"], *, batch_size: int = 250
+    generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = 250
 ) -> UInt8[Tensor, "num channels height width"]:
     """Images for the latents `z`, on the CPU; the generator's mode is left as it was."""
     device = next(generator.parameters()).device
     was_training = generator.training
     generator.eval()
-    batches = [to_uint8(generator(part.to(device))).cpu() for part in z.split(batch_size)]
+    with generator.constant_noise():
+        batches = [to_uint8(generator(part.to(device))).cpu() for part in z.split(batch_size)]
     generator.train(was_training)
     return torch.cat(batches)
 

@@ -15,6 +15,8 @@ from torch import Tensor
 # The shapes in the signatures of tensor functions are checked at each call the tests make.
 install_import_hook(
     [
+        "transgan.data.picture",
+        "transgan.data.split",
         "transgan.images",
         "transgan.networks",
         "transgan.sampling",
@@ -40,6 +42,7 @@ TINY: dict[str, Any] = {
     "seed": 13,
     "augment": ["translation", "cutout", "color", "noise"],
     "augment_probability": 0.9,
+    "activation_checkpointing": False,
     "generator": {
         "latent_dim": 7,
         "bottom_width": 4,
@@ -48,16 +51,29 @@ TINY: dict[str, Any] = {
         "num_heads": 3,
         "mlp_ratio": 2.0,
         "norm": "layernorm",
+        "upsampling": "pixel-shuffle",
+        "blurred_upsamplings": 0,
+        "window_size": None,
+        "max_global_width": None,
+        "relative_position_bias": True,
+        "noise": False,
+        "cross_attention": False,
         "output": "linear",
     },
     "discriminator": {
         "patch_size": 2,
+        "overlapping_patches": False,
+        "patch_gain": 1.0,
         "embed_dims": [6, 9],
         "depths": [1, 1],
         "last_depth": 1,
         "num_heads": 3,
         "mlp_ratio": 2.0,
         "norm": "layernorm",
+        "window_size": None,
+        "windowed_depths": [],
+        "relative_position_bias": True,
+        "noise": False,
     },
     "loss": {
         "name": "nonsaturating",

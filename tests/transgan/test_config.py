@@ -54,7 +54,7 @@ def test_unknown_key_is_refused_by_its_path(make_config: MakeConfig, path: str) 
         ("loss.gradient_penalty", float("nan")),
         ("generator.mlp_ratio", 0.0),
         ("generator.depths", []),
-        ("generator.depths", [2, 0]),
+        ("generator.depths", [2, -1]),
         ("augment", ["rotation"]),
         ("seed", -1),
         ("optimizer.beta2", 1.0),
@@ -100,7 +100,7 @@ def test_heads_that_do_not_divide_a_discriminator_level_name_the_nearest_that_do
 def test_embed_dim_that_the_pixel_shuffles_cannot_divide_names_the_nearest() -> None:
     with pytest.raises(
         ValidationError,
-        match=r"multiple of 16 for 3 stages .* got 40; nearest: 32 or 48",
+        match=r"multiple of 16 for 2 pixel shuffles .* got 40; nearest: 32 or 48",
     ):
         GeneratorConfig(embed_dim=40, depths=(1, 1, 1), num_heads=1)
 
@@ -108,6 +108,72 @@ def test_embed_dim_that_the_pixel_shuffles_cannot_divide_names_the_nearest() -> 
 def test_embed_dim_below_the_first_multiple_has_one_nearest() -> None:
     with pytest.raises(ValidationError, match=r"got 12; nearest: 16$|got 12; nearest: 16 \["):
         GeneratorConfig(embed_dim=12, depths=(1, 1, 1), num_heads=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"depths": (1, 0)}, r"depths \[1, 0\]: the last stage needs at least one block"),
+        ({"upsampling": ("bicubic",) * 2}, r"one for each of the 1 transitions between 2 stages"),
+        ({"blurred_upsamplings": 2}, r"blurred_upsamplings=2, but 2 stages .* can be 0 to 1"),
+        (
+            {"num_heads": (3, 3, 3)},
+            r"num_heads \[3, 3, 3\] must be one number for all, or one a st",
+        ),
+        ({"num_heads": (3, 5)}, r"num_heads=5 does not divide a stage of 12 channels"),
+        ({"max_global_width": 4}, r"max_global_width=4 has no effect without window_size"),
+        ({"window_size": 5}, r"window_size=5 does not divide the stage, 8 tokens wide; nearest "),
+    ],
+)
+def test_generator_stages_that_do_not_fit_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        GeneratorConfig.model_validate({"embed_dim": 48, "num_heads": 3} | values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window_size": 2}, r"window_size=2 and windowed_depths=\[\] go together"),
+        ({"windowed_depths": (1, 0)}, r"window_size=None and windowed_depths=\[1, 0\] go together"),
+        ({"window_size": 2, "windowed_depths": (1,)}, r"one entry a level: 2, got 1"),
+        ({"window_size": 2, "windowed_depths": (9, 0)}, r"can't exceed depths \[2, 2\]"),
+        (
+            {"overlapping_patches": True, "patch_size": 3},
+            r"even patch_size, got 3; nearest: 2 or 4",
+        ),
+        ({"num_heads": (3, 3, 3)}, r"one number for all, or one a level: 2 levels, got 3"),
+    ],
+)
+def test_discriminator_levels_that_do_not_fit_are_refused(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DiscriminatorConfig.model_validate({"embed_dims": (6, 12), "num_heads": 3} | values)
+
+
+def test_window_that_does_not_divide_a_discriminator_level_names_the_nearest(
+    make_config: MakeConfig,
+) -> None:
+    with pytest.raises(
+        ValidationError,
+        match=r"window_size=3 does not divide discriminator level 0, 4 tokens wide; nearest",
+    ):
+        make_config({"discriminator.window_size": 3, "discriminator.windowed_depths": [1, 0]})
+
+
+def test_windows_begin_beyond_the_widest_global_grid() -> None:
+    config = GeneratorConfig(
+        bottom_width=4,
+        embed_dim=16,
+        depths=(1, 1, 1, 1),
+        upsampling=("bicubic", "pixel-shuffle", "bicubic"),
+        num_heads=(8, 4, 2, 1),
+        window_size=4,
+        max_global_width=8,
+    )
+    assert config.stage_dims == (16, 16, 4, 4)
+    assert config.stage_windows == (None, None, 4, 4)
+    assert config.stage_heads == (8, 4, 2, 1)
 
 
 def test_each_stage_has_a_quarter_of_the_channels_and_twice_the_width() -> None:
@@ -160,16 +226,34 @@ def test_each_loss_has_its_own_penalty_unless_one_is_named(loss: Any, penalty: s
     assert LossConfig(name=loss, penalty="none").resolved_penalty == "none"
 
 
-@pytest.mark.parametrize(("name", "size", "channels"), [("digits", 8, 1), ("cifar10", 32, 3)])
+@pytest.mark.parametrize(
+    ("name", "size", "channels"),
+    [
+        ("digits", 8, 1),
+        ("photos", 32, 3),
+        ("cifar10", 32, 3),
+        ("stl10", 48, 3),
+        ("celeba", 64, 3),
+    ],
+)
 def test_known_data_set_brings_its_size_and_channels(name: str, size: int, channels: int) -> None:
     config = DataConfig(name=name)
     assert (config.resolved_size, config.channels) == (size, channels)
     assert DataConfig(name=name, image_size=size).resolved_size == size
 
 
-def test_another_size_for_a_known_data_set_is_refused() -> None:
+def test_another_size_for_a_data_set_that_is_not_resized_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"digits is 8×8, got image_size 16; leave it out"):
         DataConfig(name="digits", image_size=16)
+
+
+@pytest.mark.parametrize(("name", "largest"), [("photos", 320), ("stl10", 96), ("celeba", 178)])
+def test_data_set_that_is_resized_is_never_enlarged(name: str, largest: int) -> None:
+    for size in (4, 31, largest):
+        assert DataConfig(name=name, image_size=size).resolved_size == size
+    message = f"{name} gives images of at most {largest}×{largest}, got image_size {largest + 1}"
+    with pytest.raises(ValidationError, match=message):
+        DataConfig(name=name, image_size=largest + 1)
 
 
 def test_folder_without_a_size_is_refused() -> None:

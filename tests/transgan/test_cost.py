@@ -41,8 +41,10 @@ def test_flops_of_both_networks_equal_the_sum_by_hand(make_config: MakeConfig) -
     generator = 2 * 7 * 16 * 12 + block_flops(12, 16, 2) + block_flops(3, 64, 2) + 2 * 64 * 3
     assert cost.generator_flops == generator
     views = 2 * 16 * 4 * 6 + 2 * 4 * 16 * 3
-    blocks = block_flops(6, 16, 2) + block_flops(9, 4, 2) + block_flops(9, 5, 2)
-    assert cost.discriminator_flops == views + blocks + 2 * 9
+    blocks = block_flops(6, 16, 2) + block_flops(9, 4, 2)
+    # The last block: keys and values of five tokens; query, projection and MLP of one.
+    last = 5 * 9**2 * 4 + 9**2 * (4 + 4 * 2) + 4 * 5 * 9
+    assert cost.discriminator_flops == views + blocks + last + 2 * 9
 
 
 def test_a_real_image_costs_four_generator_and_eight_discriminator_passes() -> None:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.config import DiscriminatorConfig
-from transgan.networks.discriminator import Discriminator, PatchEmbedding, _pool_tokens
+from transgan.networks.discriminator import Discriminator, PatchEmbedding
+from transgan.networks.layers import pool_tokens
 
 
 def make_discriminator(image_size: int = 12, channels: int = 2, **values: object) -> Discriminator:
@@ -47,7 +48,7 @@ def test_patch_embedding_equals_a_convolution_that_strides_by_its_kernel() -> No
 
 def test_pooled_token_is_the_mean_of_its_four_neighbours() -> None:
     x = torch.randn(2, 36, 7)
-    pooled = _pool_tokens(x, 6)
+    pooled = pool_tokens(x)
     assert pooled.shape == (2, 9, 7)
     row, column = 1, 2
     corners = [(2 * row + dy) * 6 + 2 * column + dx for dy in (0, 1) for dx in (0, 1)]
@@ -115,7 +116,7 @@ def test_weights_start_as_the_table_says() -> None:
     for name, weight in sd_002.items():
         tolerance = 6 / (2 * weight.numel()) ** 0.5  # six standard errors of a deviation
         assert weight.std().item() == pytest.approx(0.02, rel=tolerance), name
-    for name, fan_in, fan_out in ((0, 3 * 4, 48), (1, 3 * 16, 16)):
+    for name, fan_in, fan_out in ((0, 3 * 4, 48 * 4), (1, 3 * 16, 16 * 16)):
         xavier = (6 / (fan_in + fan_out)) ** 0.5
         largest = model.patch_embeddings[name].proj.weight.abs().max().item()
         assert 0.97 * xavier < largest <= xavier

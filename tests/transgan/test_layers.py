@@ -8,13 +8,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from transgan.networks.layers import (
-    Attention,
     Block,
+    Blur,
     PixelNorm,
     build_norm,
     pixel_shuffle_tokens,
-    relative_position_index,
+    pool_tokens,
+    upsample_tokens,
 )
+
+
+def make_block(dim: int, num_heads: int, bias_width: int | None, **values: object) -> Block:
+    keywords = {"norm": "layernorm", "window_size": None, "noise": False} | values
+    norm = keywords.pop("norm")
+    return Block(dim, num_heads, 2.0, norm, bias_width=bias_width, **keywords)
 
 
 @pytest.fixture(autouse=True)
@@ -22,60 +29,11 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 5])
-def test_relative_position_index_numbers_offsets_as_a_double_loop_does(width: int) -> None:
-    index = relative_position_index(width)
-    assert index.shape == (width**2, width**2)
-    for query in range(width**2):
-        for key in range(width**2):
-            dy = query // width - key // width
-            dx = query % width - key % width
-            assert index[query, key] == (dy + width - 1) * (2 * width - 1) + dx + width - 1
-
-
-def test_every_offset_of_a_grid_has_its_own_number() -> None:
-    assert relative_position_index(3).unique().tolist() == list(range(25))
-
-
-def torch_attention(attention: Attention, x: torch.Tensor) -> torch.Tensor:
-    B, N, C = x.shape
-    q, k, v = (
-        part.view(B, N, attention.num_heads, -1).transpose(1, 2)
-        for part in F.linear(x, attention.qkv.weight).chunk(3, dim=-1)
-    )
-    bias = None if attention.bias_table is None else attention.position_bias(N)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    return attention.proj(out.transpose(1, 2).reshape(B, N, C))
-
-
-@pytest.mark.parametrize("grid_width", [5, None], ids=["with bias", "without bias"])
-def test_attention_equals_torchs(grid_width: int | None) -> None:
-    attention = Attention(21, 3, grid_width)
-    if attention.bias_table is not None:
-        nn.init.normal_(attention.bias_table)
-    x = torch.randn(2, 25, 21)
-    torch.testing.assert_close(attention(x), torch_attention(attention, x))
-
-
-def test_bias_of_one_offset_draws_every_token_to_the_neighbour_at_that_offset() -> None:
-    attention = Attention(7, 1, 3)
-    assert attention.bias_table is not None
-    nn.init.zeros_(attention.bias_table)
-    with torch.no_grad():
-        attention.qkv.weight.zero_()
-        attention.qkv.weight[14:] = torch.eye(7)  # values are the tokens, all logits are the bias
-        attention.proj.weight.copy_(torch.eye(7))
-        attention.proj.bias.zero_()
-        attention.bias_table[(0 + 2) * 5 + (1 + 2)] = 100.0  # the query is right of the key
-    x = torch.randn(1, 9, 7)
-    torch.testing.assert_close(attention(x)[0, [1, 2, 4, 5, 7, 8]], x[0, [0, 1, 3, 4, 6, 7]])
-
-
 def test_permuted_tokens_give_permuted_outputs_only_without_position_bias() -> None:
     x, order = torch.randn(2, 9, 6), torch.randperm(9)
-    block = Block(6, 3, 2.0, "layernorm", None)
+    block = make_block(6, 3, None)
     torch.testing.assert_close(block(x[:, order]), block(x)[:, order])
-    biased = Block(6, 3, 2.0, "layernorm", 3)
+    biased = make_block(6, 3, 3)
     assert biased.attn.bias_table is not None
     nn.init.normal_(biased.attn.bias_table)
     nn.init.normal_(biased.attn.proj.weight)
@@ -106,7 +64,7 @@ def test_norms_are_those_of_the_paper() -> None:
 
 
 def test_block_without_branches_passes_its_input_on() -> None:
-    block = Block(6, 2, 2.0, "pixelnorm", 3)
+    block = make_block(6, 2, 3, norm="pixelnorm")
     for linear in (block.attn.proj, block.mlp.fc2):
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)
@@ -114,9 +72,45 @@ def test_block_without_branches_passes_its_input_on() -> None:
     assert torch.equal(block(x), x)
 
 
-def test_relative_bias_table_starts_at_sd_002() -> None:
-    table = Attention(12, 4, 16).bias_table
-    assert table is not None
-    assert table.shape == (31**2, 4)
-    assert table.std().item() == pytest.approx(0.02, rel=0.05)
-    assert table.mean().item() == pytest.approx(0, abs=0.002)
+@pytest.mark.parametrize("width", [2, 3])
+def test_upsampled_tokens_are_the_image_interpolated(width: int) -> None:
+    x = torch.randn(2, width**2, 7)
+    grid = x.transpose(1, 2).reshape(2, 7, width, width)
+    expected = F.interpolate(grid, scale_factor=2, mode="bicubic").flatten(2).transpose(1, 2)
+    torch.testing.assert_close(upsample_tokens(x), expected)
+
+
+def test_blur_is_interpolation_to_four_times_the_width_and_averages_back() -> None:
+    x = torch.randn(2, 49, 5)
+    grid = x.transpose(1, 2).reshape(2, 5, 7, 7)
+    wide = F.interpolate(grid, scale_factor=4, mode="bicubic")
+    expected = F.avg_pool2d(wide, 4).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(Blur(7)(x), expected, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(expected, x, atol=0.1)
+
+
+def test_pooled_tokens_are_the_image_averaged() -> None:
+    x = torch.randn(2, 36, 7)
+    grid = x.transpose(1, 2).reshape(2, 7, 6, 6)
+    torch.testing.assert_close(pool_tokens(x), F.avg_pool2d(grid, 2).flatten(2).transpose(1, 2))
+
+
+def test_first_token_alone_is_what_the_whole_block_makes_of_it() -> None:
+    block, x = make_block(6, 3, None), torch.randn(2, 5, 6)
+    torch.testing.assert_close(block(x, first_only=True), block(x)[:, :1])
+
+
+def test_block_attends_to_its_source_first() -> None:
+    block = make_block(6, 3, 3, source_dim=7)
+    x, source = torch.randn(2, 9, 6), torch.randn(2, 5, 7)
+    assert block.cross_attn is not None
+    joined = block.cross_attn(x, source)
+    block.cross_attn = None
+    torch.testing.assert_close(block(joined), make_like(block)(joined))
+    assert not torch.allclose(joined, x, atol=1e-3)
+
+
+def make_like(block: Block) -> Block:
+    twin = make_block(6, 3, 3)
+    twin.load_state_dict(block.state_dict())
+    return twin

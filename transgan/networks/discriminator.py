@@ -9,70 +9,120 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from transgan.config import DiscriminatorConfig
-from transgan.networks.layers import Block, build_norm
+from transgan.networks.layers import Block, build_norm, pool_tokens
 
 
 class PatchEmbedding(nn.Module):
-    """Cut an image into square patches and project each to a token."""
+    """Cut an image into square patches and project each to a token.
 
-    def __init__(self, patch_size: int, image_channels: int, dim: int) -> None:
+    With `overlapping` the patches are twice as wide as their distance.
+    """
+
+    def __init__(
+        self, patch_size: int, image_channels: int, dim: int, *, overlapping: bool = False
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.proj = nn.Linear(image_channels * patch_size**2, dim)
+        self.overlapping = overlapping
+        side = 2 * patch_size if overlapping else patch_size
+        self.proj = nn.Linear(image_channels * side**2, dim)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Tokens in row order; equal to a convolution whose stride is its kernel size."""
+        """Tokens in row order; equal to a convolution with the same weights, (c, y, x) in order."""
         B, C, H, W = images.shape
         P = self.patch_size
+        if self.overlapping:
+            return self.proj(F.unfold(images, 2 * P, stride=P, padding=P // 2).transpose(1, 2))
         patches = images.view(B, C, H // P, P, W // P, P).permute(0, 2, 4, 1, 3, 5)
         return self.proj(patches.reshape(B, (H // P) * (W // P), C * P * P))
 
 
 class Discriminator(nn.Module):
-    """Images (N, channels, H, W) in [-1, 1] units → logits (N,); larger means more real."""
+    """Images (N, channels, H, W) in [-1, 1] units → logits (N,); larger means more real.
 
-    def __init__(self, config: DiscriminatorConfig, image_size: int, image_channels: int) -> None:
+    Args:
+        config: patches, channels, attention of each level.
+        image_size: side of the images, in pixels.
+        image_channels: channels of the images.
+        activation_checkpointing: whether blocks are computed again for the gradient.
+    """
+
+    def __init__(
+        self,
+        config: DiscriminatorConfig,
+        image_size: int,
+        image_channels: int,
+        *,
+        activation_checkpointing: bool = False,
+    ) -> None:
         super().__init__()
+        self.config = config
+        self.activation_checkpointing = activation_checkpointing
         self.patch_embeddings = nn.ModuleList()
         self.position_embeddings = nn.ParameterList()
         self.levels = nn.ModuleList()
-        self.grid_widths = []
         narrower = 0
-        for level, (dim, depth) in enumerate(zip(config.embed_dims, config.depths, strict=True)):
-            patch_size = config.patch_size * 2**level
-            width = image_size // patch_size
-            self.grid_widths.append(width)
-            self.patch_embeddings.append(PatchEmbedding(patch_size, image_channels, dim - narrower))
+        for level, (dim, width) in enumerate(
+            zip(config.embed_dims, config.level_widths(image_size), strict=True)
+        ):
+            patches = PatchEmbedding(
+                config.patch_size * 2**level,
+                image_channels,
+                dim - narrower,
+                overlapping=config.overlapping_patches and not level,
+            )
+            self.patch_embeddings.append(patches)
             self.position_embeddings.append(nn.Parameter(torch.empty(1, width**2, dim)))
             blocks = [
-                Block(dim, config.num_heads, config.mlp_ratio, config.norm, width)
-                for _ in range(depth)
+                Block(
+                    dim,
+                    config.level_heads[level],
+                    config.mlp_ratio,
+                    config.norm,
+                    window_size=window,
+                    bias_width=(window or width) if config.relative_position_bias else None,
+                    noise=config.noise,
+                )
+                for window in config.level_windows[level]
             ]
-            self.levels.append(nn.Sequential(*blocks))
+            self.levels.append(nn.ModuleList(blocks))
             narrower = dim
         self.class_token = nn.Parameter(torch.empty(1, 1, narrower))
         last = [
-            Block(narrower, config.num_heads, config.mlp_ratio, config.norm, None)
+            Block(
+                narrower,
+                config.level_heads[-1],
+                config.mlp_ratio,
+                config.norm,
+                window_size=None,
+                bias_width=None,  # with the class token, tokens are no grid any more
+                noise=config.noise,
+            )
             for _ in range(config.last_depth)
         ]
-        self.last_blocks = nn.Sequential(*last)
+        self.last_blocks = nn.ModuleList(last)
         self.norm = build_norm(config.norm, narrower)
         self.head = nn.Linear(narrower, 1)
-        self._init_weights()
+        self._init_weights(image_channels)
 
-    def _init_weights(self) -> None:
+    def _init_weights(self, image_channels: int) -> None:
         """Weights at the start.
 
         | layer                           | distribution                      |
         |---------------------------------|-----------------------------------|
         | linear layers in blocks, head   | truncated normal, sd 0.02, bias 0 |
-        | patch embedding                 | Xavier uniform, bias 0            |
+        | patch embedding                 | Xavier uniform · gain, bias 0     |
         | position embedding, class token | truncated normal, sd 0.02         |
         | relative bias table             | truncated normal, sd 0.02         |
+        | noise strength                  | 0                                 |
+
+        Xavier's fans of a patch embedding are those of a convolution, as in the authors' code: each
+        tap of the kernel counts as an output.
         """
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -81,7 +131,10 @@ class Discriminator(nn.Module):
                     nn.init.zeros_(module.bias)
         for embedding in self.patch_embeddings:
             assert isinstance(embedding, PatchEmbedding)
-            nn.init.xavier_uniform_(embedding.proj.weight)
+            dim, fan_in = embedding.proj.weight.shape
+            fan_out = dim * fan_in // image_channels
+            reach = self.config.patch_gain * (6 / (fan_in + fan_out)) ** 0.5
+            nn.init.uniform_(embedding.proj.weight, -reach, reach)
         for parameter in (*self.position_embeddings, self.class_token):
             nn.init.trunc_normal_(parameter, std=0.02)
 
@@ -95,21 +148,23 @@ class Discriminator(nn.Module):
             zip(self.levels, self.position_embeddings, strict=True)
         ):
             if level:
-                view = self.patch_embeddings[level](images)
-                pooled = _pool_tokens(x, self.grid_widths[level - 1])
-                x = torch.cat([pooled, view], dim=-1)  # B N/4 C'
-            x = blocks(x + positions)
+                x = torch.cat([pool_tokens(x), self.patch_embeddings[level](images)], dim=-1)
+            x = x + positions  # B N/4 C'
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
+                x = self._run(block, x)
 
-        # Class token
-        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)  # B 1+N C
-        x = self.last_blocks(x)
+        # Class token, the only one whose way through the last block matters
+        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)
+        *others, last = self.last_blocks
+        for block in others:
+            x = self._run(block, x)
+        x = last(x, first_only=True)
         return self.head(self.norm(x[:, 0])).squeeze(-1)
 
-
-def _pool_tokens(
-    x: Float[Tensor, "batch tokens dim"], width: int
-) -> Float[Tensor, "batch fewer_tokens dim"]:
-    """Average each 2×2 neighbourhood of a `width`×`width` grid of tokens."""
-    B, _, C = x.shape
-    grid = x.transpose(1, 2).reshape(B, C, width, width)
-    return F.avg_pool2d(grid, 2).flatten(2).transpose(1, 2)
+    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
+        if self.activation_checkpointing and torch.is_grad_enabled():
+            again: Tensor = checkpoint(block, x, use_reentrant=False)
+            return again
+        out: Tensor = block(x)
+        return out

@@ -1,18 +1,18 @@
-"""The bricks both networks are built of: attention with relative position bias, blocks, norms.
+"""The bricks both networks are built of: norms, MLP, blocks, and changes of a token grid's width.
 
-Shapes: B batch, N tokens of a square grid (N = H·W), C channels, A heads.
-Sources: Jiang et al. 2021, arXiv:2102.07074, sec. 3.1 and 3.4; the relative position bias is that
-of Liu et al. 2021, arXiv:2103.14030, eq. 4, with one window over the whole grid.
+Shapes: B batch, N tokens of a square grid (N = H·W), C channels.
+Source: Jiang et al. 2021, arXiv:2102.07074, sec. 3.1 and 3.4.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.config import NormName
+from transgan.networks.attention import Attention, CrossAttention
 
 
 class PixelNorm(nn.Module):
@@ -26,57 +26,6 @@ class PixelNorm(nn.Module):
 def build_norm(name: NormName, dim: int) -> nn.Module:
     """The normalisation called `name`, for tokens of `dim` channels."""
     return PixelNorm() if name == "pixelnorm" else nn.LayerNorm(dim, eps=1e-5)
-
-
-def relative_position_index(width: int) -> Int[Tensor, "tokens tokens"]:
-    """For each pair of tokens of a `width`×`width` grid, the number of their offset (dy, dx).
-
-    Offsets run from -(width-1) to width-1 in each direction, so there are (2·width-1)² of them.
-    """
-    positions = torch.arange(width * width)
-    rows, columns = positions // width, positions % width
-    dy = rows[:, None] - rows[None, :] + width - 1
-    dx = columns[:, None] - columns[None, :] + width - 1
-    return dy * (2 * width - 1) + dx
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention; over a grid it adds a learned bias for each offset and head.
-
-    softmax(q kᵀ / √d + bias) v, with q, k, v from one projection without bias.
-    `grid_width=None` leaves the position bias out, for token sets that are not a grid.
-    """
-
-    relative_index: Tensor
-
-    def __init__(self, dim: int, num_heads: int, grid_width: int | None) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.scale = (dim // num_heads) ** -0.5
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.proj = nn.Linear(dim, dim)
-        self.bias_table: nn.Parameter | None = None
-        if grid_width is not None:
-            self.bias_table = nn.Parameter(torch.empty((2 * grid_width - 1) ** 2, num_heads))
-            nn.init.trunc_normal_(self.bias_table, std=0.02)
-            index = relative_position_index(grid_width)
-            self.register_buffer("relative_index", index.flatten(), persistent=False)
-
-    def position_bias(self, num_tokens: int) -> Float[Tensor, "heads tokens tokens"]:
-        """The bias added to the attention logits."""
-        assert self.bias_table is not None
-        bias = self.bias_table.t().index_select(1, self.relative_index)
-        return bias.view(self.num_heads, num_tokens, num_tokens)
-
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        """Let every token attend to all."""
-        B, N, C = x.shape
-        q, k, v = self.qkv(x).view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # B A N C/A
-        logits = (q * self.scale) @ k.transpose(-2, -1)  # B A N N
-        if self.bias_table is not None:
-            logits = logits + self.position_bias(N)
-        out = logits.softmax(dim=-1) @ v  # B A N C/A
-        return self.proj(out.transpose(1, 2).reshape(B, N, C))
 
 
 class Mlp(nn.Module):
@@ -93,20 +42,51 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """One transformer encoder block, normalised before each branch (sec. 3.1)."""
+    """One transformer encoder block, normalised before each branch (sec. 3.1).
+
+    Args:
+        dim: channels of the tokens.
+        num_heads: attention heads; divides `dim`.
+        mlp_ratio: hidden size of the MLP, in multiples of `dim`.
+        norm: normalisation before each branch.
+        window_size: side of attention windows; None for all to all.
+        bias_width: side of the grid (or window) with a position bias; None for none.
+        noise: whether noise joins what attention sees.
+        source_dim: channels of the tokens that the block first attends to; None for none.
+    """
 
     def __init__(
-        self, dim: int, num_heads: int, mlp_ratio: float, norm: NormName, grid_width: int | None
+        self,
+        dim: int,
+        num_heads: int,
+        mlp_ratio: float,
+        norm: NormName,
+        *,
+        window_size: int | None,
+        bias_width: int | None,
+        noise: bool,
+        source_dim: int | None = None,
     ) -> None:
         super().__init__()
+        self.cross_attn = None if source_dim is None else CrossAttention(dim, source_dim, num_heads)
         self.norm1 = build_norm(norm, dim)
-        self.attn = Attention(dim, num_heads, grid_width)
+        self.attn = Attention(dim, num_heads, window_size, bias_width, noise)
         self.norm2 = build_norm(norm, dim)
         self.mlp = Mlp(dim, round(dim * mlp_ratio))
 
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        """Attention and MLP, each added to what came in."""
-        x = x + self.attn(self.norm1(x))
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        source: Float[Tensor, "batch source_tokens source_dim"] | None = None,
+        *,
+        first_only: bool = False,
+    ) -> Float[Tensor, "batch queries dim"]:
+        """Attention and MLP, each added to what came in; with `first_only` the first token's."""
+        if self.cross_attn is not None:
+            assert source is not None
+            x = self.cross_attn(x, source)
+        found = self.attn(self.norm1(x), first_only=first_only)
+        x = (x[:, :1] if first_only else x) + found
         return x + self.mlp(self.norm2(x))
 
 
@@ -121,3 +101,45 @@ def pixel_shuffle_tokens(
     width = round(N**0.5)
     x = x.view(B, width, width, C // 4, 2, 2).permute(0, 1, 4, 2, 5, 3)  # B H 2 W 2 C/4
     return x.reshape(B, 4 * N, C // 4)
+
+
+def upsample_tokens(
+    x: Float[Tensor, "batch tokens dim"],
+) -> Float[Tensor, "batch more_tokens dim"]:
+    """Bicubic interpolation to a grid twice as wide, channels kept (sec. 4.3, 256×256)."""
+    B, N, C = x.shape
+    width = round(N**0.5)
+    grid = x.transpose(1, 2).reshape(B, C, width, width)
+    return F.interpolate(grid, scale_factor=2, mode="bicubic").flatten(2).transpose(1, 2)
+
+
+def pool_tokens(x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch fewer_tokens dim"]:
+    """Average each 2×2 neighbourhood of a square grid of tokens."""
+    B, N, C = x.shape
+    width = round(N**0.5)
+    return x.view(B, width // 2, 2, width // 2, 2, C).mean(dim=(2, 4)).flatten(1, 2)
+
+
+class Blur(nn.Module):
+    """Bicubic interpolation to four times the width and back by averaging: a slight blur.
+
+    The authors' CelebA-HQ generator does so before two of its pixel shuffles. As it is linear and
+    separable, it is here one matrix for the rows and the same for the columns, without the grid of
+    sixteen times as many tokens.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        identity = torch.eye(width)[None, None]
+        wide = F.interpolate(identity, scale_factor=(4, 1), mode="bicubic")
+        self.register_buffer("matrix", F.avg_pool2d(wide, (4, 1))[0, 0], persistent=False)
+
+    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+        """`x` blurred."""
+        B, N, C = x.shape
+        width = len(self.matrix)
+        x = self.matrix @ x.view(B, width, width * C)  # rows
+        x = self.matrix @ x.view(B * width, width, C)  # columns
+        return x.view(B, N, C)

@@ -1,0 +1,305 @@
+"""Time and memory of one training step, ours against the plain reference in `tests/transgan`.
+
+    python benchmarks/train_step.py --preset cifar10 --batch-size 16 --threads 1
+
+Both train the same networks with the same loss, the same penalty at the same steps and no
+augmentation; all timings alternate within one run, and so do the large matrix products that tell
+what the machine can reach at that time. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from transgan.config import TrainingConfig
+from transgan.presets import PRESETS
+from transgan.training.trainer import Trainer
+
+PARTS = ("generator forward", "D step", "G step", "full step")
+SIDES = ("ours", "reference")
+MATRIX_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a part costs one side, per step."""
+
+    seconds: float
+    """Median wall time."""
+    cpu_seconds: float
+    """Median processor time of all threads."""
+    gflop: float
+    """Counted in matrix products and convolutions alone."""
+    operations: float
+    """Operations that torch dispatches, views among them."""
+    peak_mb: float | None
+    """Peak memory of a process that does this alone; None if not asked for."""
+
+
+Work = Callable[[], object]
+
+
+def config_of(preset: str, batch_size: int | None) -> TrainingConfig:
+    """The preset without augmentation and noise, which would not be the same in both."""
+    values = PRESETS[preset] | {"preset": preset, "augment": []}
+    values["discriminator"] = values["discriminator"] | {"noise": False}
+    if batch_size is not None:
+        values = values | {"batch_size": batch_size}
+    return TrainingConfig.model_validate(values)
+
+
+def works(config: TrainingConfig, side: str) -> dict[str, Work]:
+    """Each part of the step as a call, done for as many steps as lie between two penalties."""
+    size = (config.batch_size, config.image_channels, config.image_size, config.image_size)
+    real = torch.rand(size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    z = torch.randn(config.batch_size, config.generator.latent_dim)
+    trainer: Any
+    if side == "ours":
+        trainer = Trainer(config, torch.zeros(size, dtype=torch.uint8))
+        d_step, g_step = trainer._discriminator_step, trainer._generator_step
+    else:
+        networks = _beside_the_tests("reference")
+        torch.manual_seed(config.seed)
+        trainer = _beside_the_tests("reference_step").PlainTrainer(
+            config,
+            networks.plain_generator(config),
+            networks.plain_discriminator(config),
+            torch.Generator().manual_seed(0),
+        )
+        d_step, g_step = trainer.discriminator_step, trainer.generator_step
+
+    @torch.no_grad()
+    def forward() -> None:
+        trainer.generator.eval()
+        trainer.generator(z)
+        trainer.generator.train()
+
+    def each_step(*actions: Callable[[torch.Tensor], object]) -> Work:
+        def run() -> None:
+            for step in range(config.loss.penalty_interval):
+                trainer.step = step
+                for action in actions:
+                    action(real)
+
+        return run
+
+    return {
+        "generator forward": forward,
+        "D step": each_step(d_step),
+        "G step": each_step(g_step),
+        "full step": each_step(d_step, g_step),
+    }
+
+
+def _beside_the_tests(name: str) -> ModuleType:
+    """By path: outside pytest `tests` may be another distribution's package."""
+    path = Path(__file__).parent.parent / "tests" / "transgan" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _attention_flops(query: Any, key: Any, matrix_products: int) -> float:
+    return 2.0 * matrix_products * query.numel() * key.shape[-2]
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operations and their FLOPs, also in a penalty, where torch's own counter fails."""
+
+    operations, flops = 0, 0.0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = function(*args, **kwargs)
+        self.operations += 1
+        packet = function._overloadpacket
+        # The two that torch has no formula for.
+        if packet == torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:
+            self.flops += _attention_flops(args[0], args[1], 2)
+        elif packet == torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
+            self.flops += _attention_flops(args[1], args[2], 5)
+        elif packet in flop_registry:
+            self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
+        return out
+
+
+def measure(
+    config: TrainingConfig, repeats: int, memory: Callable[[str, str], float | None]
+) -> tuple[dict[str, dict[str, Cost]], float]:
+    """Costs by part and side, and the median rate of a large matrix product, in GFLOP/s."""
+    calls = {side: works(config, side) for side in SIDES}
+    steps = {part: config.loss.penalty_interval for part in PARTS} | {"generator forward": 1}
+    counts: dict[tuple[str, str], tuple[float, float]] = {}
+    for part in PARTS:
+        for side in SIDES:
+            work = calls[side][part]
+            work()  # warm: memory is allocated, optimisers have their moments
+            with _Counter() as counter:
+                work()
+            counts[part, side] = counter.flops / 1e9, counter.operations
+    wall: dict[tuple[str, str], list[float]] = {key: [] for key in counts}
+    cpu: dict[tuple[str, str], list[float]] = {key: [] for key in counts}
+    matrix = torch.randn(MATRIX_SIDE, MATRIX_SIDE)
+    products = []
+    for repeat in range(repeats):
+        for part in PARTS:
+            products.append(_seconds(lambda: matrix @ matrix)[0])
+            # Who goes first alternates, so that neither always finds the other's caches.
+            for side in SIDES if repeat % 2 else SIDES[::-1]:
+                seconds, cpu_seconds = _seconds(calls[side][part])
+                wall[part, side].append(seconds / steps[part])
+                cpu[part, side].append(cpu_seconds / steps[part])
+    costs = {
+        part: {
+            side: Cost(
+                seconds=statistics.median(wall[part, side]),
+                cpu_seconds=statistics.median(cpu[part, side]),
+                gflop=counts[part, side][0] / steps[part],
+                operations=counts[part, side][1] / steps[part],
+                peak_mb=memory(part, side),
+            )
+            for side in SIDES
+        }
+        for part in PARTS
+    }
+    return costs, 2 * MATRIX_SIDE**3 / 1e9 / statistics.median(products)
+
+
+def _seconds(work: Work) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def peak_mb_in_its_own_process(arguments: argparse.Namespace, part: str, side: str) -> float:
+    """Peak resident memory, in MB, of a fresh process that does one part on one side twice."""
+    command = [sys.executable, __file__, "--peak-of", f"{side}:{part}"]
+    command += ["--preset", arguments.preset, "--threads", str(arguments.threads)]
+    if arguments.batch_size is not None:
+        command += ["--batch-size", str(arguments.batch_size)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
+
+
+def _own_peak_mb(config: TrainingConfig, side: str, part: str) -> float:
+    work = works(config, side)[part]
+    for _ in range(2):  # the second finds the optimisers' moments in place
+        work()
+    return _own_memory_mb("VmHWM")
+
+
+def _own_memory_mb(field: str) -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith(f"{field}:")]
+    return int(line.split()[1]) / 1024
+
+
+def table(config: TrainingConfig, costs: dict[str, dict[str, Cost]], attainable: float) -> str:
+    """The figures for people; ratios are the reference's figure over ours, so more is better."""
+    lines = [
+        f"{config.preset}, batch {config.batch_size}, {torch.get_num_threads()} thread(s), "
+        f"torch {torch.__version__}; a {MATRIX_SIDE}³ matrix product reaches "
+        f"{attainable:.0f} GFLOP/s",
+        f"{'':18}{'ms a step':^22}{'ratio':^7}{'GFLOP/s (share)':^24}"
+        f"{'operations':^14}{'µs each beyond FLOPs':^22}{'peak MB':^14}{'ratio':^7}",
+        f"{'':18}" + f"{'ours':>11}{'reference':>11}" + f"{'':7}" + f"{'ours':>12}{'reference':>12}"
+        f"{'ours':>7}{'ref.':>7}{'ours':>11}{'reference':>11}{'ours':>7}{'ref.':>7}",
+    ]
+    for part, by_side in costs.items():
+        both = [by_side[side] for side in SIDES]
+        ours, reference = both
+        rates = [cost.gflop / cost.seconds for cost in both]
+        line = f"{part:18}" + "".join(f"{cost.seconds * 1e3:11.2f}" for cost in both)
+        line += f"{reference.seconds / ours.seconds:6.2f}×"
+        line += "".join(f"{rate:6.1f} ({rate / attainable:3.0%})" for rate in rates)
+        line += "".join(f"{cost.operations:7.0f}" for cost in both)
+        line += "".join(f"{overhead_us(cost, attainable):11.1f}" for cost in both)
+        if ours.peak_mb is None or reference.peak_mb is None:
+            line += f"{'–':>7}{'–':>7}"
+        else:
+            line += f"{ours.peak_mb:7.0f}{reference.peak_mb:7.0f}"
+            line += f"{reference.peak_mb / ours.peak_mb:6.2f}×"
+        lines.append(line)
+    full = costs["full step"]
+    lines.append(
+        "full steps a second: "
+        + ", ".join(f"{side} {1 / full[side].seconds:.2f}" for side in SIDES)
+    )
+    return "\n".join(lines)
+
+
+def overhead_us(cost: Cost, attainable: float) -> float:
+    """Microseconds an operation takes beyond its share of the bare FLOPs' time."""
+    return (cost.seconds - cost.gflop / attainable) / cost.operations * 1e6
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=["cifar10", "digits"], default="cifar10")
+    parser.add_argument("--batch-size", type=int, help="default: 16, for digits the preset's")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--repeats", type=int, default=5, help="timings of each part and side")
+    parser.add_argument(
+        "--no-memory", action="store_true", help="leave out the eight processes for peak memory"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--peak-of", metavar="SIDE:PART", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    if arguments.batch_size is None and arguments.preset == "cifar10":
+        arguments.batch_size = 16
+    torch.set_num_threads(arguments.threads)
+    config = config_of(arguments.preset, arguments.batch_size)
+    if arguments.peak_of is not None:
+        print(_own_peak_mb(config, *arguments.peak_of.split(":")))
+        return
+
+    def memory(part: str, side: str) -> float | None:
+        if arguments.no_memory:
+            return None
+        return peak_mb_in_its_own_process(arguments, part, side)
+
+    imported_mb = _own_memory_mb("VmRSS")
+    costs, attainable = measure(config, arguments.repeats, memory)
+    if arguments.json:
+        document = {
+            "preset": config.preset,
+            "batch_size": config.batch_size,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "attainable_gflop_per_second": attainable,
+            "imported_mb": imported_mb,
+            "parts": {
+                part: {side: asdict(cost) for side, cost in by_side.items()}
+                for part, by_side in costs.items()
+            },
+        }
+        print(json.dumps(document, indent=1))
+    else:
+        print(table(config, costs, attainable))
+        print(f"memory with nothing but the imports: {imported_mb:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The benchmark runs as its command line says, and counts what can be counted by hand."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*options: str) -> str:
+    command = [sys.executable, "benchmarks/train_step.py", "--preset", "digits", "--threads", "1"]
+    command += ["--batch-size", "3", *options]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def parts() -> dict[str, Any]:
+    return json.loads(run("--repeats", "1", "--no-memory", "--json"))["parts"]
+
+
+def test_generator_of_the_reference_has_the_flops_of_its_formula(parts: dict[str, Any]) -> None:
+    def block(dim: int, tokens: int) -> int:
+        return 24 * dim**2 * tokens + 4 * tokens**2 * dim
+
+    latent, blocks, pixels = 2 * 64 * 16 * 64, 2 * block(64, 16) + block(16, 64), 2 * 16 * 64
+    counted = parts["generator forward"]["reference"]["gflop"]
+    assert counted * 1e9 == pytest.approx(3 * (latent + blocks + pixels))
+
+
+def test_a_full_step_is_a_step_of_each_network(parts: dict[str, Any]) -> None:
+    for side in ("ours", "reference"):
+        gflop = {part: by_side[side]["gflop"] for part, by_side in parts.items()}
+        assert gflop["full step"] == pytest.approx(gflop["D step"] + gflop["G step"])
+        assert gflop["G step"] > 3 * gflop["generator forward"]
+
+
+def test_both_sides_do_the_same_work(parts: dict[str, Any]) -> None:
+    # Ours may leave out what has no effect, and compute a little twice rather than keep it.
+    for part, by_side in parts.items():
+        assert 0.6 < by_side["ours"]["gflop"] / by_side["reference"]["gflop"] < 1.1, part
+
+
+def test_peak_memory_is_that_of_one_part_alone() -> None:
+    forward, step = (
+        float(run("--peak-of", f"ours:{part}")) for part in ("generator forward", "full step")
+    )
+    assert 0 < forward < step

@@ -1,0 +1,8 @@
+"""Data sets as two disjoint splits of uint8 images: one to train on, one to score against."""
+
+from transgan.data.error import DataError
+from transgan.data.image_data import ImageData
+from transgan.data.image_files import IMAGE_SUFFIXES, MIN_IMAGES
+from transgan.data.loading import load_data
+
+__all__ = ["IMAGE_SUFFIXES", "MIN_IMAGES", "DataError", "ImageData", "load_data"]

@@ -1,0 +1,129 @@
+"""The arithmetic of attention, softmax(q kᵀ / √D + bias) v, in little memory to any derivative.
+
+Shapes: B batch (or windows), A heads, N queries, M keys, D channels a head.
+
+PyTorch's fused attention keeps no table of N×M weights, but with a bias that is learned it falls
+back to one that does, and it has no second derivative. Here the forward pass is always fused; the
+first derivative goes through the weights a few images at a time, in cache; and where a derivative
+of that is asked for (gradient penalties), it is composed of operations that have one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+CHUNK_BYTES = 4 << 20
+"""Size of the table of weights that the backward pass holds at a time."""
+PLAIN_WEIGHTS = 1 << 12
+"""Up to so many weights (N·M), keeping them is cheaper than computing them again."""
+
+
+def attend(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys head_dim"],
+    bias: Float[Tensor, "heads queries keys"] | None,
+) -> Float[Tensor, "batch heads queries head_dim"]:
+    """What each query finds among the values; differentiable to any order, `bias` included."""
+    if torch.is_grad_enabled() and q.shape[-2] * k.shape[-2] <= PLAIN_WEIGHTS:
+        return _weights(q, k, bias) @ v
+    out: Tensor = _Attend.apply(q, k, v, bias)
+    return out
+
+
+def _weights(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention weights, (B, A, N, M)."""
+    scale = q.shape[-1] ** -0.5
+    B, A, N, _ = q.shape
+    if bias is None:
+        return torch.softmax((q * scale) @ k.transpose(-2, -1), dim=-1)
+    logits = torch.baddbmm(
+        bias.expand(B, -1, -1, -1).flatten(0, 1),
+        q.reshape(B * A, N, -1),
+        k.transpose(-2, -1).reshape(B * A, q.shape[-1], -1),
+        alpha=scale,
+    )
+    return torch.softmax(logits, dim=-1).view(B, A, N, -1)
+
+
+class _Attend(torch.autograd.Function):
+    """Attention whose backward pass computes the weights again."""
+
+    @staticmethod
+    def forward(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+        mask = None if bias is None else bias.to(q.dtype)[None]
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, bias, out = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable_backward(q, k, v, bias, grads[0])
+        return _chunked_backward(q, k, v, bias, out, grads[0])
+
+
+def _differentiable_backward(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, grad: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Gradients of all four, with a graph of their own."""
+    scale = q.shape[-1] ** -0.5
+    weights = _weights(q, k, bias)
+    d_weights = grad @ v.transpose(-2, -1)
+    d_logits = weights * (d_weights - (d_weights * weights).sum(-1, keepdim=True))
+    return (
+        d_logits @ k * scale,
+        d_logits.transpose(-2, -1) @ q * scale,
+        weights.transpose(-2, -1) @ grad,
+        None if bias is None else d_logits.sum(0),
+    )
+
+
+def _chunked_backward(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, out: Tensor, grad: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Gradients of all four, from a few images' weights (or some of one's queries) at a time."""
+    B, A, N, D = q.shape
+    M, scale = k.shape[-2], D**-0.5
+    rows = max(1, CHUNK_BYTES // (4 * A * M))
+    images, rows = max(1, rows // N), min(rows, N)
+    row_sums = (grad * out).sum(-1, keepdim=True)  # of weights times their gradients
+    dq, dk, dv = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k, v))
+    d_bias = None if bias is None else torch.zeros_like(bias)
+    for b in range(0, B, images):
+        at = slice(b, b + images)
+        k_part, v_part = k[at].flatten(0, 1), v[at].flatten(0, 1)  # BA M D
+        k_turned, v_turned = k_part.transpose(-2, -1), v_part.transpose(-2, -1)
+        dk_part = dv_part = None
+        for n in range(0, N, rows):
+            some = slice(n, n + rows)
+            q_part = q[at, :, some].flatten(0, 1)  # BA N' D
+            grad_part = grad[at, :, some].flatten(0, 1)
+            if bias is None:
+                logits = torch.bmm(q_part, k_turned).mul_(scale)
+            else:
+                part = bias[:, some].expand(len(k_part) // A, -1, -1, -1).flatten(0, 1)
+                logits = torch.baddbmm(part, q_part, k_turned, alpha=scale)
+            weights = torch.softmax(logits, dim=-1)  # BA N' M
+            d_logits = torch.bmm(grad_part, v_turned, out=logits)
+            d_logits.sub_(row_sums[at, :, some].flatten(0, 1)).mul_(weights)
+            if d_bias is not None:
+                d_bias[:, some] += d_logits.view(-1, A, *d_logits.shape[1:]).sum(0)
+            dq[at, :, some] = torch.bmm(d_logits, k_part).mul_(scale).unflatten(0, (-1, A))
+            dk_more = torch.bmm(d_logits.transpose(-2, -1), q_part)
+            dv_more = torch.bmm(weights.transpose(-2, -1), grad_part)
+            dk_part = dk_more if dk_part is None else dk_part.add_(dk_more)
+            dv_part = dv_more if dv_part is None else dv_part.add_(dv_more)
+        assert dk_part is not None
+        assert dv_part is not None
+        dk[at] = dk_part.mul_(scale).unflatten(0, (-1, A))
+        dv[at] = dv_part.unflatten(0, (-1, A))
+    return dq, dk, dv, d_bias
