@@ -73,8 +73,21 @@ def rewrite(path: Path, header: dict[str, str | None], drop: str | None = None) 
         {"optimizer.name": "adamw", "optimizer.weight_decay": 0.1, "microbatch_size": 2},
         {"precision": "bfloat16", "optimizer.warmup_kimg": 0.03},
         {"precision": "float16", "generator_batch_size": 7},
+        {
+            "discriminator.noise": True,
+            "activation_checkpointing": True,
+            "loss.drift_weight": 0.1,
+            "microbatch_size": 3,
+        },
     ],
-    ids=["plain", "all that depends on the step", "adamw, microbatches", "bfloat16", "float16"],
+    ids=[
+        "plain",
+        "all that depends on the step",
+        "adamw, microbatches",
+        "bfloat16",
+        "float16",
+        "noise of the networks",
+    ],
 )
 def test_resumed_run_goes_on_bit_for_bit_as_an_uninterrupted_one(
     make_config: MakeConfig, images: Tensor, tmp_path: Path, steps: int, changes: dict[str, Any]

@@ -22,6 +22,7 @@ LOSSES: list[dict[str, Any]] = [
     {"loss.penalty": "gp", "loss.phi": 0.3},
     {"loss.name": "wgan-gp", "loss.drift_weight": 0.7},
     {"loss.mode_seeking_weight": 0.3},
+    {"activation_checkpointing": True, "loss.penalty": "r1+r2"},
 ]
 
 

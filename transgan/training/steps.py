@@ -9,7 +9,7 @@ Shapes: B batch, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 from jaxtyping import Float
@@ -168,22 +168,22 @@ class Steps:
         return torch.rand(num, 1, 1, 1, generator=self.rng, device=self.rng.device)
 
     def _generate(self, z: Tensor) -> Tensor:
-        with self._autocast():
-            return self._generator_call(z).float()
+        return self._in_precision(self._generator_call, z)
 
     def _judge(self, images: Tensor) -> Tensor:
-        with self._autocast():
-            return self._discriminator_call(images).float()
+        return self._in_precision(self._discriminator_call, images)
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        """A context of its own for each call: it caches weights, with gradient or without."""
-        match self.config.precision:
-            case "float32":
-                return nullcontext()
-            case "bfloat16":
-                return torch.autocast(self.rng.device.type, torch.bfloat16)
-            case "float16":
-                return torch.autocast(self.rng.device.type, torch.float16)
+    def _in_precision(self, network: Network, x: Tensor) -> Tensor:
+        """What `network` makes of `x`, in the type of `x` again.
+
+        Each call has an autocast of its own, which keeps weights with gradient or without.
+        """
+        precision = self.config.precision
+        if precision == "float32":
+            return network(x)
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float16
+        with torch.autocast(self.rng.device.type, dtype):
+            return network(x).to(x.dtype)
 
     def _latents(self, num: int) -> Float[Tensor, "num latent_dim"]:
         shape = (num, self.config.generator.latent_dim)
