@@ -52,7 +52,7 @@ def import_official(source: Path, out: Path, console: Console) -> Iterator[Path]
     content = {part: content[part] for part in parts} or content
     preset = detect_preset(content)
     generator = load_generator(content, preset)
-    used = next((part for part in parts if part in GENERATOR_PARTS), "the file is one")
+    used = next((part for part in parts if part in GENERATOR_PARTS), "the whole file")
     _say(console, f"Preset {preset}; generator: {used}")
     trainer = _trainer(content, preset, generator) if DISCRIMINATOR in parts else None
     try:

@@ -74,10 +74,10 @@ def load_generator(state_dict: Mapping[str, Any], preset: str) -> Generator:
     Raises:
         OfficialWeightsError: a tensor is missing, unknown, or of another shape.
     """
-    config = _official_config(preset)
+    config, part = _official_config(preset), _part(state_dict, GENERATOR_PARTS)
     generator = build_generator(config)
     names = {name: generator_name(name, config) for name in generator.state_dict()}
-    _load(generator, names, _part(state_dict, GENERATOR_PARTS), f"generator of {preset}")
+    _load(generator, names, part, f"generator of {preset}")
     return generator.eval()
 
 
@@ -95,10 +95,9 @@ def load_discriminator(state_dict: Mapping[str, Any], preset: str) -> Discrimina
     Raises:
         OfficialWeightsError: a tensor is missing, unknown, or of another shape.
     """
-    config = _official_config(preset)
+    config, part = _official_config(preset), _part(state_dict, DISCRIMINATOR_PARTS)
     discriminator = build_discriminator(config)
     names = {name: discriminator_name(name, config) for name in discriminator.state_dict()}
-    part = _part(state_dict, DISCRIMINATOR_PARTS)
     _load(discriminator, names, part, f"discriminator of {preset}")
     return discriminator.eval()
 
@@ -215,8 +214,8 @@ def _tensors(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
     for name, value in state_dict.items():
         if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta:
             raise OfficialWeightsError(
-                f"{name} is {type(value).__name__}, not a tensor of plain numbers; give a network's "
-                "state dict, or a training checkpoint with "
+                f"{name} is {type(value).__name__}, not a tensor of plain numbers; give the state "
+                "dict of a network, or a training checkpoint with "
                 f"{' or '.join((*GENERATOR_PARTS, *DISCRIMINATOR_PARTS))}"
             )
         bare = str(name).removeprefix("module.")
@@ -265,8 +264,8 @@ def _load(
 
 def _same_shape(given: Tensor, wanted: Tensor) -> bool:
     """Whether shapes agree, a convolution's kernel counted as the linear layer that it is."""
-    if given.ndim == 4 and wanted.ndim == 2:
-        return given.flatten(1).shape == wanted.shape
+    if given.ndim == 4 and wanted.ndim == 2:  # any other order of its axes is no square
+        return given.shape[2] == given.shape[3] and given.flatten(1).shape == wanted.shape
     return given.shape == wanted.shape
 
 
