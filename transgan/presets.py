@@ -7,13 +7,18 @@ from typing import Any
 
 from transgan.config import TrainingConfig
 
-# What the authors' four training scripts share (exps/*.py at 6b85440; sec. 4.1). Their batch for
-# the generator is twice the discriminator's, and where they accumulate gradients their counts of
-# steps are of parts of a batch; kimg here are real images shown, as everywhere.
+# What the authors' four training scripts share (exps/*.py at 6b85440; sec. 4.1): their loss
+# "wgangp-eps", and twice as many fakes in a generator step. Where they accumulate gradients, their
+# counts of steps are of parts of a batch; kimg here are real images shown, as everywhere.
 _OFFICIAL: dict[str, Any] = {
     "image_channels": 3,
     "augment": ["translation", "cutout", "color"],
-    "loss": {"name": "wgan-gp", "gradient_penalty": 10.0, "penalty_interval": 1},
+    "loss": {
+        "name": "wgan-gp",
+        "gradient_penalty": 10.0,
+        "penalty_interval": 1,
+        "drift_weight": 1e-3,
+    },
     "optimizer": {"generator_lr": 1e-4, "discriminator_lr": 1e-4, "critic_steps": 4},
     "ema": {"half_life_kimg": 500.0, "ramp_up": 0.1},
 }
@@ -95,6 +100,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=32,
         total_kimg=128_000.0,
         batch_size=64,
+        generator_batch_size=128,
         generator={
             "latent_dim": 256,
             "bottom_width": 8,
@@ -114,6 +120,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=48,
         total_kimg=80_000.0,
         batch_size=32,
+        generator_batch_size=64,
         generator={
             "latent_dim": 512,
             "bottom_width": 12,
@@ -139,6 +146,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=64,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
         generator=_merged(
             _GENERATOR_256,
             {
@@ -160,6 +168,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=128,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
         generator=_merged(
             _GENERATOR_256,
             {
@@ -181,6 +190,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=256,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
+        microbatch_size=16,
         activation_checkpointing=True,
         generator=_merged(_GENERATOR_256, {"depths": [5, 4, 4, 4, 4, 4]}),
         discriminator={
@@ -198,6 +209,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=256,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
+        microbatch_size=16,
         activation_checkpointing=True,
         generator=_merged(
             _GENERATOR_256,
