@@ -134,10 +134,11 @@ def test_trainer_of_the_preset_resumes_with_the_authors_networks(imported, conte
 
 @pytest.mark.slow
 def test_training_goes_on_from_the_checkpoint(imported, tmp_path):
-    """With the preset's batch of 64 a step would take minutes; the config alone is changed."""
+    """With the preset's batches a step would take minutes; the config alone is changed."""
     _, out = imported
     values = preset_config("cifar10").model_dump()
-    values |= {"batch_size": 3, "optimizer": values["optimizer"] | {"critic_steps": 1}}
+    values |= {"batch_size": 3, "generator_batch_size": 3}
+    values["optimizer"] |= {"critic_steps": 1}
     config = TrainingConfig.model_validate(values)
     with safe_open(out / "checkpoint.safetensors", framework="pt") as file:
         header = file.metadata() | {"config": config.model_dump_json()}
