@@ -22,6 +22,31 @@ _OFFICIAL: dict[str, Any] = {
     "optimizer": {"generator_lr": 1e-4, "discriminator_lr": 1e-4, "critic_steps": 4},
     "ema": {"half_life_kimg": 500.0, "ramp_up": 0.1},
 }
+_SMALL: dict[str, Any] = {
+    "image_channels": 3,
+    "total_kimg": 200.0,
+    "batch_size": 32,
+    "augment": ["translation", "cutout"],
+    "augment_probability": 0.2,
+    "generator": {
+        "latent_dim": 64,
+        "bottom_width": 8,
+        "embed_dim": 128,
+        "depths": [2, 2],
+        "num_heads": 4,
+        "output": "tanh",
+    },
+    "discriminator": {
+        "patch_size": 2,
+        "patch_gain": 2.0,
+        "embed_dims": [64, 96],
+        "depths": [2, 1],
+        "num_heads": 4,
+    },
+    "loss": {"name": "rpgan", "gradient_penalty": 0.5, "penalty_interval": 4},
+    "optimizer": {"generator_lr": 1e-3, "discriminator_lr": 1e-3},
+    "ema": {"half_life_kimg": 2.0, "ramp_up": 0.05},
+}
 # At 256×256 (sec. 4.3): global attention up to 32×32 tokens, windows of 16×16 beyond.
 _GENERATOR_256: dict[str, Any] = {
     "latent_dim": 512,
@@ -56,6 +81,22 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _official(**values: Any) -> dict[str, Any]:
     return _merged(_OFFICIAL, values)
+
+
+def _large(
+    image_size: int, generator: dict[str, Any], discriminator: dict[str, Any]
+) -> dict[str, Any]:
+    return _official(
+        image_size=image_size,
+        total_kimg=32_000.0,
+        batch_size=64,
+        generator_batch_size=128,
+        microbatch_size=4,
+        activation_checkpointing=True,
+        generator=_merged(_GENERATOR_256, generator),
+        discriminator=_merged(_DISCRIMINATOR_CELEBAHQ, discriminator),
+        ema={"half_life_kimg": 35.0, "ramp_up": None},
+    )
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -96,6 +137,22 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "ema": {"half_life_kimg": 2.0, "ramp_up": 0.05},
     },
+    # 16×16 and 32×32 colour on one or two CPU cores, in minutes: the digits' recipe, with a stage
+    # more, of windows, and a penalty for larger images.
+    "small16": _merged(_SMALL, {"image_size": 16}),
+    "photos": _merged(
+        _SMALL,
+        {
+            "image_size": 32,
+            "generator": {
+                "depths": [2, 2, 1],
+                "upsampling": ["pixel-shuffle", "bicubic"],
+                "window_size": 8,
+                "max_global_width": 16,
+            },
+            "discriminator": {"patch_size": 4},
+        },
+    ),
     "cifar10": _official(
         image_size=32,
         total_kimg=128_000.0,
@@ -222,6 +279,30 @@ PRESETS: dict[str, dict[str, Any]] = {
         ),
         discriminator=_merged(_DISCRIMINATOR_CELEBAHQ, {"patch_size": 2}),
         ema={"half_life_kimg": 35.0, "ramp_up": None},
+    ),
+    # Beyond the paper: its 256×256 generator with bicubic stages between the shuffles, so that the
+    # widest grid keeps 16 channels, and the CelebA-HQ discriminator on as many, larger patches.
+    "large512": _large(
+        512,
+        generator={
+            "depths": [4, 4, 4, 4, 4, 2, 2],
+            "upsampling": [
+                *("bicubic", "bicubic", "pixel-shuffle"),
+                *("pixel-shuffle", "bicubic", "pixel-shuffle"),
+            ],
+        },
+        discriminator={"patch_size": 4},
+    ),
+    "large1024": _large(
+        1024,
+        generator={
+            "depths": [4, 4, 4, 4, 2, 2, 2, 2],
+            "upsampling": [
+                *("bicubic", "bicubic", "pixel-shuffle", "bicubic"),
+                *("pixel-shuffle", "bicubic", "pixel-shuffle"),
+            ],
+        },
+        discriminator={"patch_size": 8},
     ),
 }
 """Overrides of the fields' defaults, by preset."""
