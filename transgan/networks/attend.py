@@ -39,17 +39,10 @@ def attend(
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
     """Attention weights, (B, A, N, M)."""
-    scale = q.shape[-1] ** -0.5
-    B, A, N, _ = q.shape
-    if bias is None:
-        return torch.softmax((q * scale) @ k.transpose(-2, -1), dim=-1)
-    logits = torch.baddbmm(
-        bias.expand(B, -1, -1, -1).flatten(0, 1),
-        q.reshape(B * A, N, -1),
-        k.transpose(-2, -1).reshape(B * A, q.shape[-1], -1),
-        alpha=scale,
-    )
-    return torch.softmax(logits, dim=-1).view(B, A, N, -1)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    if bias is not None:
+        logits += bias
+    return torch.softmax(logits, dim=-1)
 
 
 class _Attend(torch.autograd.Function):
