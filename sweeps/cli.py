@@ -76,8 +76,9 @@ def run(
         from sweeps.folder import check_vacant, create_run
 
         check_vacant(path)
+        with _progress().status("Reading the images …"):
+            data = usable_data(resolved)
         _say_plan(resolved, name, path, _progress())
-        data = usable_data(resolved)
         _execute(create_run(path, resolved), resolved, data, name, address, dashboard)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +18,22 @@ class RunFolderError(ValueError):
 
 
 def check_vacant(path: Path) -> None:
-    """Refuse a place for a new run folder where something is already.
+    """Refuse a place for a new run folder where something is already, or nothing can be.
 
     Raises:
-        RunFolderError: there is a file, or a folder that is not empty.
+        RunFolderError: there is a file, or a folder that is not empty, or it can't be written.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         way_out = "give another --out"
         if RunFolder(path).spec.exists():
             way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
         raise RunFolderError(f"--out {path}: exists already; {way_out}")
+    parent = next(place for place in (path, *path.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".tg-sweep-"):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def create_run(path: Path, spec: SweepSpec) -> RunFolder:
@@ -41,10 +48,12 @@ def create_run(path: Path, spec: SweepSpec) -> RunFolder:
         run.trials.mkdir(parents=True, exist_ok=True)
         run.spec.write_text(spec.to_yaml(), encoding="utf-8")
     except OSError as error:
-        raise RunFolderError(
-            f"--out {path}: can't be written ({error.strerror}); give another --out"
-        ) from None
+        raise _unwritable(path, error) from None
     return run
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(f"--out {path}: can't be written ({error.strerror}); give another --out")
 
 
 def restore_spec(run: RunFolder) -> SweepSpec:

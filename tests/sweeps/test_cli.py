@@ -125,6 +125,27 @@ def test_run_on_unknown_data_is_refused(tmp_path):
     assert "no data set and no folder or zip file called 'cifar11'" in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "data.name=empty", "--set", "data.image_size=8"], "empty holds 0 images"),
+        (["--out", "file/run"], "--out file/run: can't be written (Not a directory); give another"),
+    ],
+    ids=["empty folder", "file where a folder should be"],
+)
+def test_what_can_be_refused_at_once_is_refused_before_the_plan(
+    tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    result = call("run", *arguments)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert message in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
 def test_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path, data):
     from transgan.sampling import image_grid
 
