@@ -55,9 +55,11 @@ Work = Callable[[], object]
 
 
 def config_of(preset: str, batch_size: int | None) -> TrainingConfig:
-    """The preset without augmentation and noise, which would not be the same in both."""
+    """The preset without augmentation, noise and drift, which the reference does not have."""
     values = PRESETS[preset] | {"preset": preset, "augment": []}
+    values |= {"generator_batch_size": None}  # the reference has one size for all batches
     values["discriminator"] = values["discriminator"] | {"noise": False}
+    values["loss"] = values["loss"] | {"drift_weight": 0.0}
     if batch_size is not None:
         values = values | {"batch_size": batch_size}
     return TrainingConfig.model_validate(values)

@@ -217,6 +217,24 @@ def generate(
         print(out)
 
 
+@app.command("import")
+def import_(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT.pth", help="A file of the authors' weights.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; made if need be.")],
+) -> None:
+    """The authors' TransGAN weights as a snapshot and, if both networks are there, a checkpoint.
+
+    Example: tg-sweep import cifar_checkpoint.pth --out runs/official
+    """
+    with _errors_in_one_line():
+        from sweeps.official_import import import_official
+
+        for path in import_official(checkpoint, out, _progress()):
+            print(path)
+
+
 def _execute(
     run_folder: RunFolder,
     spec: SweepSpec,

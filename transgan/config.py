@@ -160,10 +160,11 @@ class TrainingConfig(FrozenModel):
     @model_validator(mode="after")
     def _batches_fit_the_loss(self) -> Self:
         fakes = self.resolved_generator_batch_size
-        if self.loss.name == "rpgan" and fakes != self.batch_size:
+        if self.loss.name == "rpgan" and fakes % self.batch_size:
             raise ValueError(
                 f"generator_batch_size is {fakes}, but loss.name rpgan pairs each fake with a "
-                f"real, of which batch_size gives {self.batch_size}; leave generator_batch_size out"
+                f"real, of which batch_size gives {self.batch_size}; make it a multiple of that, "
+                "or null for the same"
             )
         if self.loss.mode_seeking_weight and fakes % 2:
             where = "batch_size" if self.generator_batch_size is None else "generator_batch_size"

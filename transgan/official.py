@@ -6,20 +6,25 @@ tensors by the classes of four training scripts, one for each preset in `OFFICIA
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
+import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from transgan.config import TrainingConfig
 from transgan.networks.discriminator import Discriminator
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.networks.generator import Generator
+from transgan.official_names import discriminator_name, generator_name
 from transgan.presets import preset_config
 
 OFFICIAL_PRESETS = ("cifar10", "stl10", "church256", "celebahq256")
@@ -29,21 +34,27 @@ DISCRIMINATOR_PARTS = ("dis_state_dict",)
 MOST_NAMES = 3
 """Tensors that an error names."""
 
-# Tensors that are there without effect: offsets that follow from the shape (checked), a noise
-# strength that is never read, filters of an augmentation.
-_INDEX = re.compile(r"\.relative_position_index$")
+_INDEX, _TABLE = ".relative_position_index", ".relative_position_bias_table"
+# Tensors that are there without effect: a noise strength that is never read, filters of an
+# augmentation. Offsets that follow from the shape have none either, but are checked.
 _UNUSED = re.compile(r"(^|\.)(cross_attention\.noise_strength_1|Hz_fbank|Hz_geom)$")
-
-_BLOCK_NAMES = {
-    "norm1": "norm1.norm",
-    "norm2": "norm2.norm",
-    "attn.bias_table": "attn.relative_position_bias_table",
-    "attn.noise.strength": "attn.noise_strength_1",
-    "cross_attn.q": "cross_attention.q_transform",
-    "cross_attn.k": "cross_attention.k_transform",
-    "cross_attn.v": "cross_attention.v_transform",
-    "cross_attn.proj": "cross_attention.proj",
-}
+_WAY_OUT = (
+    "give the whole state dict of that preset, as the authors' code at 6b85440 saves it "
+    "(detect_preset finds the preset)"
+)
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
+"""What torch raises for a file that is not whole, by where the damage is."""
 
 
 class OfficialWeightsError(ValueError):
@@ -63,10 +74,10 @@ def load_generator(state_dict: Mapping[str, Any], preset: str) -> Generator:
     Raises:
         OfficialWeightsError: a tensor is missing, unknown, or of another shape.
     """
-    config = _official_config(preset)
+    config, part = _official_config(preset), _part(state_dict, GENERATOR_PARTS)
     generator = build_generator(config)
-    names = {name: _generator_name(name, config) for name in generator.state_dict()}
-    _load(generator, names, _part(state_dict, GENERATOR_PARTS), f"generator of {preset}")
+    names = {name: generator_name(name, config) for name in generator.state_dict()}
+    _load(generator, names, part, f"generator of {preset}")
     return generator.eval()
 
 
@@ -84,10 +95,9 @@ def load_discriminator(state_dict: Mapping[str, Any], preset: str) -> Discrimina
     Raises:
         OfficialWeightsError: a tensor is missing, unknown, or of another shape.
     """
-    config = _official_config(preset)
+    config, part = _official_config(preset), _part(state_dict, DISCRIMINATOR_PARTS)
     discriminator = build_discriminator(config)
-    names = {name: _discriminator_name(name, config) for name in discriminator.state_dict()}
-    part = _part(state_dict, DISCRIMINATOR_PARTS)
+    names = {name: discriminator_name(name, config) for name in discriminator.state_dict()}
     _load(discriminator, names, part, f"discriminator of {preset}")
     return discriminator.eval()
 
@@ -96,40 +106,53 @@ def read_official_file(path: Path) -> dict[str, Any]:
     """What a file of the authors' holds: tensors and plain values, no code run.
 
     Raises:
-        OfficialWeightsError: it is missing, truncated, or would need code of its own to be read.
+        OfficialWeightsError: it is missing, damaged, or would need code of its own to be read.
     """
-    multiarray = np._core.multiarray  # type: ignore[attr-defined]
-    plain: list[Any] = [
-        # Their best score can be a NumPy number, which old files name by the module's old place.
-        (multiarray.scalar, "numpy.core.multiarray.scalar"),
-        (multiarray.scalar, "numpy._core.multiarray.scalar"),
-        np.dtype,
-        type(np.dtype("float32")),
-        type(np.dtype("float64")),
-    ]
     try:
-        with torch.serialization.safe_globals(plain):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_plain_types()):
+            # Torch warns of what it may not be able to read; what it can't, is refused below.
+            warnings.simplefilter("ignore", UserWarning)
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise OfficialWeightsError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split())
-        called = re.search(r"GLOBAL ([\w.]+)", reason)
-        what = f"asks to run {called[1]}" if called else "is no file of weights"
+        called = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if called is None:
+            raise _damaged(path, error) from None
         raise OfficialWeightsError(
-            f"{path}: {what}, which is refused; a file of weights holds tensors and plain values "
-            "only (save its state dict anew with torch.save)"
+            f"{path}: asks to run {called[1]}, which is refused; a file of weights holds tensors "
+            "and plain values only: save its state dict anew with torch.save"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except OSError as error:
         raise OfficialWeightsError(
-            f"{path}: can't be read, it is damaged or truncated "
-            f"({' '.join(str(error).split())[:120]}); fetch it again"
+            f"{path}: can't be read ({error.strerror or error}); give a file of the authors' "
+            "weights"
         ) from None
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
     if not isinstance(content, dict):
         raise OfficialWeightsError(
-            f"{path}: holds {type(content).__name__}, not a state dict or a training checkpoint"
+            f"{path}: holds {type(content).__name__}, not a state dict or a training checkpoint; "
+            "save the network's state_dict() with torch.save"
         )
     return content
+
+
+def _plain_types() -> list[Any]:
+    """What a NumPy number is made of, as the authors' best score can be one."""
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = [type(np.dtype(name)) for name in ("float32", "float64", "int64")]
+    # NumPy 1 and 2 write the same function by different names.
+    places = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    return [np.dtype, *dtypes, *((scalar, place) for place in places)]
+
+
+def _damaged(path: Path, error: BaseException) -> OfficialWeightsError:
+    # Torch's own advice around the reason, to load the file with code and all, is left out.
+    reason = " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2]
+    reason = reason.partition(" Check the documentation")[0][:120]
+    return OfficialWeightsError(
+        f"{path}: no whole file of weights ({reason or type(error).__name__}); fetch it again, or "
+        "save the state dict anew with torch.save"
+    )
 
 
 def detect_preset(state_dict: Mapping[str, Any]) -> str:
@@ -145,7 +168,7 @@ def detect_preset(state_dict: Mapping[str, Any]) -> str:
         config = _official_config(preset)
         with torch.device("meta"):
             expected = build_generator(config).state_dict()
-        wanted = {_generator_name(name, config): tensor for name, tensor in expected.items()}
+        wanted = {generator_name(name, config): tensor for name, tensor in expected.items()}
         found = sum(
             name in shapes and np.prod(shapes[name], dtype=int) == tensor.numel()
             for name, tensor in wanted.items()
@@ -156,7 +179,8 @@ def detect_preset(state_dict: Mapping[str, Any]) -> str:
     nearest = min(missing, key=lambda preset: missing[preset])
     raise OfficialWeightsError(
         f"no generator of {', '.join(OFFICIAL_PRESETS)} has these {len(shapes)} tensors; nearest "
-        f"is {nearest}, of which {missing[nearest]} are missing or of another shape"
+        f"is {nearest}, of which {missing[nearest]} are missing or of another shape; give a "
+        "generator that the authors' code at 6b85440 saved"
     )
 
 
@@ -178,7 +202,8 @@ def _part(state_dict: Mapping[str, Any], parts: tuple[str, ...]) -> Mapping[str,
     others = [name for name, value in state_dict.items() if isinstance(value, Mapping)]
     if others:
         raise OfficialWeightsError(
-            f"a training checkpoint without {' or '.join(parts)}; it holds {', '.join(others)}"
+            f"a training checkpoint without {' or '.join(parts)}: it holds {', '.join(others)}; "
+            "give one that has it, or the network's state dict alone"
         )
     return state_dict
 
@@ -187,9 +212,18 @@ def _tensors(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors by name, without the prefix of a data-parallel module."""
     tensors = {}
     for name, value in state_dict.items():
-        if not isinstance(value, Tensor):
-            raise OfficialWeightsError(f"{name} is {type(value).__name__}, not a tensor")
-        tensors[str(name).removeprefix("module.")] = value
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta:
+            raise OfficialWeightsError(
+                f"{name} is {type(value).__name__}, not a tensor of plain numbers; give the state "
+                "dict of a network, or a training checkpoint with "
+                f"{' or '.join((*GENERATOR_PARTS, *DISCRIMINATOR_PARTS))}"
+            )
+        bare = str(name).removeprefix("module.")
+        if bare in tensors:
+            raise OfficialWeightsError(
+                f"{bare} is there twice, with and without module. before it; keep one of them"
+            )
+        tensors[bare] = value
     return tensors
 
 
@@ -197,29 +231,32 @@ def _load(
     module: nn.Module, names: dict[str, str], state_dict: Mapping[str, Any], what: str
 ) -> None:
     """Copy each tensor of `state_dict` to its place in `module`, if all of them have one."""
-    tensors = _tensors(state_dict)
-    own = module.state_dict()
+    tensors, own = _tensors(state_dict), module.state_dict()
     wanted = {official: own[name] for name, official in names.items()}
     missing = [name for name in wanted if name not in tensors]
     if missing:
-        raise OfficialWeightsError(f"{what}: {_count(missing, 'missing')}")
-    indices = [name for name in tensors if _INDEX.search(name)]
+        raise OfficialWeightsError(f"{what}: {_count(missing, 'missing')}; {_WAY_OUT}")
+    tables = {name: name.removesuffix(_INDEX) + _TABLE for name in tensors if name.endswith(_INDEX)}
     unknown = [
         name
         for name in tensors
-        if name not in wanted and name not in indices and not _UNUSED.search(name)
+        if name not in wanted and tables.get(name) not in wanted and not _UNUSED.search(name)
     ]
     if unknown:
-        raise OfficialWeightsError(f"{what}: {_count(unknown, 'unknown')}")
+        raise OfficialWeightsError(f"{what}: {_count(unknown, 'unknown')}; {_WAY_OUT}")
     for name, tensor in wanted.items():
         given = tensors[name]
         if not given.is_floating_point() or not _same_shape(given, tensor):
             raise OfficialWeightsError(
                 f"{what}: {name} has shape {tuple(given.shape)} and type {given.dtype}, but "
-                f"{tuple(tensor.shape)} of floating point is wanted"
+                f"{tuple(tensor.shape)} of floating point is wanted; {_WAY_OUT}"
             )
-    for name in indices:
-        _check_index(name, tensors[name], what)
+    for name, table in tables.items():
+        if not torch.equal(tensors[name].cpu(), _index(len(wanted[table]))):
+            raise OfficialWeightsError(
+                f"{what}: {name} numbers offsets in an order that is not the authors', so that "
+                f"{table} would mean another bias; {_WAY_OUT}"
+            )
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(tensors[name].reshape(tensor.shape))
@@ -227,77 +264,21 @@ def _load(
 
 def _same_shape(given: Tensor, wanted: Tensor) -> bool:
     """Whether shapes agree, a convolution's kernel counted as the linear layer that it is."""
-    if given.ndim == 4 and wanted.ndim == 2:
-        return given.flatten(1).shape == wanted.shape
+    if given.ndim == 4 and wanted.ndim == 2:  # any other order of its axes is no square
+        return given.shape[2] == given.shape[3] and given.flatten(1).shape == wanted.shape
     return given.shape == wanted.shape
 
 
-def _check_index(name: str, index: Tensor, what: str) -> None:
-    """Refuse a table of offsets in another order, which would mean another position bias."""
-    tokens = len(index)
-    width = round(tokens**0.5)
-    rows, columns = torch.arange(tokens) // width, torch.arange(tokens) % width
-    dy, dx = (axis[:, None] - axis[None, :] + width - 1 for axis in (rows, columns))
-    if not torch.equal(index, dy * (2 * width - 1) + dx):
-        raise OfficialWeightsError(
-            f"{what}: {name} numbers offsets in an order that is not the authors'"
-        )
+def _index(rows: int) -> Int[Tensor, "tokens tokens"]:
+    """The row, of a table of (2W - 1)² `rows`, for the offset of each token from each other one."""
+    width = (math.isqrt(rows) + 1) // 2
+    tokens = torch.arange(width**2)
+    y, x = tokens // width, tokens % width
+    dy, dx = (axis[:, None] - axis[None, :] + width - 1 for axis in (y, x))
+    return dy * (2 * width - 1) + dx
 
 
 def _count(names: list[str], fault: str) -> str:
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     tensors = "tensor" if len(names) == 1 else "tensors"
     return f"{len(names)} {tensors} {fault}: {', '.join(names[:MOST_NAMES])}{more}"
-
-
-def _generator_name(name: str, config: TrainingConfig) -> str:
-    """The authors' name of one of our generator's tensors."""
-    part, *rest = name.split(".")
-    match part:
-        case "latent_to_tokens":
-            return ".".join(["l1", *rest])
-        case "latent_to_source":
-            return ".".join(["embedding_transform", *rest])
-        case "source_positions":
-            return "embed_pos"
-        case "position_embeddings":
-            return f"pos_embed_{int(rest[0]) + 1}"
-        case "tokens_to_image":
-            return ".".join(["deconv.0", *rest])
-    stage, block = int(rest[0]), rest[1]
-    if config.image_size > 48:
-        place = f"blocks_{stage + 1}"
-    else:
-        place = f"upsample_blocks.{stage - 1}" if stage else "blocks"
-    return f"{place}.block.{block}.{_block_name('.'.join(rest[2:]))}"
-
-
-def _discriminator_name(name: str, config: TrainingConfig) -> str:
-    """The authors' name of one of our discriminator's tensors."""
-    part, *rest = name.split(".")
-    match part:
-        case "class_token":
-            return "cls_token"
-        case "position_embeddings":
-            return f"pos_embed_{int(rest[0]) + 1}"
-        case "patch_embeddings":
-            return f"fRGB_{int(rest[0]) + 1}.{rest[-1]}"
-        case "norm":
-            return f"norm.norm.{rest[0]}"
-        case "head":
-            return f"head.{rest[0]}"
-        case "last_blocks":
-            return f"last_block.{rest[0]}.{_block_name('.'.join(rest[1:]))}"
-    level, block = int(rest[0]), int(rest[1])
-    windowed = config.discriminator.windowed_depths
-    place = f"blocks_{level + 1}"
-    if windowed and 0 < windowed[level] <= block:  # global blocks after windowed ones
-        place, block = f"{place}1", block - windowed[level]
-    return f"{place}.{block}.{_block_name('.'.join(rest[2:]))}"
-
-
-def _block_name(name: str) -> str:
-    for ours, theirs in _BLOCK_NAMES.items():
-        if name == ours or name.startswith(f"{ours}."):
-            return theirs + name.removeprefix(ours)
-    return name

@@ -7,15 +7,45 @@ from typing import Any
 
 from transgan.config import TrainingConfig
 
-# What the authors' four training scripts share (exps/*.py at 6b85440; sec. 4.1). Their batch for
-# the generator is twice the discriminator's, and where they accumulate gradients their counts of
-# steps are of parts of a batch; kimg here are real images shown, as everywhere.
+# What the authors' four training scripts share (exps/*.py at 6b85440; sec. 4.1): their loss
+# "wgangp-eps", and twice as many fakes in a generator step. Where they accumulate gradients, their
+# counts of steps are of parts of a batch; kimg here are real images shown, as everywhere.
 _OFFICIAL: dict[str, Any] = {
     "image_channels": 3,
     "augment": ["translation", "cutout", "color"],
-    "loss": {"name": "wgan-gp", "gradient_penalty": 10.0, "penalty_interval": 1},
+    "loss": {
+        "name": "wgan-gp",
+        "gradient_penalty": 10.0,
+        "penalty_interval": 1,
+        "drift_weight": 1e-3,
+    },
     "optimizer": {"generator_lr": 1e-4, "discriminator_lr": 1e-4, "critic_steps": 4},
     "ema": {"half_life_kimg": 500.0, "ramp_up": 0.1},
+}
+_SMALL: dict[str, Any] = {
+    "image_channels": 3,
+    "total_kimg": 200.0,
+    "batch_size": 32,
+    "augment": ["translation", "cutout"],
+    "augment_probability": 0.2,
+    "generator": {
+        "latent_dim": 64,
+        "bottom_width": 8,
+        "embed_dim": 128,
+        "depths": [2, 2],
+        "num_heads": 4,
+        "output": "tanh",
+    },
+    "discriminator": {
+        "patch_size": 2,
+        "patch_gain": 2.0,
+        "embed_dims": [64, 96],
+        "depths": [2, 1],
+        "num_heads": 4,
+    },
+    "loss": {"name": "rpgan", "gradient_penalty": 0.5, "penalty_interval": 4},
+    "optimizer": {"generator_lr": 1e-3, "discriminator_lr": 1e-3},
+    "ema": {"half_life_kimg": 2.0, "ramp_up": 0.05},
 }
 # At 256×256 (sec. 4.3): global attention up to 32×32 tokens, windows of 16×16 beyond.
 _GENERATOR_256: dict[str, Any] = {
@@ -51,6 +81,22 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _official(**values: Any) -> dict[str, Any]:
     return _merged(_OFFICIAL, values)
+
+
+def _large(
+    image_size: int, generator: dict[str, Any], discriminator: dict[str, Any]
+) -> dict[str, Any]:
+    return _official(
+        image_size=image_size,
+        total_kimg=32_000.0,
+        batch_size=64,
+        generator_batch_size=128,
+        microbatch_size=4,
+        activation_checkpointing=True,
+        generator=_merged(_GENERATOR_256, generator),
+        discriminator=_merged(_DISCRIMINATOR_CELEBAHQ, discriminator),
+        ema={"half_life_kimg": 35.0, "ramp_up": None},
+    )
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -91,10 +137,27 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "ema": {"half_life_kimg": 2.0, "ramp_up": 0.05},
     },
+    # 16×16 and 32×32 colour on one or two CPU cores, in minutes: the digits' recipe, with a stage
+    # more, of windows, and a penalty for larger images.
+    "small16": _merged(_SMALL, {"image_size": 16}),
+    "photos": _merged(
+        _SMALL,
+        {
+            "image_size": 32,
+            "generator": {
+                "depths": [2, 2, 1],
+                "upsampling": ["pixel-shuffle", "bicubic"],
+                "window_size": 8,
+                "max_global_width": 16,
+            },
+            "discriminator": {"patch_size": 4},
+        },
+    ),
     "cifar10": _official(
         image_size=32,
         total_kimg=128_000.0,
         batch_size=64,
+        generator_batch_size=128,
         generator={
             "latent_dim": 256,
             "bottom_width": 8,
@@ -114,6 +177,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=48,
         total_kimg=80_000.0,
         batch_size=32,
+        generator_batch_size=64,
         generator={
             "latent_dim": 512,
             "bottom_width": 12,
@@ -139,6 +203,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=64,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
         generator=_merged(
             _GENERATOR_256,
             {
@@ -160,6 +225,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=128,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
         generator=_merged(
             _GENERATOR_256,
             {
@@ -181,6 +247,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=256,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
+        microbatch_size=16,
         activation_checkpointing=True,
         generator=_merged(_GENERATOR_256, {"depths": [5, 4, 4, 4, 4, 4]}),
         discriminator={
@@ -198,6 +266,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         image_size=256,
         total_kimg=32_000.0,
         batch_size=64,
+        generator_batch_size=128,
+        microbatch_size=16,
         activation_checkpointing=True,
         generator=_merged(
             _GENERATOR_256,
@@ -209,6 +279,30 @@ PRESETS: dict[str, dict[str, Any]] = {
         ),
         discriminator=_merged(_DISCRIMINATOR_CELEBAHQ, {"patch_size": 2}),
         ema={"half_life_kimg": 35.0, "ramp_up": None},
+    ),
+    # Beyond the paper: its 256×256 generator with bicubic stages between the shuffles, so that the
+    # widest grid keeps 16 channels, and the CelebA-HQ discriminator on as many, larger patches.
+    "large512": _large(
+        512,
+        generator={
+            "depths": [4, 4, 4, 4, 4, 2, 2],
+            "upsampling": [
+                *("bicubic", "bicubic", "pixel-shuffle"),
+                *("pixel-shuffle", "bicubic", "pixel-shuffle"),
+            ],
+        },
+        discriminator={"patch_size": 4},
+    ),
+    "large1024": _large(
+        1024,
+        generator={
+            "depths": [4, 4, 4, 4, 2, 2, 2, 2],
+            "upsampling": [
+                *("bicubic", "bicubic", "pixel-shuffle", "bicubic"),
+                *("pixel-shuffle", "bicubic", "pixel-shuffle"),
+            ],
+        },
+        discriminator={"patch_size": 8},
     ),
 }
 """Overrides of the fields' defaults, by preset."""

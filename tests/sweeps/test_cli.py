@@ -56,6 +56,7 @@ def test_options_are_frozen():
         "report": ["--csv", "--html"],
         "rerun": ["--kimg"],
         "generate": ["--num", "--out", "--seed"],
+        "import": ["--out"],
     }
 
 

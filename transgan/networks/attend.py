@@ -10,6 +10,7 @@ of that is asked for (gradient penalties), it is composed of operations that hav
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -17,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 """Size of the table of weights that the backward pass holds at a time."""
-PLAIN_WEIGHTS = 1 << 12
+PLAIN_WEIGHTS = 1 << 16
 """Up to so many weights (N·M), keeping them is cheaper than computing them again."""
 
 
@@ -38,17 +39,10 @@ def attend(
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
     """Attention weights, (B, A, N, M)."""
-    scale = q.shape[-1] ** -0.5
-    B, A, N, _ = q.shape
-    if bias is None:
-        return torch.softmax((q * scale) @ k.transpose(-2, -1), dim=-1)
-    logits = torch.baddbmm(
-        bias.expand(B, -1, -1, -1).flatten(0, 1),
-        q.reshape(B * A, N, -1),
-        k.transpose(-2, -1).reshape(B * A, q.shape[-1], -1),
-        alpha=scale,
-    )
-    return torch.softmax(logits, dim=-1).view(B, A, N, -1)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    if bias is not None:
+        logits += bias
+    return torch.softmax(logits, dim=-1)
 
 
 class _Attend(torch.autograd.Function):
@@ -98,32 +92,30 @@ def _chunked_backward(
     row_sums = (grad * out).sum(-1, keepdim=True)  # of weights times their gradients
     dq, dk, dv = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k, v))
     d_bias = None if bias is None else torch.zeros_like(bias)
+    # Two tables serve all parts: fresh memory for each would cost more than the arithmetic.
+    tables = q.new_empty(2, images * A * rows * M)
     for b in range(0, B, images):
         at = slice(b, b + images)
         k_part, v_part = k[at].flatten(0, 1), v[at].flatten(0, 1)  # BA M D
         k_turned, v_turned = k_part.transpose(-2, -1), v_part.transpose(-2, -1)
-        dk_part = dv_part = None
+        dk_part, dv_part = torch.zeros_like(k_part), torch.zeros_like(v_part)
         for n in range(0, N, rows):
             some = slice(n, n + rows)
-            q_part = q[at, :, some].flatten(0, 1)  # BA N' D
+            q_part = q[at, :, some].flatten(0, 1) * scale  # BA N' D
             grad_part = grad[at, :, some].flatten(0, 1)
-            if bias is None:
-                logits = torch.bmm(q_part, k_turned).mul_(scale)
-            else:
-                part = bias[:, some].expand(len(k_part) // A, -1, -1, -1).flatten(0, 1)
-                logits = torch.baddbmm(part, q_part, k_turned, alpha=scale)
-            weights = torch.softmax(logits, dim=-1)  # BA N' M
+            shape = (len(q_part), q_part.shape[1], M)
+            logits, weights = (table[: math.prod(shape)].view(shape) for table in tables)
+            torch.bmm(q_part, k_turned, out=logits)
+            if bias is not None:
+                logits.view(-1, A, *shape[1:]).add_(bias[:, some])
+            torch.softmax(logits, dim=-1, out=weights)  # BA N' M
+            dv_part.baddbmm_(weights.transpose(-2, -1), grad_part)
             d_logits = torch.bmm(grad_part, v_turned, out=logits)
             d_logits.sub_(row_sums[at, :, some].flatten(0, 1)).mul_(weights)
             if d_bias is not None:
-                d_bias[:, some] += d_logits.view(-1, A, *d_logits.shape[1:]).sum(0)
+                for of_image in d_logits.view(-1, A, *shape[1:]):
+                    d_bias[:, some] += of_image
+            dk_part.baddbmm_(d_logits.transpose(-2, -1), q_part)
             dq[at, :, some] = torch.bmm(d_logits, k_part).mul_(scale).unflatten(0, (-1, A))
-            dk_more = torch.bmm(d_logits.transpose(-2, -1), q_part)
-            dv_more = torch.bmm(weights.transpose(-2, -1), grad_part)
-            dk_part = dk_more if dk_part is None else dk_part.add_(dk_more)
-            dv_part = dv_more if dv_part is None else dv_part.add_(dv_more)
-        assert dk_part is not None
-        assert dv_part is not None
-        dk[at] = dk_part.mul_(scale).unflatten(0, (-1, A))
-        dv[at] = dv_part.unflatten(0, (-1, A))
+        dk[at], dv[at] = dk_part.unflatten(0, (-1, A)), dv_part.unflatten(0, (-1, A))
     return dq, dk, dv, d_bias

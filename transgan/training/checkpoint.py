@@ -136,10 +136,15 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
     optimizer.load_state_dict({"state": states, "param_groups": groups})
 
 
-def save_snapshot(path: Path, generator: nn.Module, config: TrainingConfig, kimg: float) -> None:
-    """Write the EMA generator, with the config that builds it, to `path`."""
-    tensors = dict(generator.state_dict())
-    _write(path, tensors, config, {"kind": "snapshot", "kimg": f"{kimg:.3f}"})
+def save_snapshot(
+    path: Path, generator: nn.Module, config: TrainingConfig, kimg: float | None
+) -> None:
+    """Write the EMA generator, with the config that builds it, to `path`.
+
+    `kimg` is how long it was trained; None if that is not known, and then the file says nothing.
+    """
+    trained = {} if kimg is None else {"kimg": f"{kimg:.3f}"}
+    _write(path, dict(generator.state_dict()), config, {"kind": "snapshot", **trained})
 
 
 def load_snapshot(

@@ -126,7 +126,10 @@ class Steps:
         # adds it to the next discriminator step).
         self.discriminator.requires_grad_(False)
         z, draws = self._latents(B), self._draw_augmentation(B)
-        real_draws = self._draw_augmentation(B) if loss.name == "rpgan" else ()
+        real_draws: tuple[Draw, ...] = ()
+        if loss.name == "rpgan":
+            real_draws = self._draw_augmentation(B)
+            real = real.repeat(B // len(real), 1, 1, 1)  # a real for each fake
         image_distance = None
         if loss.mode_seeking_weight and not self._generator_parts[0].is_whole:
             image_distance = self._mean_pair_distance(z)

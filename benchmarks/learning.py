@@ -1,0 +1,159 @@
+"""Does a preset learn? Its Fréchet distance from the first step on, at several seeds.
+
+    python benchmarks/learning.py --preset photos --minutes 10 --seeds 0 1 2 --out docs/learning
+
+The features are those of a fixed convolutional network whose weights are random but seeded, so that
+nothing about them is trained to please; for the digits also those of the digits' classifier. Writes
+`PRESET.csv` (one row a measurement) and, of each seed, a grid of the averaged generator's images
+beside held-out ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evaluation.evaluator import Evaluator
+from evaluation.protocol import EvaluationProtocol
+from evaluation.statistics import Moments, covariance_factor, frechet_distance
+from transgan.config import TrainingConfig
+from transgan.data import ImageData, load_data
+from transgan.data_config import DataConfig
+from transgan.images import to_float
+from transgan.presets import PRESETS
+from transgan.sampling import image_grid, latents, sample_images, save_image
+from transgan.training.trainer import Trainer
+
+NUM_IMAGES = 1000
+CHANNELS = (32, 64, 128)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One measurement; distances are of `NUM_IMAGES` images to all held-out ones."""
+
+    seed: int
+    kimg: float
+    seconds: float
+    """Of training alone."""
+    random_distance: float
+    classifier_distance: float | None
+
+
+class RandomFeatures(nn.Module):
+    """Strided convolutions with seeded random weights, and each channel's mean and deviation."""
+
+    def __init__(self, image_channels: int) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(20210207)
+        layers: list[nn.Module] = []
+        for narrow, wide in zip((image_channels, *CHANNELS), CHANNELS, strict=False):
+            layer = nn.Conv2d(narrow, wide, 3, stride=2, padding=1)
+            with torch.no_grad():
+                spread = (2 / (9 * narrow)) ** 0.5
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=rng) * spread)
+                nn.init.zeros_(layer.bias)
+            layers += [layer, nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (N, 2·channels) of uint8 images (N, C, H, W)."""
+        seen = [self.layers(to_float(part)).flatten(2) for part in images.split(250)]
+        return torch.cat([torch.cat([x.mean(-1), x.std(-1)], dim=1) for x in seen])
+
+
+def classifier_evaluator(data: ImageData, folder: Path) -> Evaluator | None:
+    """The sweep's own evaluation, where the data has labels for it and it means the most."""
+    if data.name != "digits" or data.train_labels is None:
+        return None
+    protocol = EvaluationProtocol(extractor="classifier", metrics=("fd",), num_images=NUM_IMAGES)
+    return Evaluator.prepare(
+        protocol,
+        dataset=data.name,
+        train_images=data.train_images,
+        train_labels=data.train_labels,
+        reference_images=data.held_out_images,
+        reference_labels=data.held_out_labels,
+        folder=folder,
+    )
+
+
+def learn(
+    config: TrainingConfig, data: ImageData, evaluator: Evaluator | None, minutes: float, out: Path
+) -> Iterator[Row]:
+    """Train for `minutes`, measuring ten times and at the start."""
+    features = RandomFeatures(config.image_channels)
+    reference = Moments.of(features(data.held_out_images).numpy())
+    factor = covariance_factor(reference.covariance)
+    z = latents(NUM_IMAGES, config.generator.latent_dim, 0)
+    trainer = Trainer(config, data.train_images)
+
+    def row(seconds: float) -> Row:
+        images = sample_images(trainer.ema_generator, z)
+        distance = frechet_distance(features(images).numpy(), reference.mean, factor)
+        scores = None if evaluator is None else evaluator.score(images).scores
+        return Row(
+            seed=config.seed,
+            kimg=round(trainer.kimg, 3),
+            seconds=round(seconds, 1),
+            random_distance=distance.value,
+            classifier_distance=None if scores is None else scores[0].value,
+        )
+
+    yield row(0.0)
+    trained, looks, started = 0.0, 1, time.monotonic()
+    for _ in trainer.run(tick_kimg=1.0):
+        trained += time.monotonic() - started
+        if trained > looks * minutes * 6:
+            yield row(trained)
+            looks = int(trained // (minutes * 6)) + 1
+        if trained > minutes * 60:
+            break
+        started = time.monotonic()
+    else:
+        yield row(trained)
+    images = sample_images(trainer.ema_generator, z[:64])
+    held_out = data.held_out_images[:64]
+    both = torch.cat([part.unflatten(0, (8, 8)) for part in (images, held_out)], dim=1)
+    out.mkdir(parents=True, exist_ok=True)
+    grid = image_grid(both.flatten(0, 1), columns=16)
+    save_image(grid, out / f"{config.preset}-{config.seed}.png")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=["digits", "photos"], default="digits")
+    parser.add_argument("--minutes", type=float, default=10.0, help="training time of each seed")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=Path("docs/learning"))
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(arguments.threads)
+    data = load_data(DataConfig(name=arguments.preset))
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        evaluator = classifier_evaluator(data, Path(folder))
+        for seed in arguments.seeds:
+            values = PRESETS[arguments.preset] | {"preset": arguments.preset, "seed": seed}
+            config = TrainingConfig.model_validate(values)
+            for row in learn(config, data, evaluator, arguments.minutes, arguments.out):
+                rows.append(row)
+                print(row, flush=True)
+    with (arguments.out / f"{arguments.preset}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Row)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(row) for row in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""The authors' weights give the authors' outputs here; files that can't be used say why.
+
+`golden/official.json` holds figures of the authors' own modules; weights are by formula.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.transgan import formula
+from transgan.official import (
+    OFFICIAL_PRESETS,
+    OfficialWeightsError,
+    detect_preset,
+    load_discriminator,
+    load_generator,
+    read_official_file,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+FIGURES = json.loads((GOLDEN / "official.json").read_text(encoding="utf-8"))["networks"]
+KEYS = json.loads((GOLDEN / "official_keys.json").read_text(encoding="utf-8"))["networks"]
+# Of the largest value. Measured: 1.3e-6 of the images (celebahq256), 4.8e-6 of the logits (cifar10,
+# seed 0, where all four are near 0); float32 errs as much in the authors' own modules.
+TOLERANCE = 1e-5
+State = dict[str, Tensor]
+
+
+def weights(preset: str, network: str, seed: int = 0, noise: float = 0.0) -> State:
+    return {
+        name: torch.from_numpy(formula.weight(name, tuple(shape), seed, noise))
+        for name, shape in KEYS[preset][network]["tensors"].items()
+        if name not in KEYS[preset][network]["buffers"]
+    }
+
+
+def offsets(tokens: int) -> Tensor:
+    """Row of the bias table for query and key, by the definition (Liu et al. 2021, sec. 3.2)."""
+    width = round(tokens**0.5)
+    places = [(i // width, i % width) for i in range(tokens)]
+    rows = [
+        [(y - v + width - 1) * (2 * width - 1) + x - u + width - 1 for v, u in places]
+        for y, x in places
+    ]
+    return torch.tensor(rows)
+
+
+def golden_cases(network: str) -> list[Any]:
+    cases = []
+    for preset in OFFICIAL_PRESETS:
+        figures = FIGURES[preset][network]
+        noisy = figures.get("noisy", [])
+        for case in (*figures["cases"], *([noisy] if isinstance(noisy, dict) else noisy)):
+            name = f"{preset}-{case['seed']}{'-noisy' if 'noise' in case else ''}"
+            quick = network == "discriminator" or (preset == "cifar10" and not case["seed"])
+            marks = () if quick and FIGURES[preset]["image_size"] < 256 else pytest.mark.slow
+            cases.append(pytest.param(preset, case, id=name, marks=marks))
+    return cases
+
+
+def seed_noise(case: dict[str, Any]) -> None:
+    torch.manual_seed(case.get("torch_seed", 0))
+
+
+@pytest.mark.parametrize(("preset", "case"), golden_cases("generator"))
+def test_images_are_the_authors(preset: str, case: dict[str, Any]) -> None:
+    state = weights(preset, "generator", case["seed"], case.get("noise", 0.0))
+    generator = load_generator(state, preset)
+    dim = FIGURES[preset]["latent_dim"]
+    z = torch.from_numpy(formula.latents(case["batch"], dim, case["seed"]))
+    seed_noise(case)
+    with torch.no_grad():
+        images = generator(z).double().numpy()
+    largest = max(abs(case["min"]), abs(case["max"]))
+    for name, values in formula.figures("images", images).items():
+        np.testing.assert_allclose(
+            values, case[name], rtol=0, atol=TOLERANCE * largest, err_msg=name
+        )
+
+
+@pytest.mark.parametrize(("preset", "case"), golden_cases("discriminator"))
+def test_logits_are_the_authors(preset: str, case: dict[str, Any]) -> None:
+    state = weights(preset, "discriminator", case["seed"], case.get("noise", 0.0))
+    discriminator = load_discriminator(state, preset)
+    size = FIGURES[preset]["image_size"]
+    images = torch.from_numpy(formula.images("images", case["batch"], size, case["seed"]))
+    seed_noise(case)
+    with torch.no_grad():
+        logits = discriminator(images).double().numpy()
+    largest = np.abs(case["logits"]).max()
+    np.testing.assert_allclose(logits, case["logits"], rtol=0, atol=TOLERANCE * largest)
+
+
+@pytest.fixture(scope="module")
+def generator_state() -> State:
+    return weights("cifar10", "generator")
+
+
+@pytest.fixture(scope="module")
+def discriminator_weights() -> State:
+    return weights("cifar10", "discriminator")
+
+
+@pytest.fixture
+def state(discriminator_weights: State) -> State:
+    """A discriminator's state dict, to be changed at will."""
+    return dict(discriminator_weights)
+
+
+def assert_same(one: torch.nn.Module, other: torch.nn.Module) -> None:
+    states = one.state_dict(), other.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_networks_come_ready_to_use(state: State) -> None:
+    discriminator = load_discriminator(state, "cifar10")
+    assert not discriminator.training
+    assert all(parameter.dtype == torch.float32 for parameter in discriminator.parameters())
+
+
+def test_weights_are_copied_not_shared(state: State) -> None:
+    discriminator = load_discriminator(state, "cifar10")
+    with torch.no_grad():
+        discriminator.class_token.zero_()
+    assert state["cls_token"].any()
+
+
+def test_prefix_of_a_parallel_module_means_nothing(state: State) -> None:
+    prefixed = {f"module.{name}": tensor for name, tensor in state.items()}
+    assert_same(load_discriminator(prefixed, "cifar10"), load_discriminator(state, "cifar10"))
+
+
+def test_averaged_generator_is_preferred_to_the_last(generator_state: State) -> None:
+    average = generator_state | {"l1.bias": generator_state["l1.bias"] + 1}
+    content = {
+        "epoch": 3,
+        "gen_state_dict": generator_state,
+        "avg_gen_state_dict": {f"module.{name}": tensor for name, tensor in average.items()},
+    }
+    bias = load_generator(content, "cifar10").latent_to_tokens.bias
+    assert torch.equal(bias, average["l1.bias"])
+    del content["avg_gen_state_dict"]
+    bias = load_generator(content, "cifar10").latent_to_tokens.bias
+    assert torch.equal(bias, generator_state["l1.bias"])
+
+
+def test_discriminator_of_a_whole_checkpoint_is_found(state: State) -> None:
+    content = {"gen_state_dict": {}, "dis_state_dict": state, "best_fid": 9.0}
+    assert_same(load_discriminator(content, "cifar10"), load_discriminator(state, "cifar10"))
+
+
+def test_kernels_count_as_the_linear_layers_they_are(state: State) -> None:
+    assert state["fRGB_1.weight"].shape == (288, 3, 2, 2)
+    discriminator = load_discriminator(state, "cifar10")
+    for name in ("fRGB_1.weight", "fRGB_2.weight"):
+        state[name] = state[name].flatten(1)
+    assert_same(load_discriminator(state, "cifar10"), discriminator)
+
+
+def test_half_precision_weights_are_taken_at_their_values(state: State) -> None:
+    halves = {name: tensor.half() for name, tensor in state.items()}
+    rounded = {name: tensor.float() for name, tensor in halves.items()}
+    assert_same(load_discriminator(halves, "cifar10"), load_discriminator(rounded, "cifar10"))
+
+
+def test_offsets_and_filters_that_have_no_effect_are_accepted(state: State) -> None:
+    table, index = (f"blocks_2.1.attn.relative_position_{kind}" for kind in ("bias_table", "index"))
+    assert len(state[table]) == 15**2
+    more = {index: offsets(64), "Hz_fbank": torch.ones(3, 5), "Hz_geom": torch.ones(7)}
+    assert_same(load_discriminator(state | more, "cifar10"), load_discriminator(state, "cifar10"))
+
+
+INDEX = "blocks_1.2.attn.relative_position_index"
+REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
+    "missing": (
+        lambda state: state.pop("head.bias"),
+        r"discriminator of cifar10: 1 tensor missing: head\.bias; give the whole state dict",
+    ),
+    "many missing": (
+        lambda state: [state.pop(name) for name in list(state) if name.startswith("blocks_1.0")],
+        r"13 tensors missing: blocks_1\.0\.[a-z0-9_.]+, \S+, \S+ and 10 more; give",
+    ),
+    "unknown": (
+        lambda state: state.update({"head.scale": torch.ones(1)}),
+        r"1 tensor unknown: head\.scale; give the whole state dict",
+    ),
+    "index without a table": (
+        lambda state: state.update({"head.relative_position_index": offsets(4)}),
+        r"1 tensor unknown: head\.relative_position_index; give",
+    ),
+    "shape": (
+        lambda state: state.update({"norm.norm.bias": torch.ones(383)}),
+        r"norm\.norm\.bias has shape \(383,\) and type torch.float32, but \(384,\) of floating "
+        r"point is wanted; give",
+    ),
+    "axes of a kernel": (
+        lambda state: state.update({"fRGB_1.weight": state["fRGB_1.weight"].movedim(1, 3)}),
+        r"fRGB_1\.weight has shape \(288, 2, 2, 3\)",
+    ),
+    "type": (
+        lambda state: state.update({"cls_token": state["cls_token"].long()}),
+        r"cls_token has shape \(1, 1, 384\) and type torch.int64, but .* floating point",
+    ),
+    "order of offsets": (
+        lambda state: state.update({INDEX: offsets(256).t()}),
+        r"blocks_1\.2\.attn\.relative_position_index numbers offsets in an order",
+    ),
+    "number of offsets": (
+        lambda state: state.update({INDEX: offsets(64)}),
+        r"blocks_1\.2\.attn\.relative_position_index numbers offsets in an order",
+    ),
+    "no tensor": (
+        lambda state: state.update({"head.weight": 3}),
+        r"head\.weight is int, not a tensor of plain numbers; give the state dict",
+    ),
+    "sparse": (
+        lambda state: state.update({"head.weight": torch.eye(7).to_sparse()}),
+        r"head\.weight is Tensor, not a tensor of plain numbers",
+    ),
+    "twice": (
+        lambda state: state.update({"module.head.bias": torch.ones(1)}),
+        r"head\.bias is there twice, with and without module\.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_state_dict_that_does_not_fit_is_refused_by_tensor(name: str, state: State) -> None:
+    change, message = REFUSED[name]
+    change(state)
+    with pytest.raises(OfficialWeightsError, match=message) as caught:
+        load_discriminator(state, "cifar10")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("load", [load_generator, load_discriminator])
+def test_preset_without_released_weights_is_refused(load: Callable[..., Any]) -> None:
+    with pytest.raises(
+        OfficialWeightsError,
+        match=r"no weights for preset 'celeba64'; they did for cifar10, stl10, church256, celeb",
+    ):
+        load({}, "celeba64")
+
+
+def test_checkpoint_without_the_network_is_refused(state: State) -> None:
+    with pytest.raises(
+        OfficialWeightsError,
+        match=r"without avg_gen_state_dict or gen_state_dict: it holds dis_state_dict; give one",
+    ):
+        load_generator({"epoch": 1, "dis_state_dict": state}, "cifar10")
+    with pytest.raises(
+        OfficialWeightsError, match=r"without dis_state_dict: it holds gen_state_dict; give one"
+    ):
+        load_discriminator({"gen_state_dict": {}}, "cifar10")
+
+
+@pytest.mark.parametrize("preset", OFFICIAL_PRESETS)
+def test_preset_is_told_by_the_tensors(preset: str) -> None:
+    tensors = KEYS[preset]["generator"]["tensors"]
+    state = {f"module.{name}": torch.empty(shape) for name, shape in tensors.items()}
+    assert detect_preset(state) == preset
+    assert detect_preset({"gen_state_dict": state, "dis_state_dict": {}}) == preset
+
+
+def test_tensors_of_no_preset_are_refused_with_the_nearest(
+    generator_state: State, state: State
+) -> None:
+    wider = generator_state | {"pos_embed_2": torch.empty(1, 256, 257)}
+    with pytest.raises(
+        OfficialWeightsError, match=r"these 139 tensors; nearest is cifar10, of which 1 are missing"
+    ):
+        detect_preset(wider)
+    with pytest.raises(OfficialWeightsError, match=r"these 101 tensors; nearest .* give a gener"):
+        detect_preset(state)
+
+
+@pytest.fixture(params=["zip", "legacy"])
+def save(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[object], Path]:
+    """Write in both of torch's formats."""
+    path = tmp_path / "cifar_checkpoint.pth"
+
+    def write(content: object) -> Path:
+        torch.save(content, path, _use_new_zipfile_serialization=request.param == "zip")
+        return path
+
+    return write
+
+
+CONTENT: dict[str, Any] = {
+    "epoch": 3,
+    "best_fid": 9.26,
+    "path_helper": {"log_path": "logs/cifar"},
+    "avg_gen_state_dict": {"module.l1.bias": torch.arange(7.0), "half": torch.ones(5).half()},
+    "gen_optimizer": {"state": {0: {"step": 11, "exp_avg": torch.ones(3)}}, "param_groups": []},
+}
+
+
+def test_file_gives_back_what_was_saved(save: Callable[[object], Path]) -> None:
+    content = read_official_file(save(CONTENT))
+    assert content["path_helper"] == CONTENT["path_helper"]
+    assert content["gen_optimizer"]["state"][0]["step"] == 11
+    assert torch.equal(content["avg_gen_state_dict"]["module.l1.bias"], torch.arange(7.0))
+
+
+@pytest.mark.parametrize("number", [np.float64(9.26), np.float32(9.26), np.int64(9)])
+def test_score_that_is_a_numpy_number_is_read(
+    save: Callable[[object], Path], number: np.number[Any]
+) -> None:
+    assert read_official_file(save(CONTENT | {"best_fid": number}))["best_fid"] == number
+
+
+@pytest.mark.parametrize("place", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
+def test_numpy_number_is_read_by_its_old_and_new_name(tmp_path: Path, place: bytes) -> None:
+    path = tmp_path / "old.pth"
+    content = {"best_fid": np.float64(9.26)}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    written, count = re.subn(rb"numpy\._?core\.multiarray", place, path.read_bytes())
+    assert count == 1
+    path.write_bytes(written)
+    assert read_official_file(path) == content
+
+
+class Touch:
+    """Unpickled with all rights, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, (f"open({str(self.path)!r}, 'w').close()",)
+
+
+def test_code_in_a_file_is_refused_and_not_run(
+    save: Callable[[object], Path], tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    pickle.loads(pickle.dumps(Touch(made)))
+    assert made.exists()
+    made.unlink()
+    path = save(CONTENT | {"best_fid": Touch(made)})
+    with pytest.raises(OfficialWeightsError) as caught:
+        read_official_file(path)
+    assert not made.exists()
+    assert re.fullmatch(
+        r"\S+\.pth: asks to run (builtins\.)?exec, which is refused; a file of weights holds "
+        r"tensors and plain values only: save its state dict anew with torch\.save",
+        str(caught.value),
+    )
+
+
+def test_network_pickled_whole_is_refused(save: Callable[[object], Path]) -> None:
+    path = save(torch.nn.Linear(3, 5))
+    with pytest.raises(OfficialWeightsError, match=r"asks to run torch\.nn\.modules\.linear\.Lin"):
+        read_official_file(path)
+
+
+def test_file_that_is_no_dict_is_refused(save: Callable[[object], Path]) -> None:
+    path = save([torch.ones(3)])
+    with pytest.raises(OfficialWeightsError, match=r"pth: holds list, not a state dict or a train"):
+        read_official_file(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"weights\n", b"<!DOCTYPE html>\n" * 97])
+def test_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file.pth"
+    path.write_bytes(content)
+    with pytest.raises(
+        OfficialWeightsError, match=r"file\.pth: no whole file of weights \(.+\); fetch it again"
+    ) as caught:
+        read_official_file(path)
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_place_without_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OfficialWeightsError, match=r"can't be read \(Is a directory\); give a"):
+        read_official_file(tmp_path)
+    with pytest.raises(OfficialWeightsError, match=r"can't be read \(No such file or directory\)"):
+        read_official_file(tmp_path / "none.pth")
+
+
+def test_truncated_file_is_refused_wherever_it_ends(save: Callable[[object], Path]) -> None:
+    path = save(CONTENT)
+    whole = path.read_bytes()
+    for length in (*range(0, len(whole), 41), len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(OfficialWeightsError, match=r"no whole file of weights|asks to run"):
+            read_official_file(path)
+
+
+def test_damaged_file_is_read_or_refused_and_nothing_else(save: Callable[[object], Path]) -> None:
+    path = save(CONTENT)
+    whole = path.read_bytes()
+    rng = random.Random(17)
+    refused = 0
+    for _ in range(199):
+        damaged = bytearray(whole)
+        for _ in range(rng.choice([1, 3, 19])):
+            damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            read_official_file(path)
+        except OfficialWeightsError as error:
+            refused += 1
+            assert str(path) in str(error)  # noqa: PT017
+    assert refused > 50
