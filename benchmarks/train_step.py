@@ -24,10 +24,9 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from transgan.config import TrainingConfig
+from transgan.flops import FlopCounter
 from transgan.presets import PRESETS
 from transgan.training.trainer import Trainer
 
@@ -120,32 +119,6 @@ def _beside_the_tests(name: str) -> ModuleType:
     return module
 
 
-def _attention_flops(query: Any, key: Any, matrix_products: int) -> float:
-    return 2.0 * matrix_products * query.numel() * key.shape[-2]
-
-
-class _Counter(TorchDispatchMode):
-    """Counts operations and their FLOPs, also in a penalty, where torch's own counter fails."""
-
-    operations, flops = 0, 0.0
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        out = function(*args, **kwargs)
-        self.operations += 1
-        packet = function._overloadpacket
-        # The two that torch has no formula for.
-        if packet == torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:
-            self.flops += _attention_flops(args[0], args[1], 2)
-        elif packet == torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
-            self.flops += _attention_flops(args[1], args[2], 5)
-        elif packet in flop_registry:
-            self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
-        return out
-
-
 def measure(
     config: TrainingConfig, repeats: int, memory: Callable[[str, str], float | None]
 ) -> tuple[dict[str, dict[str, Cost]], float]:
@@ -157,7 +130,7 @@ def measure(
         for side in SIDES:
             work = calls[side][part]
             work()  # warm: memory is allocated, optimisers have their moments
-            with _Counter() as counter:
+            with FlopCounter() as counter:
                 work()
             counts[part, side] = counter.flops / 1e9, counter.operations
     wall: dict[tuple[str, str], list[float]] = {key: [] for key in counts}

@@ -1,0 +1,188 @@
+"""Peak memory of training: what `transgan.cost` predicts against what a fresh process takes.
+
+    python benchmarks/memory.py --configs digits cifar10-b4
+
+Each training runs by itself in a process of its own on one CPU thread, twice: with the C library's
+allocator as it is, and with glibc's allocator told to hand each tensor's memory back when it is
+freed (`MALLOC_MMAP_THRESHOLD_`; left alone, it raises that threshold to 32 MB by itself and keeps
+what is below). The second tells whether the prediction is right, the first what the allocator adds.
+The base, without the tensors of the training itself, is the process's memory after a step of a
+training of almost nothing: interpreter, libraries, and what they set up when first used.
+
+The largest takes 7 GB; all together take about ten minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from transgan.config import TrainingConfig
+from transgan.cost import training_cost
+from transgan.presets import PRESETS
+from transgan.training.trainer import Trainer
+
+# One step with penalty and one of each network, so that few are enough.
+_ONE_EACH: dict[str, Any] = {"optimizer.critic_steps": 1}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "digits": ("digits", {}),
+    "photos-32": (
+        "cifar10",
+        {
+            "batch_size": 32,
+            "generator.embed_dim": 128,
+            "generator.depths": [2, 2, 1],
+            "discriminator.embed_dims": [96, 128],
+            "discriminator.depths": [2, 2],
+        },
+    ),
+    "cifar10-b4": ("cifar10", {"batch_size": 4}),
+    "cifar10-b16": ("cifar10", {"batch_size": 16}),
+    "cifar10-b16-bf16": ("cifar10", {"batch_size": 16, "precision": "bfloat16"}),
+    "cifar10-b32-micro8": ("cifar10", {"batch_size": 32, "microbatch_size": 8}),
+    "celeba64-b4": ("celeba64", {"batch_size": 4}),
+    "celeba128-b2": ("celeba128", {"batch_size": 2}),
+    "celebahq256-half-b1": (
+        "celebahq256",
+        {
+            "batch_size": 1,
+            "generator.embed_dim": 512,
+            "discriminator.embed_dims": [48, 96, 192],
+        },
+    ),
+}
+MB = 1024**2
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Predicted and measured peaks of one training, in MB."""
+
+    predicted_tensors: float
+    prediction_seconds: float
+    base: float
+    returning: float
+    """Measured, the allocator handing back what is freed; base included, so too below."""
+    default: float
+    """Measured, the allocator as it is."""
+
+    @property
+    def predicted(self) -> float:
+        """Tensors and base."""
+        return self.predicted_tensors + self.base
+
+
+def config_of(name: str) -> TrainingConfig:
+    """The config called `name` in `CONFIGS`."""
+    preset, changes = CONFIGS[name]
+    values = json.loads(json.dumps(PRESETS[preset])) | {"preset": preset}
+    for path, value in (_ONE_EACH | changes).items():
+        *parents, field = path.split(".")
+        branch = values
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[field] = value
+    return TrainingConfig.model_validate(values)
+
+
+def measure(name: str, steps: int) -> Memory:
+    """Predict and measure; `steps` of each network are done."""
+    started = time.perf_counter()
+    predicted = training_cost(config_of(name)).peak_tensor_bytes / MB
+    seconds = time.perf_counter() - started
+    default, _ = _in_its_own_process(name, steps, {})
+    returning, base = _in_its_own_process(name, steps, {"MALLOC_MMAP_THRESHOLD_": "131072"})
+    return Memory(predicted, seconds, base, returning, default)
+
+
+def _in_its_own_process(name: str, steps: int, allocator: dict[str, str]) -> tuple[float, float]:
+    """Peak and base, in MB."""
+    command = [sys.executable, __file__, "--peak-of", name, "--steps", str(steps)]
+    environment = os.environ | allocator
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout
+    peak, base = map(float, done.split())
+    return peak, base
+
+
+def _own_peak(name: str, steps: int) -> tuple[float, float]:
+    _train(_almost_nothing(), 1)
+    base = _own_memory_mb("VmRSS")
+    _train(config_of(name), steps)
+    return _own_memory_mb("VmHWM"), base
+
+
+def _almost_nothing() -> TrainingConfig:
+    """The digits preset in its smallest form."""
+    values = json.loads(json.dumps(PRESETS["digits"])) | {"batch_size": 1}
+    values["generator"] |= {"embed_dim": 8, "depths": [1, 1]}
+    values["discriminator"] |= {"embed_dims": [4, 8]}
+    return TrainingConfig.model_validate(values)
+
+
+def _train(config: TrainingConfig, steps: int) -> None:
+    size = (config.batch_size, config.image_channels, config.image_size, config.image_size)
+    trainer = Trainer(config, torch.zeros(size, dtype=torch.uint8))
+    for _ in range(steps * config.loss.penalty_interval):
+        trainer._step()
+
+
+def _own_memory_mb(field: str) -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith(f"{field}:")]
+    return int(line.split()[1]) / 1024
+
+
+def row(name: str, memory: Memory) -> str:
+    """The figures of one config for people; per cents are the prediction's error."""
+    return (
+        f"{name:20}{memory.predicted_tensors:9.0f}{memory.base:7.0f}{memory.predicted:11.0f}"
+        + "".join(
+            f"{measured:11.0f} ({memory.predicted / measured - 1:+6.1%})"
+            for measured in (memory.returning, memory.default)
+        )
+        + f"{memory.prediction_seconds:9.1f}"
+    )
+
+
+HEADER = (
+    f"{'peaks in MB':20}{'tensors':>9}{'base':>7}{'predicted':>11}"
+    f"{'memory returned':>20}{'default':>20}{'seconds':>9}"
+)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=list(CONFIGS))
+    parser.add_argument("--steps", type=int, default=2, help="steps of each network")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--peak-of", choices=CONFIGS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    if arguments.peak_of is not None:
+        print(*_own_peak(arguments.peak_of, arguments.steps))
+        return
+    if not arguments.json:
+        print(HEADER, flush=True)
+    measured = {}
+    for name in arguments.configs:
+        measured[name] = measure(name, arguments.steps)
+        if not arguments.json:
+            print(row(name, measured[name]), flush=True)
+    if arguments.json:
+        print(json.dumps({name: asdict(memory) for name, memory in measured.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
