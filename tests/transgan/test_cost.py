@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from transgan.config import TrainingConfig
-from transgan.cost import ModelCost, _forward_flops, model_cost
+from transgan.cost import ModelCost, TrainingCost, model_cost, training_cost
 from transgan.networks.families import build_discriminator, build_generator
+from transgan.rehearsal import forward_flops
 
 MakeConfig = Callable[..., TrainingConfig]
 
@@ -28,7 +29,7 @@ def test_parameters_are_those_of_the_built_networks(make_config: MakeConfig, nor
 
 def test_flops_of_linear_layers_are_twice_their_weights() -> None:
     model = nn.Sequential(nn.Linear(5, 7), nn.GELU(), nn.Linear(7, 3))
-    assert _forward_flops(model, torch.zeros(1, 5)) == 2 * (5 * 7 + 7 * 3)
+    assert forward_flops(model, torch.zeros(1, 5)) == 2 * (5 * 7 + 7 * 3)
 
 
 def block_flops(dim: int, tokens: int, mlp_ratio: float) -> float:
@@ -66,3 +67,60 @@ def test_deeper_network_costs_one_block_more(make_config: MakeConfig) -> None:
     shallow, deep = (model_cost(make_config({"generator.depths": [n, 1]})) for n in (1, 2))
     assert deep.generator_flops - shallow.generator_flops == block_flops(12, 16, 2)
     assert deep.discriminator_flops == shallow.discriminator_flops
+
+
+def cost_of(make_config: MakeConfig, **changes: object) -> TrainingCost:
+    return training_cost(make_config({path.replace("__", "."): v for path, v in changes.items()}))
+
+
+def test_held_bytes_are_those_of_weights_average_gradients_and_two_moments(
+    make_config: MakeConfig,
+) -> None:
+    cost = cost_of(make_config)
+    floats = 5 * cost.generator_parameters + 4 * cost.discriminator_parameters
+    # Beside them each parameter has a count of steps, a float of its own.
+    assert 4 * floats < cost.held_bytes < 4 * floats * 1.1
+    assert cost.peak_tensor_bytes > cost.held_bytes
+
+
+def test_larger_batches_take_more_memory_and_the_same_arithmetic_an_image(
+    make_config: MakeConfig,
+) -> None:
+    small, large = (cost_of(make_config, batch_size=num) for num in (5, 11))
+    assert large.peak_tensor_bytes > small.peak_tensor_bytes
+    assert large.flops_per_real_image == pytest.approx(small.flops_per_real_image)
+
+
+def test_parts_of_a_batch_take_less_memory_for_the_same_step(make_config: MakeConfig) -> None:
+    whole = cost_of(make_config, batch_size=64)
+    parts = cost_of(make_config, batch_size=64, microbatch_size=8)
+    assert parts.peak_tensor_bytes < whole.peak_tensor_bytes
+    assert parts.discriminator_step_flops == pytest.approx(whole.discriminator_step_flops)
+
+
+def test_checkpointed_activations_take_less_memory_and_more_arithmetic(
+    make_config: MakeConfig,
+) -> None:
+    depths = {"generator__depths": [1, 7], "batch_size": 64}
+    kept = cost_of(make_config, **depths)
+    again = cost_of(make_config, activation_checkpointing=True, **depths)
+    assert again.generator_step_bytes < kept.generator_step_bytes
+    assert again.generator_step_flops > kept.generator_step_flops
+
+
+def test_penalty_is_counted_at_its_interval(make_config: MakeConfig) -> None:
+    cost = cost_of(make_config, loss__penalty_interval=4)
+    penalty = cost.penalised_discriminator_step_flops - cost.discriminator_step_flops
+    assert penalty > 0
+    steps = cost.discriminator_step_flops + penalty / 4 + cost.generator_step_flops
+    assert cost.flops_per_real_image == pytest.approx(steps / 5)
+    without = cost_of(make_config, loss__penalty="none")
+    assert without.penalised_discriminator_step_flops == without.discriminator_step_flops
+
+
+def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig) -> None:
+    config = make_config({"batch_size": 97})
+    whole = training_cost(config)
+    line = training_cost(config, rehearsed_pixels=64 * 16)
+    assert line.generator_step_flops == pytest.approx(whole.generator_step_flops)
+    assert line.peak_tensor_bytes == pytest.approx(whole.peak_tensor_bytes, rel=0.02)
