@@ -26,11 +26,15 @@ def build_report(run: Path, *, html: Path | None = None, csv: Path | None = None
 
     Raises:
         RecordError: the folder holds no sweep, or the sweep's own record can't be read.
-        OutputError: page or table can't be written.
+        OutputError: page or table can't be written, or have names of other files.
     """
     folder = RunFolder(run)
     comparison = read_comparison(run)
     page, table = html or folder.report, csv or folder.results
+    for option, path, suffixes in (("--html", html, (".html", ".htm")), ("--csv", csv, (".csv",))):
+        # Else a slip of the hand puts the page in the place of a record.
+        if path is not None and path.suffix.lower() not in suffixes:
+            raise OutputError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
     if page.absolute() == table.absolute():
         raise OutputError(f"{page}: page and table can't be one file; give them different names")
     for path, write in (

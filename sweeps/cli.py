@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -248,7 +249,7 @@ def _execute(
     from sweeps.driver import execute
 
     progress = _progress()
-    way_on = f"go on with: [bold]tg-sweep resume {run_folder.path}[/]"
+    way_on = f"go on with: [bold]tg-sweep resume {shlex.quote(str(run_folder.path))}[/]"
     try:
         outcome = execute(
             run_folder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ def check_vacant(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         way_out = "give another --out"
         if RunFolder(path).spec.exists():
-            way_out = f"go on with `tg-sweep resume {path}`, or give another --out"
+            way_out = (
+                f"go on with `tg-sweep resume {shlex.quote(str(path))}`, or give another --out"
+            )
         raise RunFolderError(f"--out {path}: exists already; {way_out}")
     parent = next(place for place in (path, *path.absolute().parents) if place.exists())
     try:

@@ -34,7 +34,7 @@ class _StrictLoader(yaml.SafeLoader):
         """The mapping of `node`, if its keys differ."""
         seen = set()
         for key, _ in node.value:
-            if key.value in seen:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key.value} is given twice", key.start_mark
                 )
@@ -194,6 +194,8 @@ def _parse(source: str, text: str) -> dict[str, Any]:
         values = yaml.load(text, Loader=_StrictLoader)
     except RecursionError:
         raise SpecError(f"{source}: not YAML: nested too deeply") from None
+    except (ValueError, TypeError) as error:  # dates, digits and keys that Python refuses
+        raise SpecError(f"{source}: not YAML: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -212,9 +214,10 @@ def _assign(values: dict[str, Any], override: str) -> None:
     if not equals or not path:
         raise SpecError(f"--set {override}: write it as path=value, such as budget.trials=4")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(f"--set {override}: {text!r} is not YAML") from None
+        value = yaml.load(text, Loader=_StrictLoader)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        shown = text if len(text) < 80 else f"{text[:60]}…"
+        raise SpecError(f"--set {path}: {shown!r} is not YAML") from None
     keys = path.split(".")
     if keys[0] == "search" and len(keys) > 2:
         keys = ["search", ".".join(keys[1:])]  # search paths are dotted themselves

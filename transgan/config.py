@@ -124,7 +124,7 @@ class TrainingConfig(FrozenModel):
     """Channels of the images; from the data set."""
     total_kimg: float = Field(60.0, gt=0, allow_inf_nan=False)
     """Length of training, in thousand real images shown to the discriminator."""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(32, ge=1, le=1 << 20)
     """Real images in each discriminator step, and as many fakes."""
     generator_batch_size: int | None = Field(None, ge=1)
     """Fakes in each generator step (the authors take twice batch_size); null for batch_size."""

@@ -11,6 +11,9 @@ from pydantic import Field, model_validator
 
 from transgan.frozen_model import FrozenModel
 
+MOST_CHANNELS = 1 << 20
+"""Beyond any network; torch itself can't count the weights of wider ones."""
+
 NormName = Literal["layernorm", "pixelnorm"]
 UpsamplingName = Literal["pixel-shuffle", "bicubic"]
 Depths = Annotated[
@@ -64,17 +67,17 @@ def _check_window(window_size: int, grid_width: int, where: str) -> None:
 class GeneratorConfig(FrozenModel):
     """The generator: stages of transformer blocks, each on a grid twice as wide (sec. 3.1)."""
 
-    latent_dim: int = Field(64, ge=1)
+    latent_dim: int = Field(64, ge=1, le=MOST_CHANNELS)
     """Size of the latent vector z ~ N(0, I)."""
-    bottom_width: int = Field(4, ge=1)
+    bottom_width: int = Field(4, ge=1, le=1024)
     """Side of the first stage's token grid, in tokens."""
-    embed_dim: int = Field(128, ge=1)
+    embed_dim: int = Field(128, ge=1, le=MOST_CHANNELS)
     """Channels of the first stage; each pixel shuffle divides them by 4."""
     depths: GeneratorDepths = (2, 2)
     """Transformer blocks in each stage; one entry a stage, and at least one block in the last."""
     num_heads: PerStage = 4
     """Attention heads of every block, or one number a stage; must divide the stage's channels."""
-    mlp_ratio: float = Field(4.0, gt=0)
+    mlp_ratio: float = Field(4.0, gt=0, le=64)
     """Hidden size of a block's MLP, in multiples of its channels."""
     norm: NormName = "layernorm"
     """Normalisation before attention and MLP (sec. 3.4 compares them)."""
@@ -178,7 +181,7 @@ class GeneratorConfig(FrozenModel):
 class DiscriminatorConfig(FrozenModel):
     """The multi-scale discriminator: each level adds a coarser view of the image (sec. 3.1)."""
 
-    patch_size: int = Field(2, ge=1)
+    patch_size: int = Field(2, ge=1, le=1024)
     """Side of the first level's patches, in pixels; it doubles with each level."""
     overlapping_patches: bool = False
     """Whether the first level's patches are twice as wide as their distance, half a patch beyond
@@ -186,7 +189,9 @@ class DiscriminatorConfig(FrozenModel):
     patch_gain: float = Field(1.0, gt=0)
     """Scale of the patch projections' first weights, in multiples of Xavier's for a convolution,
     with which the authors' code starts."""
-    embed_dims: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (72, 96)
+    embed_dims: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MOST_CHANNELS)], ...], Field(min_length=1)
+    ] = (72, 96)
     """Channels of each level; what a level has over the one before comes from its own patches."""
     depths: Depths = (2, 2)
     """Transformer blocks in each level."""
@@ -194,7 +199,7 @@ class DiscriminatorConfig(FrozenModel):
     """Blocks after the class token has joined."""
     num_heads: PerStage = 4
     """Attention heads of every block, or one number a level; must divide the level's channels."""
-    mlp_ratio: float = Field(4.0, gt=0)
+    mlp_ratio: float = Field(4.0, gt=0, le=64)
     """Hidden size of a block's MLP, in multiples of its channels."""
     norm: NormName = "layernorm"
     """Normalisation before attention and MLP."""

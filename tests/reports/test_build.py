@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.build import build_report
+from reports.build import OutputError, build_report
 from reports.records import RecordError, RunFolder, SweepRecord, TrialRecord
 
 
@@ -28,6 +28,18 @@ def test_files_go_where_they_are_asked_to(run: RunFolder, tmp_path: Path) -> Non
     assert (tmp_path / "a.csv").exists()
     assert not run.report.exists()
     assert not run.results.exists()
+
+
+@pytest.mark.parametrize("option", ["html", "csv"])
+@pytest.mark.parametrize("name", ["sweep.json", "trials/0003/record.json", ""])
+def test_page_or_table_in_the_place_of_a_record_is_refused(
+    run: RunFolder, option: str, name: str
+) -> None:
+    path = run.path / name if name else Path()
+    before = {file: file.read_bytes() for file in run.path.rglob("*.json")}
+    with pytest.raises(OutputError, match=rf"--{option} .*: the name must end in \.{option}"):
+        build_report(run.path, **{option: path})
+    assert {file: file.read_bytes() for file in run.path.rglob("*.json")} == before
 
 
 def test_damaged_records_are_named_and_the_rest_is_reported(run: RunFolder) -> None:

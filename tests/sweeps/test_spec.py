@@ -6,6 +6,28 @@ import yaml
 from sweeps.spec import SpecError, load_spec, resolve, shipped_specs
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("? [1, 2]\n: 3\n", "not YAML"),
+        ("budget: {trials: 2020-13-45}\n", "not YAML: month must be in 1..12"),
+        ("budget: {trials: " + "9" * 5000 + "}\n", "not YAML: Exceeds the limit"),
+    ],
+    ids=["list for a key", "no such date", "too many digits"],
+)
+def test_yaml_that_python_refuses_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=message):
+        load_spec(str(path))
+
+
+@pytest.mark.parametrize("value", ["2020-13-45", "9" * 5000, "[" * 3000, "{a: 1, a: 2}"])
+def test_value_that_is_no_yaml_is_refused_by_its_path(value):
+    with pytest.raises(SpecError, match=r"--set budget\.trials: .* is not YAML"):
+        load_spec("digits", (f"budget.trials={value}",))
+
+
 def write(tmp_path, text):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
@@ -98,7 +120,7 @@ def test_file_that_is_no_mapping_is_refused(tmp_path, text):
         ("search.generator.num_heads={uniform: [1, 8]}", r"num_heads: uniform draws fractions"),
         ("data=digits", r"data: "),
         ("budget", r"--set budget: write it as path=value"),
-        ("budget.trials=[", r"--set budget\.trials=\[: '\[' is not YAML"),
+        ("budget.trials=[", r"--set budget\.trials: '\[' is not YAML"),
         ("budget.trials.more=1", r"--set budget\.trials\.more=1: budget\.trials is not a mapping"),
     ],
 )
