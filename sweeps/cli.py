@@ -129,6 +129,8 @@ def resume(
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
+        if run_folder.sweep.exists():
+            run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
         data = usable_data(resolved)

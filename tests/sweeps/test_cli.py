@@ -9,6 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from sweeps.cli import app
+from sweeps.folder import create_run
+from sweeps.spec import load_spec
 
 runner = CliRunner()
 
@@ -180,6 +182,14 @@ def test_file_in_place_of_a_run_folder_is_refused(command, tmp_path):
 @pytest.mark.parametrize("command", ["resume", "status", "report"])
 def test_folder_without_a_sweep_is_refused(command, tmp_path):
     assert "not a sweep's run folder" in error_line(command, tmp_path)
+
+
+def test_damaged_record_of_a_sweep_is_refused_before_any_work(tmp_path):
+    _, spec = load_spec("digits")
+    run = create_run(tmp_path / "run", spec)
+    run.sweep.write_text('{"name": "dig', encoding="utf-8")
+    assert "sweep.json" in error_line("resume", run.path)
+    assert not run.evaluation.exists()
 
 
 def test_generate_from_something_else_is_refused(tmp_path):
