@@ -14,6 +14,10 @@ from transgan.rehearsal import Stage, StepCost, forward_flops, sampling_peak_byt
 
 REHEARSED_PIXELS = 1 << 17
 """Batches of more pixels are rehearsed in smaller ones, for want of time."""
+GLIBC_SLACK = 0.75
+"""What glibc's allocator keeps of memory that tensors gave back, as a share of what comes and goes
+within a step: 0.6 to 0.9 by `benchmarks/memory.py`. None where it is told not to keep it
+(`MALLOC_MMAP_THRESHOLD_=131072` in the environment)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,16 @@ class TrainingCost:
     def peak_tensor_bytes(self) -> float:
         """The most that tensors take at once in training (sampling apart)."""
         return max(self.discriminator_step_bytes, self.generator_step_bytes)
+
+    def resident_bytes(self, base_bytes: float, *, slack: float = GLIBC_SLACK) -> float:
+        """Peak resident memory of a process that trains this on a CPU.
+
+        Args:
+            base_bytes: the process's memory with all libraries loaded and no tensors.
+            slack: what the allocator keeps, as a share of what comes and goes.
+        """
+        comes_and_goes = self.peak_tensor_bytes - self.held_bytes
+        return base_bytes + self.peak_tensor_bytes + slack * comes_and_goes
 
 
 def model_cost(config: TrainingConfig) -> ModelCost:

@@ -124,3 +124,12 @@ def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig
     line = training_cost(config, rehearsed_pixels=64 * 16)
     assert line.generator_step_flops == pytest.approx(whole.generator_step_flops)
     assert line.peak_tensor_bytes == pytest.approx(whole.peak_tensor_bytes, rel=0.02)
+
+
+def test_resident_memory_is_base_tensors_and_slack_on_what_comes_and_goes(
+    make_config: MakeConfig,
+) -> None:
+    cost = training_cost(make_config(), num_sampled=2)
+    assert cost.resident_bytes(7, slack=0) == 7 + cost.peak_tensor_bytes
+    more = cost.resident_bytes(7, slack=0.5) - cost.resident_bytes(7, slack=0)
+    assert more == (cost.peak_tensor_bytes - cost.held_bytes) / 2
