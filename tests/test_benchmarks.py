@@ -49,3 +49,13 @@ def test_peak_memory_is_that_of_one_part_alone() -> None:
         float(run("--peak-of", f"ours:{part}")) for part in ("generator forward", "full step")
     )
     assert 0 < forward < step
+
+
+@pytest.mark.slow
+def test_predicted_memory_is_what_a_process_takes() -> None:
+    command = [sys.executable, "benchmarks/memory.py", "--configs", "photos-b64", "--json"]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    memory = json.loads(done.stdout)["photos-b64"]
+    predicted = memory["base"] + memory["predicted_tensors"]
+    assert predicted == pytest.approx(memory["returning"], rel=0.15)
+    assert predicted + memory["predicted_kept"] == pytest.approx(memory["default"], rel=0.15)
