@@ -20,7 +20,7 @@ from sweeps.proposals import SamplerConfig
 from sweeps.search_space import Domain, SearchSpace, apply_settings, corners, settings_of
 from transgan.config import TrainingConfig
 from transgan.data_config import DataConfig
-from transgan.presets import PRESETS
+from transgan.presets import PRESETS, merged
 
 
 class SpecError(ValueError):
@@ -240,7 +240,7 @@ def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) 
         shape = DataConfig.model_validate(data)
     except ValidationError as error:
         raise SpecError(f"{source}: {_explain(error, {'data': data}, ('data',))}") from None
-    filled = _merge(PRESETS[preset], training) | {"preset": preset}
+    filled = merged(PRESETS[preset], training) | {"preset": preset}
     for key, value in (("image_size", shape.resolved_size), ("image_channels", shape.channels)):
         if key in training and training[key] != value:
             raise SpecError(
@@ -249,14 +249,6 @@ def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) 
             )
         filled[key] = value
     return filled
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
 
 
 def _check_search(spec: SweepSpec, source: str) -> None:

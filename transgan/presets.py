@@ -59,6 +59,12 @@ _GENERATOR_256: dict[str, Any] = {
     "max_global_width": 32,
     "noise": True,
 }
+_DISCRIMINATOR_CHURCH: dict[str, Any] = {
+    "embed_dims": [288, 336, 384],
+    "num_heads": 4,
+    "window_size": 16,
+    "windowed_depths": [2, 0, 0],
+}
 _DISCRIMINATOR_CELEBAHQ: dict[str, Any] = {
     "overlapping_patches": True,
     "embed_dims": [96, 192, 384],
@@ -70,17 +76,17 @@ _DISCRIMINATOR_CELEBAHQ: dict[str, Any] = {
 }
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`, level by level."""
-    merged = copy.deepcopy(base)
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, level by level; neither is changed."""
+    values = copy.deepcopy(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+        both = isinstance(value, dict) and isinstance(values.get(key), dict)
+        values[key] = merged(values[key], value) if both else value
+    return values
 
 
 def _official(**values: Any) -> dict[str, Any]:
-    return _merged(_OFFICIAL, values)
+    return merged(_OFFICIAL, values)
 
 
 def _large(
@@ -93,8 +99,8 @@ def _large(
         generator_batch_size=128,
         microbatch_size=4,
         activation_checkpointing=True,
-        generator=_merged(_GENERATOR_256, generator),
-        discriminator=_merged(_DISCRIMINATOR_CELEBAHQ, discriminator),
+        generator=merged(_GENERATOR_256, generator),
+        discriminator=merged(_DISCRIMINATOR_CELEBAHQ, discriminator),
         ema={"half_life_kimg": 35.0, "ramp_up": None},
     )
 
@@ -139,8 +145,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # 16×16 and 32×32 colour on one or two CPU cores, in minutes: the digits' recipe, with a stage
     # more, of windows, and a penalty for larger images.
-    "small16": _merged(_SMALL, {"image_size": 16}),
-    "photos": _merged(
+    "small16": merged(_SMALL, {"image_size": 16}),
+    "photos": merged(
         _SMALL,
         {
             "image_size": 32,
@@ -204,7 +210,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         total_kimg=32_000.0,
         batch_size=64,
         generator_batch_size=128,
-        generator=_merged(
+        generator=merged(
             _GENERATOR_256,
             {
                 "depths": [5, 4, 4, 4],
@@ -212,21 +218,14 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "noise": False,
             },
         ),
-        discriminator={
-            "patch_size": 2,
-            "embed_dims": [288, 336, 384],
-            "depths": [3, 3, 3],
-            "num_heads": 4,
-            "window_size": 16,
-            "windowed_depths": [2, 0, 0],
-        },
+        discriminator=merged(_DISCRIMINATOR_CHURCH, {"patch_size": 2, "depths": [3, 3, 3]}),
     ),
     "celeba128": _official(
         image_size=128,
         total_kimg=32_000.0,
         batch_size=64,
         generator_batch_size=128,
-        generator=_merged(
+        generator=merged(
             _GENERATOR_256,
             {
                 "depths": [5, 4, 4, 4, 4],
@@ -234,14 +233,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "noise": False,
             },
         ),
-        discriminator={
-            "patch_size": 4,
-            "embed_dims": [288, 336, 384],
-            "depths": [3, 3, 3],
-            "num_heads": 4,
-            "window_size": 16,
-            "windowed_depths": [2, 0, 0],
-        },
+        discriminator=merged(_DISCRIMINATOR_CHURCH, {"patch_size": 4, "depths": [3, 3, 3]}),
     ),
     "church256": _official(
         image_size=256,
@@ -250,15 +242,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         generator_batch_size=128,
         microbatch_size=16,
         activation_checkpointing=True,
-        generator=_merged(_GENERATOR_256, {"depths": [5, 4, 4, 4, 4, 4]}),
-        discriminator={
-            "patch_size": 4,
-            "embed_dims": [288, 336, 384],
-            "depths": [3, 3, 4],
-            "num_heads": 4,
-            "window_size": 16,
-            "windowed_depths": [2, 0, 0],
-        },
+        generator=merged(_GENERATOR_256, {"depths": [5, 4, 4, 4, 4, 4]}),
+        discriminator=merged(_DISCRIMINATOR_CHURCH, {"patch_size": 4, "depths": [3, 3, 4]}),
         # Their constant decay of 0.995 a generator step, in images.
         ema={"half_life_kimg": 35.0, "ramp_up": None},
     ),
@@ -269,7 +254,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         generator_batch_size=128,
         microbatch_size=16,
         activation_checkpointing=True,
-        generator=_merged(
+        generator=merged(
             _GENERATOR_256,
             {
                 "depths": [0, 4, 4, 4, 4, 4],
@@ -277,7 +262,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "cross_attention": True,
             },
         ),
-        discriminator=_merged(_DISCRIMINATOR_CELEBAHQ, {"patch_size": 2}),
+        discriminator=merged(_DISCRIMINATOR_CELEBAHQ, {"patch_size": 2}),
         ema={"half_life_kimg": 35.0, "ramp_up": None},
     ),
     # Beyond the paper: its 256×256 generator with bicubic stages between the shuffles, so that the
