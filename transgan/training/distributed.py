@@ -9,8 +9,11 @@ several machines, start the processes by other means, `join_ranks` in each, and 
 from __future__ import annotations
 
 import datetime
+import os
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, multiprocessing
@@ -93,7 +97,7 @@ def train_distributed(
             for rank in range(run.world_size):
                 reader, writer = context.Pipe(duplex=False)
                 process = context.Process(
-                    target=_train_rank,
+                    target=_process_of_rank,
                     args=(rank, config, images, run, f"file://{folder}/meeting", writer),
                     daemon=True,
                 )
@@ -131,6 +135,21 @@ def _news(processes: list[SpawnProcess], readers: list[Connection]) -> Iterator[
             yield news
 
 
+def _process_of_rank(rank: int, *arguments: Any) -> None:
+    """Be one process of the run, and end it without Python's own finish.
+
+    A gloo thread may still hold the tensors of the last sum; if it lets go of them while Python is
+    finishing, the process aborts, the training done.
+    """
+    try:
+        _train_rank(rank, *arguments)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def _train_rank(
     rank: int,
     config: TrainingConfig,
@@ -139,7 +158,7 @@ def _train_rank(
     init_method: str,
     writer: Connection,
 ) -> None:
-    """Be one process of the run, and send what there is to say."""
+    """Train as one of the processes, and send what there is to say."""
     device = torch.device(run.device, rank) if run.device == "cuda" else torch.device(run.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
