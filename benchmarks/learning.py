@@ -4,8 +4,8 @@
 
 The features are those of a fixed convolutional network whose weights are random but seeded, so that
 nothing about them is trained to please; for the digits also those of the digits' classifier. Writes
-`PRESET.csv` (one row a measurement) and, of each seed, a grid of the averaged generator's images
-beside held-out ones.
+`PRESET.csv` (one row a measurement), the curves of all seeds, of each seed a grid of the averaged
+generator's images beside held-out ones, and `PRESET.md`, which shows all of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from transgan.training.trainer import Trainer
 
 NUM_IMAGES = 1000
 CHANNELS = (32, 64, 128)
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,74 @@ def learn(
     save_image(grid, out / f"{config.preset}-{config.seed}.png")
 
 
+def curves(rows: list[Row]) -> str:
+    """An SVG of the random features' distance over time, one line a seed, both axes labelled."""
+    width, height, left, bottom = 640, 300, 60, 40
+    last = max(row.seconds for row in rows)
+    logs = [math.log10(row.random_distance) for row in rows]
+    low, high = math.floor(min(logs) * 4) / 4, math.ceil(max(logs) * 4) / 4
+
+    def place(seconds: float, log: float) -> str:
+        x = left + (width - left - 10) * seconds / last
+        y = 10 + (height - bottom - 10) * (high - log) / (high - low)
+        return f"{x:.1f},{y:.1f}"
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+    ]
+    for step in range(round((high - low) * 4) + 1):
+        log = low + step / 4
+        start, end = place(0, log), place(last, log)
+        lines.append(
+            f'<polyline points="{start} {end}" stroke="#ddd"/>'
+            f'<text x="{left - 6}" y="{float(start.split(",")[1]) + 4}" text-anchor="end">'
+            f"{10**log:.3g}</text>"
+        )
+    for seed, colour in zip(sorted({row.seed for row in rows}), COLOURS * 99, strict=False):
+        points = " ".join(
+            place(row.seconds, math.log10(row.random_distance)) for row in rows if row.seed == seed
+        )
+        lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2">')
+        lines.append(f"<title>seed {seed}</title></polyline>")
+    lines.append(
+        f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">seconds of training, 0 to '
+        f"{last:.0f}; distance on a logarithmic scale</text></svg>"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def page(preset: str, rows: list[Row], threads: int) -> str:
+    """The Markdown page of a preset: how far each seed came, the curves, the images."""
+    lines = [
+        f"# What `{preset}` learns in {max(row.seconds for row in rows) / 60:.1f} minutes",
+        "",
+        f"`python benchmarks/learning.py --preset {preset}`, {threads} thread(s) of a CPU, torch "
+        f"{torch.__version__}. Fréchet distance of {NUM_IMAGES} images of the averaged generator "
+        "to all held-out ones.",
+        "",
+        "| seed | kimg | random features: start | end | end / start | classifier: start | end "
+        "| end / start |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for seed in sorted({row.seed for row in rows}):
+        first, *_, last = [row for row in rows if row.seed == seed]
+        cells = [f"{seed}", f"{last.kimg:.1f}"]
+        for before, after in (
+            (first.random_distance, last.random_distance),
+            (first.classifier_distance, last.classifier_distance),
+        ):
+            if before is not None and after is not None:
+                cells += [f"{before:.4g}", f"{after:.4g}", f"1/{before / after:.1f}"]
+        lines.append("| " + " | ".join(cells + ["–"] * (8 - len(cells))) + " |")
+    lines += ["", f"![distance over time]({preset}.svg)", ""]
+    for seed in sorted({row.seed for row in rows}):
+        lines += [f"Seed {seed}: generated left, held-out right.", ""]
+        lines += [f"![seed {seed}]({preset}-{seed}.png)", ""]
+    return "\n".join(lines)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -149,6 +219,9 @@ def main(argv: list[str] | None = None) -> None:
             for row in learn(config, data, evaluator, arguments.minutes, arguments.out):
                 rows.append(row)
                 print(row, flush=True)
+    arguments.out.joinpath(f"{arguments.preset}.svg").write_text(curves(rows), encoding="utf-8")
+    text = page(arguments.preset, rows, arguments.threads)
+    arguments.out.joinpath(f"{arguments.preset}.md").write_text(text, encoding="utf-8")
     with (arguments.out / f"{arguments.preset}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Row)])
         writer.writeheader()
