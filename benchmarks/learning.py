@@ -62,6 +62,7 @@ class RandomFeatures(nn.Module):
             with torch.no_grad():
                 spread = (2 / (9 * narrow)) ** 0.5
                 layer.weight.copy_(torch.randn(layer.weight.shape, generator=rng) * spread)
+                assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
             layers += [layer, nn.ReLU()]
         self.layers = nn.Sequential(*layers)
