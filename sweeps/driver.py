@@ -33,7 +33,8 @@ from sweeps.plan import (
     forecast,
     measure_seconds_per_kimg,
 )
-from sweeps.spec import SpecError, SweepSpec
+from sweeps.spec import SweepSpec
+from sweeps.spec_text import SpecError
 from sweeps.trial import GRID_IMAGES, now
 from transgan.data import ImageData, load_data
 from transgan.sampling import image_grid, save_image

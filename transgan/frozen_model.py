@@ -36,7 +36,7 @@ def numbers_as_written(value: Any, annotation: Any) -> Any:
     Raises:
         ValueError: true or false where a number is meant, or the other way round.
     """
-    kinds = _kinds(annotation)
+    kinds = plain_types(annotation)
     if isinstance(value, list | tuple):
         return [numbers_as_written(entry, annotation) for entry in value]
     if not kinds & {bool, int, float}:
@@ -51,13 +51,13 @@ def numbers_as_written(value: Any, annotation: Any) -> Any:
     return value
 
 
-def _kinds(annotation: Any) -> set[type]:
-    """The plain types that values of this type are made of; those of lists are their entries'."""
+def plain_types(annotation: Any) -> set[type]:
+    """The plain types of which values of type `annotation` are made; of lists, their entries'."""
     origin = get_origin(annotation)
     if origin is Literal:
         return {type(choice) for choice in get_args(annotation)}
     if origin is Annotated:
-        return _kinds(get_args(annotation)[0])
+        return plain_types(get_args(annotation)[0])
     if origin in (Union, UnionType, tuple, list):
-        return set[type]().union(*(_kinds(part) for part in get_args(annotation)))
+        return set[type]().union(*(plain_types(part) for part in get_args(annotation)))
     return {annotation} if isinstance(annotation, type) else set()
