@@ -93,6 +93,21 @@ def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
     return max(1, min(fitting, wanted, spec.budget.trials))
 
 
+def device_for(spec: SweepSpec) -> str:
+    """Where trials train: `cpu` or `cuda`.
+
+    Raises:
+        SpecError: they are to have GPUs, and there is none.
+    """
+    if not spec.resources.gpus_per_trial:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise SpecError(
+            "resources.gpus_per_trial: torch finds no CUDA device here; set it to 0 to train on CPU"
+        )
+    return "cuda"
+
+
 def available_cpus() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
