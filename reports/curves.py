@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.comparison import Comparison
-from reports.formats import kimg_text, measurement_text
+from reports.formats import finding_text, kimg_text, measurement_text
 from reports.ranking import Standing, finite_measurement
-from reports.records import MetricColumn, RunFolder, TrialState
+from reports.records import MetricColumn, RunFolder, TrialFinding, TrialState
 
 LOSSES = (("d_loss", "discriminator loss"), ("g_loss", "generator loss"))
 """Keys of `stats.jsonl` that are drawn, and their names."""
@@ -19,6 +19,15 @@ MAX_POINTS = 12_000
 
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point of a curve at which something was found."""
+
+    kimg: float
+    value: float
+    label: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Curve:
     """Standard errors, 0 where none is known; empty for a quantity that has none."""
     labels: tuple[str, ...] = ()
     """What a point says when pointed at; empty where the numbers say it all."""
+    marks: tuple[Mark, ...] = ()
+    """Where something was first found to be wrong with the training."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,11 @@ class LossPanel:
     key: str
     label: str
     curves: tuple[Curve, ...]
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether anything was found in any of the trials."""
+        return any(curve.marks for curve in self.curves)
 
 
 def learning_curves(comparison: Comparison) -> LearningCurves:
@@ -127,8 +143,16 @@ def training_losses(comparison: Comparison, folder: RunFolder) -> tuple[LossPane
             ]
             if points:
                 kimg, values = zip(*downsample(points, at_most), strict=True)
-                series[key].append(Curve(standing.trial, standing.record.state, kimg, values))
+                marks = tuple(_mark(finding, points) for finding in standing.record.findings)
+                curve = Curve(standing.trial, standing.record.state, kimg, values, marks=marks)
+                series[key].append(curve)
     return tuple(LossPanel(key, label, tuple(series[key])) for key, label in LOSSES if series[key])
+
+
+def _mark(finding: TrialFinding, points: Sequence[tuple[float, float]]) -> Mark:
+    """A finding at the point of the curve that is nearest to it."""
+    kimg, value = min(points, key=lambda point: abs(point[0] - finding.kimg))
+    return Mark(kimg, value, finding_text(finding))
 
 
 def downsample(

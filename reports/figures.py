@@ -100,7 +100,24 @@ def loss_figure(panel: LossPanel, colours: dict[str, str]) -> go.Figure:
             "<extra></extra>",
             line={"color": colours[curve.trial], "width": 1.2},
         )
+    for curve in reversed(panel.curves):
+        if curve.marks:
+            _add_marks(figure, curve, colours[curve.trial])
     return figure
+
+
+def _add_marks(figure: go.Figure, curve: Curve, colour: str) -> None:
+    """Triangles where something was found to be wrong with a trial's training."""
+    figure.add_scatter(
+        x=[mark.kimg for mark in curve.marks],
+        y=[mark.value for mark in curve.marks],
+        mode="markers",
+        name=_plain(curve.trial),
+        meta={"trial": curve.trial},
+        text=[_plain(f"Trial {curve.trial}: {mark.label}") for mark in curve.marks],
+        hovertemplate="%{text}<extra></extra>",
+        marker={"color": colour, "size": 10, "symbol": "triangle-up"},
+    )
 
 
 def importance_figure(importance: Importance) -> go.Figure:

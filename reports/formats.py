@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from reports.records import Measurement, MetricColumn, Setting
+from reports.records import Measurement, MetricColumn, Setting, TrialFinding
 
 
 def value_text(column: MetricColumn, value: float) -> str:
@@ -50,6 +50,11 @@ def setting_key(setting: Setting) -> str:
 def kimg_text(kimg: float) -> str:
     """An amount of training: `60 kimg`, `1,250 kimg`, `0.5 kimg`."""
     return f"{number_text(kimg)} kimg"
+
+
+def finding_text(finding: TrialFinding) -> str:
+    """What was found and since when, in few words: `mode collapse at 12 kimg`."""
+    return f"{finding.name.replace('-', ' ')} at {kimg_text(finding.kimg)}"
 
 
 def number_text(number: float) -> str:

@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from reports import figures, formats
 from reports.comparison import Comparison
-from reports.curves import LearningCurves, learning_curves, training_losses
+from reports.curves import LearningCurves, LossPanel, learning_curves, training_losses
 from reports.importance import Importance, setting_importance
 from reports.leaderboard import leaderboard, state_text
 from reports.records import RunFolder, write_atomically
@@ -63,7 +63,8 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
     colours = figures.trial_colours(comparison)
-    progress, losses, slices, shares = _charts(comparison, folder, colours, curves, importance)
+    panels = training_losses(comparison, folder)
+    progress, losses, slices, shares = _charts(comparison, panels, colours, curves, importance)
     template = _environment().get_template("template.html.j2")
     return template.render(
         comparison=comparison,
@@ -76,6 +77,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         importance=importance,
         progress_charts=progress,
         loss_charts=losses,
+        has_marks=any(panel.has_marks for panel in panels),
         slice_charts=slices,
         importance_charts=shares,
         charts_json=_inline_json([*progress, *losses, *slices, *shares]),
@@ -114,7 +116,7 @@ def _environment() -> Environment:
 
 def _charts(
     comparison: Comparison,
-    folder: RunFolder,
+    panels: tuple[LossPanel, ...],
     colours: dict[str, str],
     curves: LearningCurves,
     importance: Importance,
@@ -138,7 +140,7 @@ def _charts(
             260,
             f"{panel.label} of {formats.counted(len(panel.curves), 'trial')} over training",
         )
-        for panel in training_losses(comparison, folder)
+        for panel in panels
     ]
     slices = [
         Chart(

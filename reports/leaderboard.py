@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from reports.comparison import Comparison
 from reports.formats import (
     duration_text,
+    finding_text,
     kimg_text,
     measurement_text,
     number_text,
@@ -61,6 +62,8 @@ class Leaderboard:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    findings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What was found to be wrong with the training of which trials, in whole sentences."""
 
 
 def leaderboard(comparison: Comparison) -> Leaderboard:
@@ -90,7 +93,14 @@ def leaderboard(comparison: Comparison) -> Leaderboard:
     for row in rows:
         for reason in dict.fromkeys(c.missing_because for c in row.cells if c.missing_because):
             reasons.setdefault(reason, []).append(row.standing.trial)
-    return Leaderboard(columns, rows, {reason: tuple(names) for reason, names in reasons.items()})
+    findings = {
+        standing.trial: tuple(finding.message for finding in standing.record.findings)
+        for standing in comparison.standings
+        if standing.record.findings
+    }
+    return Leaderboard(
+        columns, rows, {reason: tuple(names) for reason, names in reasons.items()}, findings
+    )
 
 
 def _other_metrics(comparison: Comparison) -> tuple[MetricColumn, ...]:
@@ -123,7 +133,11 @@ def _cells(
         if standing.rank
         else Cell(missing_because=standing.unranked_because),
         Cell(record.trial, record.number),
-        Cell(state_text(record.state), state_text(record.state)),
+        Cell(
+            state_text(record.state),
+            state_text(record.state),
+            note="; ".join(map(finding_text, record.findings)),
+        ),
         Cell(
             number_text(record.kimg),
             record.kimg,

@@ -11,16 +11,22 @@ import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 RECORD_VERSION = 1
 
 Scalar = bool | int | float | str | None
 Setting = Scalar | tuple[Scalar, ...]
 """A searched value, as it stands in the config: a scalar, or a list such as depths."""
+
+
+SPEC_WAY_OUT = (
+    "the file is damaged or was changed: put it back (report.html shows it as resolved), or start "
+    "the sweep anew in another folder"
+)
 
 
 class RecordError(ValueError):
@@ -99,6 +105,17 @@ class RungScores(FrozenModel):
         return next((m for m in self.measurements if m.name == name), None)
 
 
+class TrialFinding(FrozenModel):
+    """Something that was wrong with a trial's training; its images may be bad for it."""
+
+    name: str
+    """Its kind: `mode-collapse`."""
+    kimg: float
+    """Thousand real images after which it was first found."""
+    message: str
+    """What was measured, and what may help, in one line."""
+
+
 class TrialCost(FrozenModel):
     """What a trial has used so far, over all its attempts."""
 
@@ -129,6 +146,8 @@ class TrialRecord(VersionedRecord):
     seed: int
     scores: tuple[RungScores, ...] = ()
     """One entry a rung, in order of kimg."""
+    findings: tuple[TrialFinding, ...] = ()
+    """What was wrong with the training, each kind once, in the order in which it was found."""
     cost: TrialCost = Field(default_factory=TrialCost)
     started_at: str | None = None
     """Start of the first attempt, ISO 8601 with offset."""
@@ -219,6 +238,13 @@ class SweepRecord(VersionedRecord):
     forecast: Forecast | None = None
     segments: tuple[Segment, ...] = ()
 
+    @model_validator(mode="after")
+    def _objective_is_a_metric(self) -> Self:
+        names = [column.name for column in self.metrics]
+        if self.objective not in names:
+            raise ValueError(f"objective {self.objective} is none of its metrics {names}")
+        return self
+
     def metric(self, name: str) -> MetricColumn:
         """The column of the metric called `name`.
 
@@ -256,7 +282,12 @@ class RunFolder:
         Raises:
             RecordError: the folder holds no sweep, or its record can't be read.
         """
-        return _read_model(SweepRecord, self.sweep, "not a sweep's run folder (no sweep.json)")
+        return _read_model(
+            SweepRecord,
+            self.sweep,
+            absent="not a sweep's run folder (no sweep.json)",
+            way_out="the record is damaged; remove it, and `tg-sweep resume` writes it anew",
+        )
 
     def write_sweep(self, record: SweepRecord) -> None:
         """Replace the sweep's record atomically."""
@@ -272,9 +303,9 @@ class RunFolder:
             values = yaml.safe_load(self.spec.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = str(error).splitlines()[0]
-            raise RecordError(f"{self.spec}: can't be read ({reason})") from None
+            raise RecordError(f"{self.spec}: can't be read ({reason}); {SPEC_WAY_OUT}") from None
         if not isinstance(values, dict):
-            raise RecordError(f"{self.spec}: holds no spec; the file is damaged")
+            raise RecordError(f"{self.spec}: holds no spec; {SPEC_WAY_OUT}")
         return values
 
     def read_trials(self) -> list[TrialRecord]:
@@ -308,21 +339,30 @@ class TrialFolder:
         Raises:
             RecordError: there is none, or it can't be read.
         """
-        return _read_model(TrialRecord, self.record, "no record of a trial there")
+        return _read_model(
+            TrialRecord,
+            self.record,
+            absent="no record of a trial there",
+            way_out=f"the record is damaged; remove the folder {self.path.name}, and "
+            "`tg-sweep resume` trains this trial anew",
+        )
 
     def write(self, record: TrialRecord) -> None:
         """Replace the trial's record atomically."""
         write_atomically(self.record, record.model_dump_json(indent=1))
 
-    def read_stats(self) -> Iterator[dict[str, float]]:
+    def read_stats(self) -> Iterator[dict[str, Any]]:
         """The lines of `stats.jsonl`, oldest first; a half-written last line is left out.
+
+        Each has numbers by name, `kimg` among them, and, where something was wrong, the list of its
+        names as `findings`.
 
         After a resume, training past the checkpoint was done twice: the later attempt counts, so
         the lines are handed out with kimg strictly rising.
         """
         if not self.stats.exists():
             return
-        entries: list[dict[str, float]] = []
+        entries: list[dict[str, Any]] = []
         for line in self.stats.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
@@ -351,18 +391,18 @@ def write_atomically(path: Path, text: str) -> None:
             partial.unlink()
 
 
-def _read_model(model: type[M], path: Path, absent: str) -> M:
+def _read_model(model: type[M], path: Path, *, absent: str, way_out: str) -> M:
     try:
         return model.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise RecordError(f"{path.parent}: {absent}") from None
     except OSError as error:
-        raise RecordError(f"{path}: can't be read ({error.strerror})") from None
+        raise RecordError(f"{path}: can't be read ({error.strerror}); {way_out}") from None
     except ValidationError as error:
         # A record of another version has other fields, too: the version is what to say first.
         first = min(error.errors(), key=lambda found: found["loc"] != ("version",))
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        way_out = "the record is damaged"
         if place == "version":
             way_out = "read it with the tg-sweep that wrote it"
-        raise RecordError(f"{path}: {place}: {first['msg']}; {way_out}") from None
+        fault = str(first["msg"]).removeprefix("Value error, ")
+        raise RecordError(f"{path}: {place}: {fault}; {way_out}") from None

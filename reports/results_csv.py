@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports.comparison import Comparison
+from reports.formats import finding_text
 from reports.ranking import Standing
 from reports.records import MetricColumn, Setting, write_atomically
 
@@ -45,6 +46,7 @@ def _row(comparison: Comparison, standing: Standing, paths: tuple[str, ...]) -> 
         "rank": standing.rank,
         "tied_with_best": standing.tied_with_best if standing.rank else None,
         "cause": _inert(record.cause),
+        "findings": _inert("; ".join(map(finding_text, record.findings)) or None),
         "kimg": record.kimg,
         "total_kimg": record.total_kimg,
         "scored_kimg": standing.rung.kimg if standing.rung else None,

@@ -78,7 +78,10 @@ def standings_table(comparison: Comparison) -> Table:
             record.state.value.replace("_", " "),
             f"{record.kimg:.0f}",
             measurement_text(comparison.objective, taken) if taken else "—",
-            *(escape(setting_text(record.settings[path])) for path in comparison.varied),
+            *(
+                escape(setting_text(record.settings[path])) if path in record.settings else "—"
+                for path in comparison.varied
+            ),
         )
     hidden = len(comparison.standings) - SHOWN_RANKS
     if hidden > 0:
@@ -131,6 +134,7 @@ def status_document(run: Path) -> dict[str, Any]:
                 "kimg": record.kimg,
                 "score": taken.value if taken else None,
                 "standard_error": taken.standard_error if taken else None,
+                "findings": [finding.model_dump() for finding in record.findings],
                 "settings": record.settings,
             }
         )

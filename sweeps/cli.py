@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweeps.arguments import Address, RunPath, Set, Spec, Trials, given_path
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 OUR_PACKAGES = ("transgan", "evaluation", "reports", "sweeps")
 STARTED = time.monotonic()
-FILE_WIDTH = 160
+MOST_IMAGES = 1_000_000
 EXIT_USER_ERROR, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED = 1, 3, 130
 
 app = typer.Typer(
@@ -34,28 +36,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped spec.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change one value of the spec; repeatable."),
-]
-Trials = Annotated[int | None, typer.Option(help="Number of trials, over the spec's.")]
-RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's run folder.")]
-
 
 @app.command()
 def run(
     spec: Spec = "digits",
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Run folder; by default runs/NAME.")
+        Path | None,
+        typer.Option(metavar="DIR", parser=given_path, help="Run folder; by default runs/NAME."),
     ] = None,
     set_: Set = None,
     trials: Trials = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to run on: auto, or host:port.")
-    ] = None,
+    address: Address = None,
     dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Say what would be done, and end.")
+        bool, typer.Option("-n", "--dry-run", help="Say what would be done or fail, and end.")
     ] = False,
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
@@ -71,7 +64,7 @@ def run(
         name, resolved = load_spec(spec, _overrides(set_, trials))
         path = out or Path("runs") / name
         if dry_run:
-            _say_plan(resolved, name, path, _progress())
+            _rehearse(resolved, name, path, address)
             return
         from sweeps.driver import usable_data
         from sweeps.folder import check_vacant, create_run
@@ -111,9 +104,7 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(help="New number of trials, to make a sweep longer.")
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to run on: auto, or host:port.")
-    ] = None,
+    address: Address = None,
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
     ] = True,
@@ -159,10 +150,12 @@ def status(
 def report(
     path: RunPath,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write the page.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=given_path, help="Where to write the page."),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write the table.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=given_path, help="Where to write the table."),
     ] = None,
 ) -> None:
     """Build report.html and results.csv anew from a run folder.
@@ -173,9 +166,12 @@ def report(
         from reports.build import build_report
         from reports.records import RunFolder
 
-        build_report(path, html=html, csv=csv)
-        print(html or RunFolder(path).report)
-        print(csv or RunFolder(path).results)
+        run_folder = RunFolder(path)
+        for damaged in build_report(path, html=html, csv=csv).damaged:
+            record = run_folder.trial(damaged.trial).record
+            print(f"warning: {record}: left out: {damaged.reason}", file=sys.stderr)
+        print(html or run_folder.report)
+        print(csv or run_folder.results)
 
 
 @app.command()
@@ -200,12 +196,18 @@ def rerun(
 @app.command()
 def generate(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A snapshot or checkpoint of a trial.")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", parser=given_path, help="A snapshot or checkpoint of a trial."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="FILE.png|DIR", help="A grid, or a folder of files.")
+        Path,
+        typer.Option(
+            metavar="FILE.png|DIR", parser=given_path, help="A grid, or a folder of files."
+        ),
     ],
-    num: Annotated[int, typer.Option(min=1, help="Number of images.")] = 64,
+    num: Annotated[int, typer.Option(min=1, max=MOST_IMAGES, help="Number of images.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
 ) -> None:
     """Images from a trained generator.
@@ -224,9 +226,15 @@ def generate(
 @app.command("import")
 def import_(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT.pth", help="A file of the authors' weights.")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT.pth", parser=given_path, help="A file of the authors' weights."
+        ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; made if need be.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", parser=given_path, help="Where to write; made if need be."),
+    ],
 ) -> None:
     """The authors' TransGAN weights as a snapshot and, if both networks are there, a checkpoint.
 
@@ -274,6 +282,20 @@ def _execute(
         raise typer.Exit(EXIT_FAILED_TRIALS)
 
 
+def _rehearse(spec: SweepSpec, name: str, path: Path, address: str | None) -> None:
+    """Say what a run would be, and all that would stop it."""
+    from sweeps.rehearsal import rehearse
+
+    rehearsal = rehearse(spec, path, address)
+    for obstacle in rehearsal.obstacles:
+        _say_error(obstacle)
+    _say_plan(spec, name, path, _progress())
+    for note in rehearsal.notes:
+        print(note, file=sys.stderr)
+    if rehearsal.obstacles:
+        raise typer.Exit(EXIT_USER_ERROR)
+
+
 def _say_plan(spec: SweepSpec, name: str, path: Path, console: Console) -> None:
     from sweeps.announcement import say_plan
 
@@ -287,32 +309,49 @@ def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, 
 
 def _progress() -> Console:
     """Where progress and warnings go: stderr."""
-    from rich.console import Console
+    from sweeps.terminal import progress_console
 
-    # Into a file or pipe, lines may be long: nothing is gained by breaking them.
-    return Console(stderr=True, width=None if sys.stderr.isatty() else FILE_WIDTH)
+    return progress_console()
 
 
 def _result() -> Console:
     """Where results go: stdout."""
-    from rich.console import Console
+    from sweeps.terminal import result_console
 
-    return Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+    return result_console()
 
 
 @contextmanager
 def _errors_in_one_line() -> Iterator[None]:
-    """Turn the errors that our packages raise for users into one line and exit code 1."""
+    """Turn the errors that our packages raise for users into one line and exit code 1.
+
+    That nobody reads the results to their end (`| head -1`) is no error.
+    """
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except ValueError as error:
         if type(error).__module__.split(".")[0] not in OUR_PACKAGES:
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        _say_error(str(error))
         raise typer.Exit(EXIT_USER_ERROR) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    except BrokenPipeError as error:
+        from sweeps.terminal import leave_stdout, reader_is_gone
+
+        if not reader_is_gone():
+            raise
+        leave_stdout()
+        before = error.__context__
+        raise typer.Exit(before.exit_code if isinstance(before, typer.Exit) else 0) from None
+
+
+def _say_error(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
 
 
 def main() -> None:

@@ -29,11 +29,13 @@ from sweeps.live import LiveTable
 from sweeps.plan import (
     Calibration,
     concurrent_trials,
+    device_for,
     first_configs,
     forecast,
     measure_seconds_per_kimg,
 )
-from sweeps.spec import SpecError, SweepSpec
+from sweeps.rehearsal import check_labels
+from sweeps.spec import SweepSpec
 from sweeps.trial import GRID_IMAGES, now
 from transgan.data import ImageData, load_data
 from transgan.sampling import image_grid, save_image
@@ -92,10 +94,7 @@ def usable_data(spec: SweepSpec) -> ImageData:
         SpecError: the evaluation needs labels, and it has none.
     """
     data = load_data(spec.data)
-    try:
-        spec.evaluation.check_labels(data.train_labels is not None)
-    except ValueError as error:
-        raise SpecError(f"evaluation: {error}") from None
+    check_labels(spec, has_labels=data.train_labels is not None)
     return data
 
 
@@ -159,7 +158,7 @@ class _Driver:
         self.run, self.spec, self.name, self.data = run, spec, name, data
         self.cluster, self.console, self.started = cluster, console, started
         self.concurrent = concurrent_trials(spec, cluster.cpus, cluster.gpus)
-        self.device = _device(spec)
+        self.device = device_for(spec)
         self.last_beat = started
 
     def prepare(self) -> None:
@@ -333,13 +332,3 @@ class _Driver:
             f"{self.forecast.expected_kimg:.0f} kimg",
             highlight=False,
         )
-
-
-def _device(spec: SweepSpec) -> str:
-    if not spec.resources.gpus_per_trial:
-        return "cpu"
-    if not torch.cuda.is_available():
-        raise SpecError(
-            "resources.gpus_per_trial: torch finds no CUDA device here; set it to 0 to train on CPU"
-        )
-    return "cuda"

@@ -6,19 +6,17 @@ alg. 2, in the form that stops trials instead of pausing them (as Ray Tune and O
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from evaluation.metrics import Goal
+from transgan.frozen_model import FrozenModel
 
 
-class EarlyStopping(BaseModel):
+class EarlyStopping(FrozenModel):
     """The rungs at which trials are scored, and the share that is kept at each."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Literal["asha", "none"] = "asha"
     """`asha` stops the weak at each rung; `none` scores at the same rungs and stops nobody."""
@@ -26,12 +24,6 @@ class EarlyStopping(BaseModel):
     """The first rung: no trial is stopped before."""
     reduction_factor: int = Field(3, ge=2)
     """At each rung the best 1/reduction_factor go on; the next rung lies that many times as far."""
-
-    @model_validator(mode="after")
-    def _finite(self) -> Self:
-        if not math.isfinite(self.grace_kimg):
-            raise ValueError(f"grace_kimg must be a finite number, got {self.grace_kimg}")
-        return self
 
     def rungs(self, total_kimg: float) -> tuple[float, ...]:
         """The kimg at which a trial is scored; the last is the end of training."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports.records import RunFolder, write_atomically
+from reports.records import SPEC_WAY_OUT, RunFolder, write_atomically
 from sweeps.spec import SweepSpec, resolve
+from sweeps.spec_text import SpecError
 
 
 class RunFolderError(ValueError):
@@ -63,11 +64,15 @@ def restore_spec(run: RunFolder) -> SweepSpec:
     """The spec with which the sweep in `run` was started.
 
     Raises:
-        RunFolderError: there is no sweep there.
+        RunFolderError: there is no sweep there, or its spec was changed into none.
+        RecordError: its spec can't be read.
     """
     if not run.spec.exists():
         raise RunFolderError(f"{run.path}: not a sweep's run folder (no {run.spec.name})")
-    return resolve(run.read_spec(), str(run.spec))
+    try:
+        return resolve(run.read_spec(), str(run.spec))
+    except SpecError as error:
+        raise RunFolderError(f"{error}; {SPEC_WAY_OUT}") from None
 
 
 def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:

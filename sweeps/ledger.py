@@ -6,6 +6,7 @@ the one before it knew. It mirrors all into an Optuna study, for Optuna's own to
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 
@@ -59,7 +60,8 @@ class Ledger:
         if self._unstarted:
             record = self.records[self._unstarted.pop(0)]
             return self._task(record.number, record.settings)
-        number = len(self.records)
+        # Where the folder of a trial was removed, that trial is the next.
+        number = next(n for n in itertools.count() if n not in self.records)
         if number >= self.spec.budget.trials:
             raise StopIteration
         settings = self._proposal(number)

@@ -15,7 +15,8 @@ import torch
 from reports.records import Forecast, Setting
 from sweeps.proposals import propose, trial_seed
 from sweeps.search_space import corners
-from sweeps.spec import SpecError, SweepSpec
+from sweeps.spec import SweepSpec
+from sweeps.spec_text import SpecError
 from transgan.config import TrainingConfig
 from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
@@ -25,6 +26,9 @@ CALIBRATION_SECONDS = 1.0
 """Training time per measured config."""
 CALIBRATED_TRIALS = 8
 SIMULATIONS = 300
+FEWEST_SIMULATIONS = 20
+MANY_TRIALS = 300
+"""Beyond, fewer simulations do: each takes time by the square of the trials, and varies less."""
 BASELINE_MERIT = 0.25
 """Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
 
@@ -89,6 +93,21 @@ def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
     return max(1, min(fitting, wanted, spec.budget.trials))
 
 
+def device_for(spec: SweepSpec) -> str:
+    """Where trials train: `cpu` or `cuda`.
+
+    Raises:
+        SpecError: they are to have GPUs, and there is none.
+    """
+    if not spec.resources.gpus_per_trial:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise SpecError(
+            "resources.gpus_per_trial: torch finds no CUDA device here; set it to 0 to train on CPU"
+        )
+    return "cuda"
+
+
 def available_cpus() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -142,7 +161,11 @@ def forecast(
         ended: trials that need nothing more.
     """
     rng = random.Random(spec.sampler.seed)
-    runs = [_simulate(spec, calibration, concurrent, done, ended, rng) for _ in range(SIMULATIONS)]
+    enough = round(SIMULATIONS * min(1.0, MANY_TRIALS / spec.budget.trials) ** 2)
+    runs = [
+        _simulate(spec, calibration, concurrent, done, ended, rng)
+        for _ in range(max(enough, FEWEST_SIMULATIONS))
+    ]
     seconds = sorted(run[0] for run in runs)
     return Forecast(
         seconds=statistics.median(seconds),

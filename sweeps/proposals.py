@@ -15,17 +15,16 @@ from typing import Literal
 
 import optuna
 from optuna.trial import TrialState, create_trial
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from evaluation.metrics import Goal
 from reports.records import Setting
 from sweeps.search_space import SearchSpace
+from transgan.frozen_model import FrozenModel
 
 
-class SamplerConfig(BaseModel):
+class SamplerConfig(FrozenModel):
     """How trials are proposed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Literal["tpe", "random"] = "tpe"
     """`tpe`: Optuna's tree-structured Parzen estimator; `random`: independent draws."""

@@ -14,9 +14,10 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from reports.records import Setting, SettingDomain
+from transgan.frozen_model import FrozenModel
 
 MAX_CORNERS = 4096
 """Combinations that are checked before a sweep starts; beyond, a spread of as many."""
@@ -26,14 +27,14 @@ def _frozen_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+# Pydantic's ValidationInfo, a protocol that the tests' run-time type checks can't check.
+_Info = Any
 Choice = Annotated[Setting, BeforeValidator(_frozen_list)]
 Bounds = tuple[float, float]
 
 
-class Domain(BaseModel):
+class Domain(FrozenModel):
     """Where one field may lie: exactly one of four kinds, called as Ray calls them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     choice: tuple[Choice, ...] | None = Field(None, min_length=1)
     """One of these values."""
@@ -43,6 +44,17 @@ class Domain(BaseModel):
     """A positive number between two bounds, every factor as likely as its inverse."""
     randint: tuple[int, int] | None = None
     """A whole number from the first to the second, both included."""
+
+    @field_validator("uniform", "loguniform", "randint", mode="before")
+    @classmethod
+    def _two_bounds(cls, bounds: Any, info: _Info) -> Any:
+        if bounds is not None and not (isinstance(bounds, list | tuple) and len(bounds) == 2):
+            example = "[1.0e-5, 1.0e-3]" if info.field_name == "loguniform" else "[2, 8]"
+            raise ValueError(
+                f"{info.field_name} has two bounds, low and high, got {_plain(bounds)}; write "
+                f"{info.field_name}: {example}"
+            )
+        return bounds
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

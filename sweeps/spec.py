@@ -2,64 +2,79 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from evaluation.metrics import Goal, find_metric
 from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
 from sweeps.proposals import SamplerConfig
-from sweeps.search_space import Domain, SearchSpace, apply_settings, corners, settings_of
+from sweeps.refusal import refusal
+from sweeps.search_space import SearchSpace, apply_settings, settings_of
+from sweeps.space_check import check_paths_are_whole, check_search
+from sweeps.spec_text import SpecError, assign, read_text, to_text
 from transgan.config import TrainingConfig
 from transgan.data_config import DataConfig
+from transgan.frozen_model import FrozenModel, numbers_as_written
+from transgan.network_config import GeneratorConfig
 from transgan.presets import PRESETS, merged
 
+MOST_TRIALS = 5_000
+"""Proposals, forecast and report look at all trials again for each: beyond, they would not end."""
+MOST_SCORED_IMAGES = 1_000_000
+"""Twenty times what papers score; all of a trial's are in memory at once."""
 
-class SpecError(ValueError):
-    """A spec that can't be read or can't be meant, with the dotted path and the way out."""
 
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, of which PyYAML would keep the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of `node`, if its keys differ."""
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value} is given twice", key.start_mark
+def _strict_protocol(values: Any) -> Any:
+    """Values of an evaluation with the strictness of the other parts: numbers, and their bound."""
+    if not isinstance(values, dict):
+        return values
+    checked, faults = dict(values), []
+    for name, field in EvaluationProtocol.model_fields.items():
+        if name not in values:
+            continue
+        try:
+            checked[name] = numbers_as_written(values[name], field.annotation)
+        except ValueError as error:
+            faults.append((name, str(error)))
+    num_images = checked.get("num_images")
+    if isinstance(num_images, int | float) and num_images > MOST_SCORED_IMAGES:
+        faults.append(("num_images", f"must be at most {MOST_SCORED_IMAGES}, got {num_images}"))
+    if faults:
+        raise ValidationError.from_exception_data(
+            "evaluation",
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("value_error", "{text}", {"text": text}),
+                    loc=(name,),
+                    input=values[name],
                 )
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+                for name, text in faults
+            ],
+        )
+    return checked
 
 
-class Budget(BaseModel):
+class Budget(FrozenModel):
     """How much the sweep may use."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    trials: int = Field(ge=1)
+    trials: int = Field(ge=1, le=MOST_TRIALS)
     """Number of trials."""
     hours: float | None = Field(None, gt=0)
     """Wall time after which the sweep stops, resumable; null for none."""
-    concurrent_trials: int | None = Field(None, ge=1)
+    concurrent_trials: int | None = Field(None, ge=1, le=MOST_TRIALS)
     """Trials at once; null for as many as the resources allow."""
 
 
-class Resources(BaseModel):
+class Resources(FrozenModel):
     """What each trial is given."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     cpus_per_trial: int = Field(1, ge=1)
     """Cores, and threads of torch, for each trial."""
@@ -67,10 +82,8 @@ class Resources(BaseModel):
     """GPUs for each trial; a fraction lets several share one."""
 
 
-class SweepSpec(BaseModel):
+class SweepSpec(FrozenModel):
     """One sweep, complete."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: DataConfig
     """Which images."""
@@ -82,7 +95,7 @@ class SweepSpec(BaseModel):
     """How trials are proposed."""
     early_stopping: EarlyStopping
     """When trials are scored and stopped."""
-    evaluation: EvaluationProtocol
+    evaluation: Annotated[EvaluationProtocol, BeforeValidator(_strict_protocol)]
     """How every trial is scored; its first metric ranks them."""
     budget: Budget
     """How much the sweep may use."""
@@ -125,7 +138,7 @@ class SweepSpec(BaseModel):
             path: domain.model_dump(mode="json", exclude_none=True)
             for path, domain in self.search.items()
         }
-        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
+        return to_text(values)
 
 
 def shipped_specs() -> tuple[str, ...]:
@@ -147,9 +160,9 @@ def load_spec(spec: str, overrides: tuple[str, ...] = ()) -> tuple[str, SweepSpe
         SpecError: it does not exist, can't be read, or says something impossible.
     """
     name, source, text = _read(spec)
-    values = _parse(source, text)
+    values = read_text(source, text)
     for override in overrides:
-        _assign(values, override)
+        assign(values, override)
     return name, resolve(values, source)
 
 
@@ -162,71 +175,35 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
     values = dict(values)
     if isinstance(values.get("data"), dict) and isinstance(values.get("training", {}), dict):
         values["training"] = _fill_training(values.get("training", {}), values["data"], source)
+    check_paths_are_whole(values.get("search"), source)
     try:
         spec = SweepSpec.model_validate(values)
     except ValidationError as error:
-        raise SpecError(f"{source}: {_explain(error, values)}") from None
-    _check_search(spec, source)
+        message = f"{source}: {refusal(error, SweepSpec)}"
+        if error.errors()[0]["loc"] == ("training",) and isinstance(values["training"], dict):
+            message += _presets_for(values["training"])  # its parts are well, but don't fit
+        raise SpecError(message) from None
+    _check_ranking(spec, source)
+    check_search(spec, source)
     return spec
 
 
 def _read(spec: str) -> tuple[str, str, str]:
-    path = Path(spec)
+    """Name, source and text of a spec."""
+    path, names = Path(spec), ", ".join(shipped_specs())
+    if not spec.strip():
+        raise SpecError(f"SPEC is empty; give a .yaml file or a shipped spec: {names}")
     try:
         if path.suffix in (".yaml", ".yml") or os.sep in spec:
             return path.stem, str(path), path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SpecError(
-            f"{path}: no such file; shipped specs: {', '.join(shipped_specs())}"
-        ) from None
+        raise SpecError(f"{path}: no such file; shipped specs: {names}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: can't be read ({error})") from None
+        raise SpecError(f"{path}: can't be read ({error}); give a YAML file in UTF-8") from None
     if spec not in shipped_specs():
-        raise SpecError(
-            f"{spec}: neither a shipped spec ({', '.join(shipped_specs())}) nor a .yaml file"
-        )
+        raise SpecError(f"{spec}: neither a shipped spec ({names}) nor a .yaml file")
     text = (resources.files("sweeps") / "specs" / f"{spec}.yaml").read_text(encoding="utf-8")
     return spec, spec, text
-
-
-def _parse(source: str, text: str) -> dict[str, Any]:
-    try:
-        values = yaml.load(text, Loader=_StrictLoader)
-    except RecursionError:
-        raise SpecError(f"{source}: not YAML: nested too deeply") from None
-    except (ValueError, TypeError) as error:  # dates, digits and keys that Python refuses
-        raise SpecError(f"{source}: not YAML: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise SpecError(f"{source}:{place}: not YAML: {problem}") from None
-    if not isinstance(values, dict):
-        raise SpecError(
-            f"{source}: a spec is a mapping with data, training, search, …; got "
-            f"{'an empty file' if values is None else type(values).__name__}"
-        )
-    return values
-
-
-def _assign(values: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise SpecError(f"--set {override}: write it as path=value, such as budget.trials=4")
-    try:
-        value = yaml.load(text, Loader=_StrictLoader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        shown = text if len(text) < 80 else f"{text[:60]}…"
-        raise SpecError(f"--set {path}: {shown!r} is not YAML") from None
-    keys = path.split(".")
-    if keys[0] == "search" and len(keys) > 2:
-        keys = ["search", ".".join(keys[1:])]  # search paths are dotted themselves
-    at = values
-    for depth, key in enumerate(keys[:-1]):
-        at = at.setdefault(key, {})
-        if not isinstance(at, dict):
-            raise SpecError(f"--set {override}: {'.'.join(keys[: depth + 1])} is not a mapping")
-    at[keys[-1]] = value
 
 
 def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) -> dict[str, Any]:
@@ -239,7 +216,7 @@ def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) 
     try:
         shape = DataConfig.model_validate(data)
     except ValidationError as error:
-        raise SpecError(f"{source}: {_explain(error, {'data': data}, ('data',))}") from None
+        raise SpecError(f"{source}: {refusal(error, DataConfig, ('data',))}") from None
     filled = merged(PRESETS[preset], training) | {"preset": preset}
     for key, value in (("image_size", shape.resolved_size), ("image_channels", shape.channels)):
         if key in training and training[key] != value:
@@ -251,8 +228,24 @@ def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) 
     return filled
 
 
-def _check_search(spec: SweepSpec, source: str) -> None:
-    """Refuse what can't rank, paths that lead nowhere, and networks that can't be built."""
+def _presets_for(training: dict[str, Any]) -> str:
+    """The way out if a training is of a preset for images of another size."""
+    size, name = training["image_size"], training["preset"]
+    own = PRESETS[name]["image_size"]
+    if own == size or GeneratorConfig.model_validate(training["generator"]).image_size == size:
+        return ""
+    fitting = [preset for preset, values in PRESETS.items() if values["image_size"] == size]
+    reason = f"; training.preset {name} is for {own}×{own}"
+    if fitting:
+        return f"{reason}: for {size}×{size} set it to {' or '.join(fitting)}"
+    sizes = sorted({values["image_size"] for values in PRESETS.values()})
+    return f"{reason}, and none is for {size}×{size}: set data.image_size to one of " + ", ".join(
+        map(str, sizes)
+    )
+
+
+def _check_ranking(spec: SweepSpec, source: str) -> None:
+    """Refuse what can't stop or rank a trial."""
     if spec.early_stopping.name == "asha" and len(spec.rungs) < 2:
         raise SpecError(
             f"{source}: early_stopping.grace_kimg: {spec.early_stopping.grace_kimg:g} is no less "
@@ -265,94 +258,6 @@ def _check_search(spec: SweepSpec, source: str) -> None:
             f"{source}: evaluation.metrics: {ranking.key} can't rank trials, and the first "
             "metric does; put another first"
         )
-    known = _leaves(spec.training.model_dump())
-    fixed = {"preset", "image_size", "image_channels", "seed", "total_kimg"}
-    for path in spec.search:
-        if path in fixed:
-            raise SpecError(
-                f"{source}: search.{path}: belongs to the sweep, not to the search (rows of "
-                "one table must compare); set it under training, data or sampler"
-            )
-        if path not in known:
-            raise SpecError(f"{source}: search.{path}: no such field{_nearest(path, known)}")
-    for path, domain in spec.search.items():
-        if domain.kind in ("uniform", "loguniform") and isinstance(_at(spec, path), int):
-            raise SpecError(
-                f"{source}: search.{path}: {domain.kind} draws fractions, and this takes whole "
-                "numbers; use randint or choice"
-            )
-    for settings in corners(spec.search):
-        try:
-            spec.trial_config(settings, spec.training.seed)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            tried = ", ".join(
-                f"{path}={value}" for path, value in settings.items() if _near(path, place)
-            )
-            raise SpecError(
-                f"{source}: search: {tried} can't be built: {_message(first)}; take one of them out"
-            ) from None
-
-
-def _at(spec: SweepSpec, path: str) -> Any:
-    """The value of the training config at a search path."""
-    return settings_of(spec.training.model_dump(), {path: spec.search[path]})[path]
-
-
-def _near(path: str, place: str) -> bool:
-    return not place or path.split(".")[0] == place.split(".")[0]
-
-
-def _leaves(values: dict[str, Any], at: str = "") -> set[str]:
-    found: set[str] = set()
-    for key, value in values.items():
-        found |= _leaves(value, f"{at}{key}.") if isinstance(value, dict) else {f"{at}{key}"}
-    return found
-
-
-def _explain(error: ValidationError, values: Any, root: tuple[str, ...] = ()) -> str:
-    """The first fault in one line: dotted path, what is wrong, value, nearest known name."""
-    errors = error.errors()
-    first = errors[0]
-    location = (*root, *(str(part) for part in first["loc"]))
-    path = ".".join(location)
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = _known_names(location[:-1])
-        return f"{path}: unknown key{_nearest(location[-1], known)}{more}"
-    if first["type"] == "missing":
-        return f"{path}: missing; every spec has it{more}"
-    return f"{path}: {_message(first)}{more}"
-
-
-def _message(fault: Any) -> str:
-    text = str(fault["msg"]).removeprefix("Value error, ")
-    value = fault.get("input")
-    plain = value is None or isinstance(value, bool | int | float | str)
-    if fault["type"] == "value_error" or not plain:
-        return text
-    return f"{text[0].lower()}{text[1:]}, got {value!r}"
-
-
-def _known_names(location: tuple[str, ...]) -> set[str]:
-    """Names of the fields at a place in the spec."""
-    model: Any = SweepSpec
-    for part in location:
-        if part == "search":
-            return set(Domain.model_fields)
-        field = model.model_fields.get(part)
-        if field is None:
-            return set()
-        model = field.annotation
-    return set(model.model_fields)
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known: {', '.join(sorted(known))}" if known else ""
 
 
 DEFAULT_SPEC = "digits"

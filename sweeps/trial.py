@@ -21,6 +21,7 @@ from reports.records import (
     RungScores,
     Setting,
     TrialCost,
+    TrialFinding,
     TrialFolder,
     TrialRecord,
     TrialState,
@@ -30,6 +31,7 @@ from transgan.cost import model_cost
 from transgan.data import ImageData
 from transgan.sampling import image_grid, latents, sample_images, save_image
 from transgan.training.checkpoint import save_snapshot
+from transgan.training.health import Finding
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 TICK_KIMG = 1.0
@@ -192,16 +194,30 @@ class _TrialRun:
 
     def _note(self, progress: TrainingProgress, seconds: float) -> None:
         """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
-        entry = {"kimg": round(progress.kimg, 3)}
+        entry: dict[str, Any] = {"kimg": round(progress.kimg, 3)}
         values = {name: getattr(progress, name) for name in TICK_VALUES}
         entry |= {name: value for name, value in values.items() if value is not None}
+        if progress.findings:
+            entry["findings"] = [finding.name for finding in progress.findings]
         self.stats.write(json.dumps(entry) + "\n")
         self.stats.flush()
         self.record = self.record.model_copy(
             update={"kimg": progress.kimg, "cost": self._spend(train_seconds=seconds)}
         )
+        self._keep_first(progress.findings)
         if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
             self._checkpoint()
+
+    def _keep_first(self, findings: tuple[Finding, ...]) -> None:
+        """Put findings of a kind that was not found before on record."""
+        known = {finding.name for finding in self.record.findings}
+        first = tuple(
+            TrialFinding(name=finding.name, kimg=finding.kimg, message=finding.message)
+            for finding in findings
+            if finding.name not in known
+        )
+        if first:
+            self._update(findings=(*self.record.findings, *first))
 
     def _checkpoint(self) -> None:
         os.fsync(self.stats.fileno())

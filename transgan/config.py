@@ -17,6 +17,9 @@ PenaltyName = Literal["none", "r1", "r1+r2", "gp"]
 AugmentationName = Literal["translation", "cutout", "color", "noise"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
 
+MOST_IMAGES = 1 << 16
+"""In a batch: far beyond what any GAN was trained with, and what a machine can hold."""
+
 
 class LossConfig(FrozenModel):
     """The adversarial loss and the penalty that keeps the discriminator smooth."""
@@ -124,9 +127,9 @@ class TrainingConfig(FrozenModel):
     """Channels of the images; from the data set."""
     total_kimg: float = Field(60.0, gt=0, allow_inf_nan=False)
     """Length of training, in thousand real images shown to the discriminator."""
-    batch_size: int = Field(32, ge=1, le=1 << 20)
+    batch_size: int = Field(32, ge=1, le=MOST_IMAGES)
     """Real images in each discriminator step, and as many fakes."""
-    generator_batch_size: int | None = Field(None, ge=1)
+    generator_batch_size: int | None = Field(None, ge=1, le=MOST_IMAGES)
     """Fakes in each generator step (the authors take twice batch_size); null for batch_size."""
     microbatch_size: int | None = Field(None, ge=1)
     """Most images of a batch (reals, with as many fakes) to go through the networks at once, for
@@ -156,6 +159,23 @@ class TrainingConfig(FrozenModel):
     def resolved_generator_batch_size(self) -> int:
         """Fakes in each generator step."""
         return self.generator_batch_size or self.batch_size
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> Self:
+        once = tuple(dict.fromkeys(self.augment))
+        if once != self.augment:
+            twice = next(name for name in once if self.augment.count(name) > 1)
+            raise ValueError(
+                f"augment names {twice} twice, got [{', '.join(self.augment)}]; "
+                f"write [{', '.join(once)}]"
+            )
+        largest = max(self.batch_size, self.resolved_generator_batch_size)
+        if self.microbatch_size is not None and self.microbatch_size > largest:
+            raise ValueError(
+                f"microbatch_size is {self.microbatch_size} and has no effect on batches of "
+                f"{largest} (batch_size, generator_batch_size); make it {largest} or less, or null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batches_fit_the_loss(self) -> Self:

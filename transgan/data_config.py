@@ -55,6 +55,10 @@ class DataConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _size_is_known(self) -> Self:
+        if not self.name.strip():
+            raise ValueError(
+                f"name is blank, got {self.name!r}; give a path, or one of {', '.join(DATA_SETS)}"
+            )
         own = _OWN_SIZES.get(self.name)
         if own is None:
             if self.image_size is None:

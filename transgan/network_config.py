@@ -56,6 +56,12 @@ def _per_stage(value: int | tuple[int, ...], num: int, name: str, stage: str) ->
     return value
 
 
+def _smaller_windows(grid_width: int) -> str:
+    """The largest windows that are less than the whole grid, as a way out."""
+    fitting = [width for width in range(1, grid_width) if grid_width % width == 0]
+    return f"make it {' or '.join(map(str, fitting[-2:]))}, or null" if fitting else "make it null"
+
+
 def _check_window(window_size: int, grid_width: int, where: str) -> None:
     if grid_width % window_size:
         raise ValueError(
@@ -175,7 +181,24 @@ class GeneratorConfig(FrozenModel):
         for width, window in zip(self.stage_widths, self.stage_windows, strict=True):
             if window is not None:
                 _check_window(window, width, "the stage")
+        self._windows_have_an_effect()
         return self
+
+    def _windows_have_an_effect(self) -> None:
+        window, widest, grid = self.window_size, self.max_global_width, self.stage_widths[-1]
+        if window is None:
+            return
+        if window >= grid:
+            raise ValueError(
+                f"window_size={window} has no effect: the widest stage has {grid} tokens a side; "
+                + _smaller_windows(grid)
+            )
+        if widest is not None and not window <= widest < grid:
+            raise ValueError(
+                f"max_global_width={widest} leaves window_size={window} or itself without effect: "
+                f"it can be {window} to {grid - 1} here, the widest stage having {grid} tokens a "
+                "side; change it, or leave it out"
+            )
 
 
 class DiscriminatorConfig(FrozenModel):
@@ -291,3 +314,12 @@ class DiscriminatorConfig(FrozenModel):
         for level, (width, windows) in enumerate(zip(widths, self.level_windows, strict=True)):
             if windows[0] is not None:
                 _check_window(windows[0], width, f"discriminator level {level}")
+        windowed = [
+            width for width, windows in zip(widths, self.level_windows, strict=True) if windows[0]
+        ]
+        if self.window_size is not None and self.window_size >= max(windowed):
+            raise ValueError(
+                f"discriminator.window_size={self.window_size} has no effect: the windowed levels "
+                f"have grids of at most {max(windowed)} tokens a side; "
+                f"{_smaller_windows(max(windowed))}, with windowed_depths [] for null"
+            )

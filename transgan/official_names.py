@@ -31,7 +31,9 @@ def generator_name(name: str, config: TrainingConfig) -> str:
         case "tokens_to_image":
             return ".".join(["deconv.0", *rest])
     stage, block = int(rest[0]), rest[1]
-    if config.image_size > 48:
+    # Where all transitions are pixel shuffles, the authors loop over the later stages; where some
+    # are bicubic, each stage is an attribute of its own.
+    if "bicubic" in config.generator.upsamplings:
         place = f"blocks_{stage + 1}"
     else:
         place = f"upsample_blocks.{stage - 1}" if stage else "blocks"

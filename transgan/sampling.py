@@ -13,6 +13,10 @@ from transgan.images import to_uint8
 from transgan.networks.generator import Generator
 from transgan.seeds import derived_seed
 
+IMAGES_AT_ONCE = 250
+MOST_GRID_PIXELS = 1 << 27
+"""A sheet of 11,585 pixels a side: half a gigabyte, and as much again to write it."""
+
 
 class OutputError(ValueError):
     """Images can't be written where they should go."""
@@ -35,7 +39,7 @@ def latents(
 
 @torch.inference_mode()
 def sample_images(
-    generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = 250
+    generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = IMAGES_AT_ONCE
 ) -> UInt8[Tensor, "num channels height width"]:
     """Images for the latents `z`, on the CPU; the generator's mode is left as it was."""
     device = next(generator.parameters()).device
@@ -80,17 +84,32 @@ def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
     """Write `num` images: one grid if `out` ends in .png, else a file each into the folder `out`.
 
     Raises:
-        OutputError: `out` can't be written.
+        OutputError: `out` can't be written, or would be too large a grid.
     """
-    images = sample_images(generator, latents(num, generator.latent_dim, seed))
+    if out.suffix and out.suffix.lower() != ".png":
+        raise OutputError(f"--out {out}: images are written as .png, or into a folder")
     try:
-        if out.suffix and out.suffix.lower() != ".png":
-            raise OutputError(f"--out {out}: images are written as .png, or into a folder")
         if out.suffix:
+            _check_grid(generator, num, out)
+            images = sample_images(generator, latents(num, generator.latent_dim, seed))
             save_image(image_grid(images, columns=round(num**0.5)), out)
             return
         out.mkdir(parents=True, exist_ok=True)
-        for index, image in enumerate(images):
-            save_image(image_grid(image[None], columns=1), out / f"{index:06d}.png")
+        for start in range(0, num, IMAGES_AT_ONCE):
+            z = latents(min(IMAGES_AT_ONCE, num - start), generator.latent_dim, seed, start=start)
+            for index, image in enumerate(sample_images(generator, z), start):
+                save_image(image_grid(image[None], columns=1), out / f"{index:06d}.png")
     except OSError as error:
         raise OutputError(f"--out {out}: can't be written ({error.strerror or error})") from None
+
+
+def _check_grid(generator: Generator, num: int, out: Path) -> None:
+    """Refuse a grid that would not fit into memory, before anything is drawn."""
+    one = sample_images(generator, latents(1, generator.latent_dim, 0))
+    height, width = one.shape[2:]
+    most = MOST_GRID_PIXELS // ((height + 1) * (width + 1))
+    if num > most:
+        raise OutputError(
+            f"--out {out}: a grid of {num} images of {width}×{height} is too large; it holds at "
+            f"most {most}: give fewer, or write files into a folder"
+        )

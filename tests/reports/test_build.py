@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.build import OutputError, build_report
-from reports.records import RecordError, RunFolder, SweepRecord, TrialRecord
+from reports.records import RecordError, RunFolder, SweepRecord, TrialFinding, TrialRecord
 
 
 def test_report_and_table_are_written_into_the_run_folder(run: RunFolder) -> None:
@@ -79,3 +79,18 @@ def test_folder_that_is_no_run_is_an_error(tmp_path: Path) -> None:
 def test_import_loads_neither_torch_nor_ray() -> None:
     code = "import sys, reports.build; assert not {'torch', 'ray'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_page_says_what_was_found_in_a_training_and_marks_it(
+    run: RunFolder, make_trials: Callable[[], list[TrialRecord]]
+) -> None:
+    build_report(run.path)
+    assert "What was found" not in run.report.read_text()
+    finding = TrialFinding(name="mode-collapse", kimg=12.0, message="fakes lie <close> together")
+    run.trial("0003").write(make_trials()[3].model_copy(update={"findings": (finding,)}))
+    build_report(run.path)
+    page = run.report.read_text()
+    assert "<small>mode collapse at 12 kimg</small>" in page
+    assert "0003: fakes lie &lt;close&gt; together." in page
+    assert "<b>▲</b> marks" in page
+    assert '"symbol":"triangle-up"' in page

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from reports.comparison import compare
 from reports.curves import downsample, learning_curves, training_losses
-from reports.records import RunFolder, SweepRecord, TrialRecord
+from reports.records import RunFolder, SweepRecord, TrialFinding, TrialRecord
 
 Make = Callable[..., TrialRecord]
 Sweep = Callable[..., SweepRecord]
@@ -55,3 +55,21 @@ def test_losses_that_no_trial_recorded_have_no_panel(
     (panel,) = training_losses(compare(make_sweep(), make_trials()), run)
     assert panel.key == "d_loss"
     assert "0000" not in {curve.trial for curve in panel.curves}
+
+
+def test_finding_is_marked_on_the_losses_at_the_nearest_point(
+    run: RunFolder, make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
+) -> None:
+    finding = TrialFinding(name="mode-collapse", kimg=12.1, message="…")
+    first, *others = make_trials()
+    first = first.model_copy(update={"findings": (finding,)})
+    panels = training_losses(compare(make_sweep(), [first, *others]), run)
+    stats = {entry["kimg"]: entry for entry in run.trial("0000").read_stats()}
+    for panel in panels:
+        (marked,) = [curve for curve in panel.curves if curve.marks]
+        (mark,) = marked.marks
+        assert marked.trial == "0000"
+        assert (mark.kimg, mark.value) == (12.0, stats[12.0][panel.key])
+        assert mark.label == "mode collapse at 12.1 kimg"
+        assert panel.has_marks
+    assert not any(panel.has_marks for panel in training_losses(compare(make_sweep(), others), run))

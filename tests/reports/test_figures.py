@@ -9,8 +9,8 @@ import pytest
 
 from reports import figures
 from reports.comparison import compare
-from reports.curves import learning_curves
-from reports.records import SweepRecord, TrialRecord
+from reports.curves import Curve, LossPanel, Mark, learning_curves
+from reports.records import SweepRecord, TrialRecord, TrialState
 from reports.slices import setting_slices
 
 Trials = Callable[[], list[TrialRecord]]
@@ -63,3 +63,17 @@ def test_markup_in_a_setting_is_drawn_as_text(
     figure = figures.slice_figure(values, comparison, figures.trial_colours(comparison))
     assert "<a" not in figure.to_json()
     assert "\\u003ca" not in figure.to_json()
+
+
+def test_finding_is_a_triangle_in_the_colour_of_its_trial() -> None:
+    mark = Mark(12.0, 0.7, "mode collapse at 12 kimg")
+    curves = (
+        Curve("0000", TrialState.COMPLETED, (1.0, 12.0), (0.5, 0.7), marks=(mark,)),
+        Curve("0001", TrialState.COMPLETED, (1.0, 12.0), (0.5, 0.6)),
+    )
+    colours = {"0000": "#111111", "0001": "#222222"}
+    figure = figures.loss_figure(LossPanel("d_loss", "discriminator loss", curves), colours)
+    (marks,) = [trace for trace in figure.data if trace.mode == "markers"]
+    assert (marks.marker.symbol, marks.marker.color) == ("triangle-up", "#111111")
+    assert (marks.x, marks.y) == ((12.0,), (0.7,))
+    assert marks.text == ("Trial 0000: mode collapse at 12 kimg",)

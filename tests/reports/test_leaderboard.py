@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from reports.comparison import compare
 from reports.leaderboard import leaderboard
-from reports.records import SweepRecord, TrialCost, TrialRecord, TrialState
+from reports.records import SweepRecord, TrialCost, TrialFinding, TrialRecord, TrialState
 
 Make = Callable[..., TrialRecord]
 Sweep = Callable[..., SweepRecord]
@@ -55,3 +55,13 @@ def test_single_trial_shows_its_settings_though_nothing_differs(
 ) -> None:
     board = leaderboard(compare(make_sweep(), [make_trial(0, scores=make_scores(5.0))]))
     assert "loss.name" in [column.key for column in board.columns]
+
+
+def test_finding_stands_in_the_row_in_few_words_and_below_in_full(
+    make_sweep: Sweep, make_trial: Make
+) -> None:
+    finding = TrialFinding(name="mode-collapse", kimg=12.0, message="mode collapse: lower the rate")
+    board = leaderboard(compare(make_sweep(), [make_trial(0, findings=[finding]), make_trial(1)]))
+    notes = {row.standing.trial: row.cells[2].note for row in board.rows}
+    assert notes == {"0000": "mode collapse at 12 kimg", "0001": ""}
+    assert board.findings == {"0000": ("mode collapse: lower the rate",)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def test_folder_without_sweep_says_so(tmp_path: Path) -> None:
 def test_damaged_record_is_a_record_error(content: bytes, tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path)
     folder.record.write_bytes(content)
-    with pytest.raises(RecordError, match="the record is damaged"):
+    with pytest.raises(RecordError, match="the record is damaged; remove the folder "):
         folder.read()
 
 
@@ -86,3 +87,33 @@ def test_import_is_light() -> None:
     heavy = "{'pandas', 'plotly', 'optuna', 'jinja2', 'torch', 'ray', 'numpy'}"
     code = f"import sys, reports.records; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_record_from_before_findings_is_read_as_one_without(
+    make_trial: Callable[..., TrialRecord], tmp_path: Path
+) -> None:
+    folder = TrialFolder(tmp_path)
+    text = make_trial(0).model_dump_json()
+    assert ',"findings":[]' in text
+    folder.record.write_text(text.replace(',"findings":[]', ""))
+    assert folder.read() == make_trial(0)
+
+
+def test_sweep_without_its_objective_among_its_metrics_is_a_record_error(run: RunFolder) -> None:
+    record = json.loads(run.sweep.read_text())
+    run.sweep.write_text(json.dumps(record | {"metrics": []}))
+    with pytest.raises(RecordError, match=r"objective fd_\w+ is none of its metrics \[\]; .*anew"):
+        run.read_sweep()
+
+
+def test_way_out_of_a_damaged_trial_names_its_folder_below_the_runs(run: RunFolder) -> None:
+    run.trial("0003").record.write_text('{"trial": ')
+    with pytest.raises(RecordError, match=r"0003/record\.json: .*remove the folder 0003, and"):
+        run.trial("0003").read()
+
+
+@pytest.mark.parametrize("text", ["data: {name: dig", "", "- 3"])
+def test_damaged_spec_says_where_its_text_still_stands(run: RunFolder, text: str) -> None:
+    run.spec.write_text(text)
+    with pytest.raises(RecordError, match=r"sweep\.yaml: .*put it back \(report\.html shows it"):
+        run.read_spec()

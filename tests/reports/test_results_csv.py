@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from reports.comparison import compare
-from reports.records import SweepRecord, TrialRecord, TrialState
+from reports.records import SweepRecord, TrialFinding, TrialRecord, TrialState
 from reports.results_csv import results_table, write_results
 
 Make = Callable[..., TrialRecord]
@@ -86,3 +86,18 @@ def test_sweep_without_trials_is_a_header(make_sweep: Sweep, tmp_path: Path) -> 
     path = tmp_path / "results.csv"
     write_results(compare(make_sweep(), []), path)
     assert path.read_text() == "trial,state\n"
+
+
+def test_findings_are_a_cell_of_text_and_blank_where_there_are_none(
+    make_sweep: Sweep, make_trial: Make, tmp_path: Path
+) -> None:
+    findings = [
+        TrialFinding(name="mode-collapse", kimg=12.0, message="…"),
+        TrialFinding(name="discriminator-saturation", kimg=17.5, message="…"),
+    ]
+    path = tmp_path / "results.csv"
+    write_results(compare(make_sweep(), [make_trial(0, findings=findings), make_trial(1)]), path)
+    table = pd.read_csv(path, dtype={"trial": str}).set_index("trial")
+    text = "mode collapse at 12 kimg; discriminator saturation at 17.5 kimg"
+    assert table.loc["0000", "findings"] == text
+    assert table.isna().loc["0001", "findings"]

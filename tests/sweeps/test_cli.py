@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sweeps.cli import app
+from reports.records import MetricColumn, SweepRecord
+from sweeps.cli import _errors_in_one_line, app
 from sweeps.folder import create_run
 from sweeps.spec import load_spec
 
@@ -226,3 +228,140 @@ def test_results_go_to_stdout_and_progress_to_stderr():
     assert done.returncode == 0
     assert done.stdout == ""
     assert "digits" in done.stderr
+
+
+def test_dry_run_says_all_that_would_fail_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    result = call(
+        *("run", "-n", "--out", "file/run", "--address", "127.0.0.1:1"),
+        *("--set", "data.name=empty", "--set", "data.image_size=8"),
+    )
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert result.exit_code == 1
+    assert [error.split(": ")[1] for error in errors] == [
+        "--out file/run",
+        "data.name",
+        "--address 127.0.0.1:1",
+    ]
+    assert "8 trials" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
+def test_dry_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path, data):
+    from transgan.sampling import image_grid
+
+    for index, image in enumerate(data.train_images[:101]):
+        image_grid(image[None], columns=1).save(tmp_path / f"{index:03d}.png")
+    line = error_line("run", "-n", "--set", f"data={{name: {tmp_path}, image_size: 8}}")
+    assert "evaluation: extractor: classifier is trained on the data's labels" in line
+
+
+def test_dry_run_says_that_data_would_be_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("TG_SWEEP_CACHE", str(tmp_path))
+    result = call(
+        *("run", "-n", "--set", "data.name=cifar10", "--set", "search={}"),
+        *("--set", "training.preset=photos", "--out", tmp_path / "run"),
+    )
+    assert result.exit_code == 0
+    assert "data cifar10 is not decoded here yet: what is missing of it would be" in result.stderr
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--out", ""),
+        ("run", "--address", ""),
+        ("resume", " "),
+        ("status", ""),
+        ("report", ""),
+        ("report", "x", "--html", ""),
+        ("report", "x", "--csv", ""),
+        ("rerun", "", "0000"),
+        ("generate", "", "--out", "x.png"),
+        ("generate", "x", "--out", ""),
+        ("import", "", "--out", "x"),
+        ("import", "x", "--out", ""),
+    ],
+    ids=" ".join,
+)
+def test_empty_path_is_a_usage_error_and_not_the_folder_at_hand(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert re.search(r"the (path|address) is empty; give", result.stderr)
+    assert not any(tmp_path.iterdir())
+
+
+def test_number_of_images_beyond_reason_is_a_usage_error_with_the_bound():
+    result = call("generate", "x", "--out", "x", "--num", 1_000_001)
+    assert result.exit_code == 2
+    assert "1000000" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("plan",), ("plan", "--json")], ids=" ".join)
+def test_reader_who_leaves_early_is_no_error(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "from sweeps.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_broken_pipe_that_is_not_stdout_keeps_its_traceback(monkeypatch):
+    reading, writing = os.pipe()
+    with open(reading), open(writing, "w") as stdout:  # noqa: PTH123  (descriptors have no path)
+        monkeypatch.setattr("sys.stdout", stdout)
+        with pytest.raises(BrokenPipeError, match="a socket"), _errors_in_one_line():
+            raise BrokenPipeError("a socket")
+
+
+@pytest.mark.parametrize("name", ["sweep.yaml cut short", "sweep.yaml empty"])
+def test_damaged_spec_of_a_run_is_refused_with_the_way_out(tmp_path, name):
+    run = create_run(tmp_path / "run", load_spec("digits")[1])
+    text = run.spec.read_text(encoding="utf-8")
+    run.spec.write_text(text[: text.index("budget:")] if "cut" in name else "", encoding="utf-8")
+    line = error_line("resume", run.path)
+    assert re.search(r"sweep\.yaml: .*put it back \(report\.html shows it as resolved\), or", line)
+
+
+def test_report_warns_of_a_damaged_record_by_its_file_and_goes_on(tmp_path):
+    run = create_run(tmp_path / "run", load_spec("digits")[1])
+    column = MetricColumn(name="fd", label="FD@7", goal="minimize", format=".2f")
+    run.write_sweep(
+        SweepRecord(
+            name="digits",
+            data="digits",
+            objective="fd",
+            metrics=(column,),
+            space=(),
+            num_trials=2,
+            total_kimg=3.0,
+            rungs_kimg=(3.0,),
+            sampler="random",
+            early_stopping="none",
+            seed=0,
+            extractor="classifier",
+            extractor_note="",
+            num_reference=7,
+            resources="1 CPU",
+            versions={},
+        )
+    )
+    damaged = run.trial("0001").record
+    damaged.parent.mkdir()
+    damaged.write_text('{"trial": ', encoding="utf-8")
+    result = call("report", run.path)
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"warning: {damaged}: left out: ")
+    assert "remove the folder 0001, and `tg-sweep resume` trains this trial anew" in line
+    assert result.stdout.splitlines() == [str(run.report), str(run.results)]

@@ -1,4 +1,5 @@
 import math
+import shutil
 
 import optuna
 import pytest
@@ -199,3 +200,17 @@ def test_score_that_is_not_a_number_does_not_stop_others(tiny_spec, run):
         ledger.next_task()
     score(ledger, run, 0, 0, math.inf)
     assert not score(ledger, run, 1, 0, 3.0)
+
+
+def test_trial_whose_folder_was_removed_is_the_next_with_the_settings_it_had(tiny_spec, run):
+    before = open_ledger(tiny_spec, run)
+    tasks = []
+    for value in (2.0, 3.0, 1.0, 4.0):
+        tasks.append(before.next_task())
+        if not score(before, run, tasks[-1].number, 0, value):
+            score(before, run, tasks[-1].number, 1, value)
+    shutil.rmtree(run.trial("0002").path)
+    after = open_ledger(tiny_spec, run)
+    assert after.next_task() == tasks[2]
+    with pytest.raises(StopIteration):
+        after.next_task()

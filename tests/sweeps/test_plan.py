@@ -8,7 +8,8 @@ from sweeps.plan import (
     make_plan,
     measure_seconds_per_kimg,
 )
-from sweeps.spec import SpecError, load_spec
+from sweeps.spec import load_spec
+from sweeps.spec_text import SpecError
 
 
 def spec_with(*overrides):
@@ -91,3 +92,12 @@ def test_first_configs_are_the_trials_that_will_run_first():
 def test_measured_pace_is_a_time(tiny_spec, data, monkeypatch):
     monkeypatch.setattr("sweeps.plan.CALIBRATION_SECONDS", 0.1)
     assert 0.01 < measure_seconds_per_kimg(tiny_spec.training, data, 1, "cpu") < 1000
+
+
+def test_forecast_of_the_largest_sweep_ends_and_is_about_ten_times_that_of_a_tenth():
+    calibration = Calibration((1.0,) * 8, seconds_to_start=1.0, seconds_to_score=1.0)
+    few, many = (
+        forecast(spec_with(f"budget.trials={num}", "early_stopping.name=none"), calibration, 2)
+        for num in (500, 5000)
+    )
+    assert many.seconds == pytest.approx(10 * few.seconds, rel=0.05)

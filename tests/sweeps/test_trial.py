@@ -117,3 +117,31 @@ def test_half_written_last_line_of_stats_is_left_out(task, data, evaluator, tmp_
     assert json.loads(text.splitlines()[-1])["kimg"] == before[-1][0]
     folder.stats.write_text(text[:-9], encoding="utf-8")
     assert losses(folder) == before[:-1]
+
+
+def test_finding_is_written_at_its_tick_and_kept_on_record_once(task, data, evaluator, tmp_path):
+    """A generator that does not move, and a discriminator that nothing holds back."""
+    values = task.config.model_dump()
+    values["optimizer"] |= {"generator_lr": 1e-12, "discriminator_lr": 3e-3}
+    values["loss"] |= {"name": "hinge", "penalty": "none"}
+    values |= {"total_kimg": 5.0, "batch_size": 50, "augment": []}
+    config = type(task.config).model_validate(values)
+    task = task.model_copy(update={"config": config, "rungs": (4.0, 5.0)})
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = run_trial(task, data, evaluator, folder)
+    for report in attempt:
+        if report.rung == 0:
+            break
+    attempt.close()
+    (finding,) = folder.read().findings
+    assert (finding.name, finding.kimg) == ("discriminator-saturation", 3.0)
+    assert "discriminator saturation at 3.000 kimg" in finding.message
+    list(run_trial(task, data, evaluator, folder))
+    assert folder.read().findings == (finding,)
+    assert [entry.get("findings") for entry in folder.read_stats()] == [
+        None,
+        None,
+        ["discriminator-saturation"],
+        ["discriminator-saturation"],
+        ["discriminator-saturation"],
+    ]

@@ -70,6 +70,64 @@ def test_value_out_of_bounds_is_refused_by_its_path(
     assert ".".join(map(str, caught.value.errors()[0]["loc"])).startswith(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("batch_size", True, "must be a number, got true"),
+        ("total_kimg", True, "must be a number, got true"),
+        ("generator.depths", [1, True], "must be a number, got true"),
+        ("generator.num_heads", False, "must be a number, got false"),
+        ("optimizer.gradient_clip", False, "must be a number, got false"),
+        ("generator.noise", 1, "must be true or false, got 1"),
+        ("compile", "yes", "must be true or false, got 'yes'"),
+    ],
+)
+def test_truth_is_no_number_and_a_number_no_truth(
+    make_config: MakeConfig, path: str, value: Any, message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message) as caught:
+        make_config({path: value})
+    (error,) = caught.value.errors()
+    assert ".".join(map(str, error["loc"])) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "value"),
+    [
+        ("optimizer.generator_lr", "1e-4", 1e-4),
+        ("total_kimg", "1E+3", 1000.0),
+        ("total_kimg", 7, 7.0),
+        ("generator.latent_dim", "1.1e1", 11),
+        ("batch_size", "1e3", 1000),
+        ("batch_size", 1000.0, 1000),
+        ("generator.depths", ["1e0", 2], (1, 2)),
+        ("generator.num_heads", "3e0", 3),
+    ],
+)
+def test_number_is_read_however_it_is_written(
+    make_config: MakeConfig, path: str, written: Any, value: Any
+) -> None:
+    config: Any = make_config({path: written})
+    for part in path.split("."):
+        config = getattr(config, part)
+    assert config == value
+    assert type(config) is type(value)
+
+
+@pytest.mark.parametrize("written", ["1.5e0", "many", 5.5])
+def test_fraction_or_word_is_no_whole_number(make_config: MakeConfig, written: Any) -> None:
+    with pytest.raises(ValidationError, match="valid integer"):
+        make_config({"batch_size": written})
+
+
+@pytest.mark.parametrize("path", ["batch_size", "generator_batch_size"])
+def test_batch_beyond_any_machine_is_refused_with_the_bound(
+    make_config: MakeConfig, path: str
+) -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 65536"):
+        make_config({path: 65_537})
+
+
 def test_heads_that_do_not_divide_a_generator_stage_name_the_nearest_that_do() -> None:
     with pytest.raises(
         ValidationError,
@@ -119,6 +177,13 @@ def test_embed_dim_below_the_first_multiple_has_one_nearest() -> None:
         ({"num_heads": (3, 5)}, r"num_heads=5 does not divide a stage of 12 channels"),
         ({"max_global_width": 4}, r"max_global_width=4 has no effect without window_size"),
         ({"window_size": 5}, r"window_size=5 does not divide the stage, 8 tokens wide; nearest "),
+        ({"window_size": 8}, r"window_size=8 has no effect: the widest stage has 8 .*make it 2 or"),
+        ({"window_size": 16}, r"window_size=16 has no effect: .*make it 2 or 4, or null"),
+        (
+            {"window_size": 4, "max_global_width": 8},
+            r"max_global_width=8 leaves window_size=4 .* can be 4 to 7",
+        ),
+        ({"window_size": 4, "max_global_width": 2}, r"max_global_width=2 leaves .* can be 4 to 7"),
     ],
 )
 def test_generator_stages_that_do_not_fit_are_refused(values: dict[str, Any], message: str) -> None:
@@ -155,6 +220,16 @@ def test_window_that_does_not_divide_a_discriminator_level_names_the_nearest(
         match=r"window_size=3 does not divide discriminator level 0, 4 tokens wide; nearest",
     ):
         make_config({"discriminator.window_size": 3, "discriminator.windowed_depths": [1, 0]})
+
+
+@pytest.mark.parametrize("window_size", [4, 8])
+def test_window_of_the_whole_discriminator_grid_is_refused_with_smaller_ones(
+    make_config: MakeConfig, window_size: int
+) -> None:
+    with pytest.raises(ValidationError, match=r"window_size=\d .*(1 or 2, or null|nearest)"):
+        make_config(
+            {"discriminator.window_size": window_size, "discriminator.windowed_depths": [1, 0]}
+        )
 
 
 def test_windows_begin_beyond_the_widest_global_grid() -> None:
@@ -302,6 +377,16 @@ def test_folder_has_the_size_it_is_given_and_three_channels() -> None:
             "",
             r"microbatch_size is 3, but loss\.mode_seeking_weight keeps pairs",
         ),
+        (
+            {"microbatch_size": 6},
+            "",
+            r"microbatch_size is 6 and has no effect on batches of 5 .*; make it 5 or less, or",
+        ),
+        (
+            {"augment": ["cutout", "translation", "cutout"]},
+            "",
+            r"augment names cutout twice, .*; write \[cutout, translation\]",
+        ),
     ],
 )
 def test_option_without_effect_or_that_cannot_be_met_is_refused_by_its_path(
@@ -322,7 +407,8 @@ def test_option_without_effect_or_that_cannot_be_met_is_refused_by_its_path(
         {"optimizer.lr_decay": "linear", "optimizer.final_lr_factor": 0.0},
         {"loss.name": "rpgan", "generator_batch_size": 5},
         {"loss.name": "rpgan", "generator_batch_size": 10},
-        {"loss.mode_seeking_weight": 1.0, "generator_batch_size": 10, "microbatch_size": 64},
+        {"loss.mode_seeking_weight": 1.0, "generator_batch_size": 10, "microbatch_size": 8},
+        {"microbatch_size": 5},
     ],
 )
 def test_the_same_options_are_taken_where_they_count(

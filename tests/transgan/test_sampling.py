@@ -14,6 +14,8 @@ from transgan.config import TrainingConfig
 from transgan.networks.families import build_generator
 from transgan.networks.generator import Generator
 from transgan.sampling import (
+    IMAGES_AT_ONCE,
+    MOST_GRID_PIXELS,
     OutputError,
     image_grid,
     latents,
@@ -118,3 +120,32 @@ def test_place_that_can_not_be_written_is_an_error_with_its_name(
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=rf"--out .*{name}: can't be written \("):
         write_samples(generator, 1, 0, tmp_path / name)
+
+
+def test_more_files_than_are_drawn_at_once_are_the_same_images(
+    generator: Generator, tmp_path: Path
+) -> None:
+    num = IMAGES_AT_ONCE + 3
+    write_samples(generator, num, 5, tmp_path / "files")
+    expected = sample_images(generator, latents(num, generator.latent_dim, 5))
+    files = sorted((tmp_path / "files").iterdir())
+    assert [file.name for file in files] == [f"{index:06d}.png" for index in range(num)]
+    for file, pixels in zip(files, expected, strict=True):
+        with Image.open(file) as image:
+            assert np.array_equal(np.array(image), pixels[0].numpy())
+
+
+def test_grid_beyond_memory_is_refused_with_the_most_that_fit(
+    generator: Generator, tmp_path: Path
+) -> None:
+    most = MOST_GRID_PIXELS // 9**2
+    with pytest.raises(OutputError, match=rf"{most + 1} images of 8×8 .* at most {most}: give"):
+        write_samples(generator, most + 1, 0, tmp_path / "sheet.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_kind_of_image_file_is_refused_before_anything_is_drawn(
+    generator: Generator, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match=r"sheet\.jpg: images are written as \.png"):
+        write_samples(generator, 10**9, 0, tmp_path / "sheet.jpg")

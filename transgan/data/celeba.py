@@ -44,6 +44,11 @@ def celeba(size: int, cache: Path, index: ContentIndex) -> ImageFiles:
     return ImageFiles("celeba", open_files(images), size, listing, index)
 
 
+def has_celeba(cache: Path) -> bool:
+    """Whether the images and the list of parts are in the cache folder."""
+    return _images(cache / "celeba") is not None
+
+
 def _images(folder: Path) -> Path | None:
     """Folder or zip of the images, if it and the list are there."""
     if (folder / PARTITION).is_file():

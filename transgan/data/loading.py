@@ -6,10 +6,11 @@ import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from transgan.data.cache import ImageCache
 from transgan.data.cache_folder import cache_folder
-from transgan.data.celeba import celeba
+from transgan.data.celeba import celeba, has_celeba
 from transgan.data.content_index import ContentIndex
 from transgan.data.digits import digits
 from transgan.data.entry import Entry
@@ -45,6 +46,35 @@ def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
         key = source.key()
         entry = ImageCache(folder).get(key, source)
         return _mapped(entry, Cached(source.name, _from_anywhere(config), folder, key))
+
+
+class Prospect(NamedTuple):
+    """What can be known of a data set before it is loaded."""
+
+    has_labels: bool
+    is_here: bool
+    """Whether its files are on this machine, or none are needed; else they will be downloaded."""
+
+
+def foresee_data(config: DataConfig, *, cache: Path | None = None) -> Prospect:
+    """What `load_data` will find, without decoding, downloading or writing anything.
+
+    Raises:
+        DataError: unknown name, no such folder, or too few images in it; broken pictures are only
+            found by loading.
+    """
+    folder = cache.absolute() if cache else cache_folder()
+    match config.name:
+        case "digits" | "photos":
+            return Prospect(has_labels=True, is_here=True)
+        case "cifar10" | "stl10":
+            with closing(_source(config, folder)) as source:
+                is_here = ImageCache(folder).find(source.key()) is not None
+            return Prospect(has_labels=config.name == "cifar10", is_here=is_here)
+        case "celeba" if not has_celeba(folder):
+            return Prospect(has_labels=False, is_here=False)
+    with closing(_source(config, folder)) as source:
+        return Prospect(has_labels=source.plan().train_labels is not None, is_here=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"""The command line's arguments that several commands share. Light: help waits for this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped spec.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change one value of the spec; repeatable."),
+]
+Trials = Annotated[int | None, typer.Option(help="Number of trials, over the spec's.")]
+
+
+def given_path(text: str) -> Path:
+    """A path that is given; an empty one, of an unset variable, would be the folder at hand."""
+    if not text.strip():
+        raise typer.BadParameter("the path is empty; give one, such as . for the folder at hand")
+    return Path(text)
+
+
+def _given_address(text: str) -> str:
+    """An address that is given."""
+    if not text.strip():
+        raise typer.BadParameter("the address is empty; give auto or host:port, or leave it out")
+    return text
+
+
+RunPath = Annotated[
+    Path, typer.Argument(metavar="DIR", parser=given_path, help="A sweep's run folder.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", parser=_given_address, help="Ray cluster to run on: auto, or host:port."
+    ),
+]
