@@ -16,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from evaluation.inception_weights import InceptionFile
     from reports.records import RunFolder
     from sweeps.spec import SweepSpec
     from transgan.data import ImageData
@@ -40,6 +41,17 @@ Set = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change one value of the spec; repeatable."),
 ]
 Trials = Annotated[int | None, typer.Option(help="Number of trials, over the spec's.")]
+InceptionWeights = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Inception's weights, if not in torch hub's cache."),
+]
+AllowUnverified = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unverified-weights",
+        help="Take other Inception weights too; their distances are not called FID.",
+    ),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's run folder.")]
 
 
@@ -60,6 +72,8 @@ def run(
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
     ] = True,
+    inception_weights: InceptionWeights = None,
+    allow_unverified_weights: AllowUnverified = False,
 ) -> None:
     """Plan, train, score, report.
 
@@ -75,12 +89,15 @@ def run(
             return
         from sweeps.driver import usable_data
         from sweeps.folder import check_vacant, create_run
+        from sweeps.inception_options import inception_file
 
         check_vacant(path)
         with _progress().status("Reading the images …"):
             data = usable_data(resolved)
         _say_plan(resolved, name, path, _progress())
-        _execute(create_run(path, resolved), resolved, data, name, address, dashboard)
+        inception = inception_file(resolved, inception_weights, allow_unverified_weights)
+        run_folder = create_run(path, resolved)
+        _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -117,6 +134,8 @@ def resume(
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
     ] = True,
+    inception_weights: InceptionWeights = None,
+    allow_unverified_weights: AllowUnverified = False,
 ) -> None:
     """Go on after any interruption; no finished trial is lost or repeated.
 
@@ -126,6 +145,7 @@ def resume(
         from reports.records import RunFolder
         from sweeps.driver import usable_data
         from sweeps.folder import extend, restore_spec
+        from sweeps.inception_options import inception_file
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
@@ -134,7 +154,8 @@ def resume(
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
         data = usable_data(resolved)
-        _execute(run_folder, resolved, data, path.name, address, dashboard)
+        inception = inception_file(resolved, inception_weights, allow_unverified_weights)
+        _execute(run_folder, resolved, data, path.name, address, dashboard, inception)
 
 
 @app.command()
@@ -246,6 +267,7 @@ def _execute(
     name: str,
     address: str | None,
     dashboard: bool,
+    inception: InceptionFile,
 ) -> None:
     from sweeps.announcement import say_end
     from sweeps.driver import execute
@@ -260,6 +282,7 @@ def _execute(
             name=name,
             address=address,
             dashboard=dashboard,
+            inception=inception,
             console=progress,
             started=STARTED,
         )

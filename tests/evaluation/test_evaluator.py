@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from evaluation.classifier import ClassifierError
 from evaluation.evaluator import EvaluationError, Evaluator, read_record
 from evaluation.images import ImagesError
-from evaluation.measurement import ProtocolMismatchError
-from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError, Scores
 from evaluation.reference import ReferenceFileError
 
 if TYPE_CHECKING:

@@ -44,8 +44,10 @@ def test_options_are_frozen():
     assert options == {
         "run": [
             "--address",
+            "--allow-unverified-weights",
             "--dashboard",
             "--dry-run",
+            "--inception-weights",
             "--no-dashboard",
             "--out",
             "--set",
@@ -53,7 +55,14 @@ def test_options_are_frozen():
             "-n",
         ],
         "plan": ["--json", "--set", "--trials"],
-        "resume": ["--address", "--dashboard", "--no-dashboard", "--trials"],
+        "resume": [
+            "--address",
+            "--allow-unverified-weights",
+            "--dashboard",
+            "--inception-weights",
+            "--no-dashboard",
+            "--trials",
+        ],
         "status": ["--json"],
         "report": ["--csv", "--html"],
         "rerun": ["--kimg"],
