@@ -14,7 +14,12 @@ from pydantic import ValidationError
 from evaluation.classifier import ClassifierError
 from evaluation.evaluator import EvaluationError, Evaluator, read_record
 from evaluation.images import ImagesError
-from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError, Scores
+from evaluation.protocol import (
+    EvaluationProtocol,
+    ProtocolMismatchError,
+    Scores,
+    check_comparable,
+)
 from evaluation.reference import ReferenceFileError
 
 if TYPE_CHECKING:
@@ -161,6 +166,31 @@ def test_record_that_is_damaged_or_of_another_version_is_refused(copy: Path) -> 
     path.write_text(json.dumps(record | {"num_reference": "many"}))
     with pytest.raises(EvaluationError, match="num_reference: "):
         Evaluator.load(copy)
+
+
+def test_record_of_a_version_that_kept_no_protocol_is_read(copy: Path) -> None:
+    path = copy / "evaluation.json"
+    record = json.loads(path.read_text())
+    del record["scoring"], record["floor"]["protocol"], record["ceiling"]["protocol"]
+    path.write_text(json.dumps(record))
+    assert Evaluator.load(copy).record.scoring is None
+
+
+def test_every_score_says_how_it_was_taken(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    evaluator = prepared[0]
+    taken = evaluator.score(digits.train_images[:503]).protocol
+    assert taken == evaluator.record.scoring
+    assert taken is not None
+    assert (taken.extractor, taken.resize, taken.device) == ("digits_classifier", "none", "cpu")
+    assert taken.extractor_sha256 == evaluator.extractor.sha256
+    assert taken.reference_sha256 == evaluator.reference.sha256
+    assert {"torch", "torch-fidelity", "numpy"} <= taken.versions.keys()
+    fewer = evaluator.score(digits.train_images[:211], any_number=True).protocol
+    assert fewer is not None
+    with pytest.raises(ProtocolMismatchError, match="num_images is 503 for the first and 211"):
+        check_comparable(taken, fewer, first_name="all", second_name="some")
 
 
 def test_swapped_weights_are_refused(copy: Path) -> None:

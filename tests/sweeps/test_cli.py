@@ -235,3 +235,23 @@ def test_results_go_to_stdout_and_progress_to_stderr():
     assert done.returncode == 0
     assert done.stdout == ""
     assert "digits" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "option", [["--inception-weights", "w.pth"], ["--allow-unverified-weights"]]
+)
+def test_inception_option_without_inception_is_refused_before_anything_is_written(tmp_path, option):
+    line = error_line("run", "--out", tmp_path / "out", *option)
+    assert f"{option[0]}: of no use, since evaluation.extractor is classifier" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_not_the_official_ones_are_refused_before_anything_is_written(tmp_path):
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"other")
+    spec = ("--set", "evaluation.extractor=inception", "--set", "evaluation.metrics=[fid]")
+    line = error_line("run", *spec, "--out", tmp_path / "out", "--inception-weights", weights)
+    assert f"{weights} does not hold the official Inception weights (SHA-256 d9298a10d1b0" in line
+    assert "official 6726825d0af5" in line
+    assert "--allow-unverified-weights" in line
+    assert not (tmp_path / "out").exists()
