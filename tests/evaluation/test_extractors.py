@@ -11,6 +11,7 @@ from torch import nn
 
 from evaluation import extractors
 from evaluation.classifier import Classifier, ClassifierError
+from evaluation.evaluator import Evaluator
 from evaluation.extractors import (
     Extractor,
     inception_extractor,
@@ -177,6 +178,31 @@ def test_choice_of_a_protocol_leads_to_its_extractor(random_file: Path) -> None:
         "inception",
         "tf1-bilinear-299",
     )
+
+
+def test_evaluation_with_unverified_weights_needs_the_permission_each_time(
+    random_file: Path, tmp_path: Path
+) -> None:
+    images = torch.randint(0, 256, (11, 1, 8, 8), dtype=torch.uint8)
+    protocol = EvaluationProtocol(extractor="inception", metrics=("fid",), num_images=3)
+    permitted = InceptionFile(random_file, allow_unverified=True)
+    Evaluator.prepare(
+        protocol,
+        dataset="noise",
+        train_images=images[:4],
+        train_labels=None,
+        reference_images=images[4:],
+        reference_labels=None,
+        folder=tmp_path,
+        inception=permitted,
+    )
+    with pytest.raises(InceptionWeightsError, match="does not hold the official Inception weights"):
+        Evaluator.load(tmp_path, inception=InceptionFile(random_file))
+    scores = Evaluator.load(tmp_path, inception=permitted).score(images[:3])
+    assert [score.name for score in scores.scores] == ["fd_inception_unverified"]
+    assert scores.protocol is not None
+    assert scores.protocol.extractor == "inception_unverified"
+    assert scores.protocol.extractor_sha256 == file_sha256(random_file)
 
 
 def random_inception_weights() -> dict[str, torch.Tensor]:
