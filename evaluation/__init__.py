@@ -9,7 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from evaluation.metrics import METRICS, Metric, MetricError, printed_label, recorded_name
-from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Score, Scores
+from evaluation.protocol import (
+    EvaluationProtocol,
+    EvaluationRecord,
+    ProtocolMismatchError,
+    ProtocolRecord,
+    Score,
+    Scores,
+    check_comparable,
+)
 
 if TYPE_CHECKING:
     from evaluation.evaluator import Evaluator
@@ -24,8 +32,11 @@ __all__ = [
     "Extractor",
     "Metric",
     "MetricError",
+    "ProtocolMismatchError",
+    "ProtocolRecord",
     "Score",
     "Scores",
+    "check_comparable",
     "printed_label",
     "recorded_name",
     "score",

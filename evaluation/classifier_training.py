@@ -30,6 +30,9 @@ LEARNING_RATE = 3e-3
 MIN_KIMG = 30.0
 MIN_EPOCHS = 4
 
+TRAINING_VERSION = 1
+"""Goes up whenever the same images would give another classifier, so that cached ones retire."""
+
 
 class TrainingDataError(ValueError):
     """Images and labels that no classifier can learn from."""

@@ -1,26 +1,26 @@
 """The evaluation of a sweep: prepared once from real data, then loaded by every trial.
 
-Its folder holds `extractor.safetensors` (unless Inception), `judge.safetensors` (if asked for),
+Its folder holds `extractor.safetensors` (of a classifier), `judge.safetensors` (if asked for),
 `reference.npz` and, written last and so the sign that all is there, `evaluation.json`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from evaluation.cached import LabelledImages, cached_classifier, cached_judge, cached_reference
 from evaluation.classifier import Classifier
-from evaluation.classifier_training import train_classifier, train_judge
-from evaluation.extractors import Extractor, classifier_extractor, inception_extractor
+from evaluation.extractor_names import CLASSIFIER
+from evaluation.extractors import Extractor, classifier_extractor, pretrained_extractor
 from evaluation.images import check_images
-from evaluation.measurement import check_num_images, measure
+from evaluation.inception_weights import USUAL_FILE, InceptionFile
+from evaluation.measurement import check_num_images, measure, record_of
 from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Scores
 from evaluation.reference import Reference
 from evaluation.storage import write_atomically
@@ -30,13 +30,6 @@ RECORD_FILE = "evaluation.json"
 EXTRACTOR_FILE = "extractor.safetensors"
 JUDGE_FILE = "judge.safetensors"
 REFERENCE_FILE = "reference.npz"
-
-
-class LabelledImages(NamedTuple):
-    """Images, with their labels where there are any."""
-
-    images: Tensor
-    labels: Tensor | None
 
 
 class EvaluationError(ValueError):
@@ -68,13 +61,14 @@ class Evaluator:
         reference_images: Tensor,
         reference_labels: Tensor | None,
         folder: Path,
-        inception_weights: Path | None = None,
+        inception: InceptionFile = USUAL_FILE,
         device: torch.device | str = "cpu",
     ) -> Evaluator:
         """Train what has to be trained, take the reference, measure floor and ceiling, write all.
 
         The extractor learns from the training images; the judge from the reference images alone, so
-        that neither the generator nor the extractor has seen what it knows.
+        that neither the generator nor the extractor has seen what it knows. What this machine has
+        trained or taken before of the same content comes from its cache.
 
         Args:
             protocol: how scores are to be taken.
@@ -84,13 +78,15 @@ class Evaluator:
             reference_images: held-out images that nothing is trained on but the judge.
             reference_labels: their labels; None where there are none.
             folder: where to write; made if need be.
-            inception_weights: file of the Inception weights, if not in one of the usual places.
+            inception: which file of Inception weights to take.
             device: where to train and to extract.
 
         Raises:
             ValueError: labels are needed and missing, images of the two sets differ in shape, or no
                 classifier can be trained on them.
-            InceptionWeightsError: the Inception weights are not there.
+            InceptionWeightsError: the Inception weights are not there. The other extractors have
+                errors of their own.
+            MetricError: a metric needs logits, and the extractor has none.
         """
         started = time.perf_counter()
         check_images(train_images, "training images")
@@ -100,15 +96,22 @@ class Evaluator:
 
         training = LabelledImages(train_images, train_labels)
         held_out = LabelledImages(reference_images, reference_labels)
-        if protocol.extractor == "inception":
-            extractor = inception_extractor(inception_weights, device)
-        else:
-            classifier = _trained(train_classifier, training, held_out, dataset, protocol, device)
+        seed = protocol.seed
+        if protocol.extractor == CLASSIFIER:
+            classifier = cached_classifier(
+                training, held_out, dataset=dataset, seed=seed, device=device
+            )
             extractor = classifier_extractor(classifier, device)
+        else:
+            _, *size = _shape(reference_images)
+            extractor = pretrained_extractor(
+                protocol.extractor, (size[0], size[1]), inception=inception, device=device
+            )
+        extractor.check_metrics(protocol.metrics)
         judge = None
         if "confident_fraction" in protocol.metrics:
-            judge = _trained(train_judge, held_out, training, dataset, protocol, device)
-        reference = Reference.of(reference_images, extractor)
+            judge = cached_judge(held_out, training, dataset=dataset, seed=seed, device=device)
+        reference = cached_reference(reference_images, extractor)
 
         def scores_of(images: Tensor) -> Scores:
             return measure(images, reference, protocol, extractor=extractor, judge=judge)
@@ -130,6 +133,7 @@ class Evaluator:
             ceiling=scores_of(_noise(_shape(train_images), protocol)),
             sampling_floor=reference.sampling_floor(protocol.num_images),
             seconds=time.perf_counter() - started,
+            scoring=record_of(protocol, extractor, reference, protocol.num_images),
         )
         evaluator = cls(record, extractor, judge, reference)
         evaluator._write(folder)
@@ -153,24 +157,42 @@ class Evaluator:
         cls,
         folder: Path,
         *,
-        inception_weights: Path | None = None,
+        inception: InceptionFile = USUAL_FILE,
         device: torch.device | str = "cpu",
     ) -> Evaluator:
         """The evaluation that `prepare` wrote: nothing trained again, every file checked by hash.
 
+        Args:
+            folder: where it was written.
+            inception: which file of Inception weights to take.
+            device: where to extract.
+
         Raises:
-            EvaluationError: not prepared, or the record can't be read or is of another version.
+            EvaluationError: not prepared, the record can't be read or is of another version, or
+                the extractor is not the one it was prepared with.
             ClassifierError: weights are missing or not the recorded ones.
             ReferenceFileError: the reference is missing, damaged, or of another extractor.
             InceptionWeightsError: the Inception weights are not there.
         """
         record = read_record(folder)
-        if record.protocol.extractor == "inception":
-            extractor = inception_extractor(inception_weights, device)
-        else:
+        if record.protocol.extractor == CLASSIFIER:
             path = folder / EXTRACTOR_FILE
             classifier = Classifier.load(path, sha256=record.extractor_sha256)
             extractor = classifier_extractor(classifier, device)
+        else:
+            extractor = pretrained_extractor(
+                record.protocol.extractor,
+                record.image_shape[1:],
+                inception=inception,
+                device=device,
+            )
+        if extractor.sha256 != record.extractor_sha256:
+            raise EvaluationError(
+                f"{folder} was prepared with extractor {record.extractor} "
+                f"{record.extractor_sha256[:12]}…, but there is {extractor.name} "
+                f"{extractor.sha256[:12]}… now; bring the former weights back, or prepare the "
+                "evaluation anew"
+            )
         judge = None
         if record.judge_sha256 is not None:
             judge = Classifier.load(folder / JUDGE_FILE, sha256=record.judge_sha256)
@@ -233,26 +255,6 @@ def read_record(folder: Path) -> EvaluationRecord:
             "the evaluation anew"
         )
     return record
-
-
-def _trained(
-    train: Callable[..., Classifier],
-    learned: LabelledImages,
-    held_out: LabelledImages,
-    dataset: str,
-    protocol: EvaluationProtocol,
-    device: torch.device | str,
-) -> Classifier:
-    assert learned.labels is not None
-    assert held_out.labels is not None
-    return train(
-        learned.images,
-        learned.labels,
-        dataset=dataset,
-        seed=protocol.seed,
-        held_out=(held_out.images, held_out.labels),
-        device=device,
-    )
 
 
 def _check_same_shape(train_images: Tensor, reference_images: Tensor) -> None:

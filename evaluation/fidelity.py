@@ -8,8 +8,9 @@ its own `calculate_metrics` can be asked for the same numbers. Written against t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -25,6 +26,7 @@ from torch_fidelity import (
 )
 from torch_fidelity.defaults import DEFAULTS
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -55,7 +57,8 @@ def register_network(name: str, sha256: str, network: nn.Module) -> str:
         sha256: hash of its weights.
         network: maps uint8 images to features and logits.
     """
-    device = next(network.parameters()).device
+    parameter = next(network.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
     registered = f"{name}-{sha256[:16]}-{device.type}{device.index or ''}"
     if registered not in FEATURE_EXTRACTORS_REGISTRY:
         register_feature_extractor(registered, _adapter(network))
@@ -104,15 +107,30 @@ def create_registered(registered: str, layers: list[str]) -> nn.Module:
     return extractor.eval()
 
 
-def load_inception(path: Path) -> nn.Module:
+def load_inception(weights: Path | IO[bytes]) -> nn.Module:
     """Inception-v3 with TensorFlow 1's resizing, giving 2048 features and the unbiased logits.
 
-    The file is unpickled without restriction: its hash must have been verified before.
+    The file is unpickled without restriction: its hash must have been verified before, or it must
+    have been written by ourselves.
+
+    Raises:
+        RuntimeError: it holds weights of another network.
     """
     network: nn.Module = FeatureExtractorInceptionV3(
-        "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
+        "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights
     )
     return network
+
+
+def load_dinov2() -> nn.Module:
+    """DINOv2's ViT-B/14 out of torch hub's cache, giving a tuple of 768 features alone."""
+    network: nn.Module = FeatureExtractorDinoV2("dinov2-vit-b-14", ["dinov2"])
+    return network
+
+
+def dinov2_state(network: nn.Module) -> dict[str, Tensor]:
+    """The weights of what `load_dinov2` gives, named as in DINOv2's own file."""
+    return dict(network.get_submodule("model").state_dict())
 
 
 class KernelDistance(NamedTuple):

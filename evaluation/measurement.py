@@ -17,7 +17,14 @@ from evaluation import fidelity
 from evaluation.classifier import Classifier
 from evaluation.extractors import Extractor, Features
 from evaluation.metrics import METRICS, recorded_name
-from evaluation.protocol import EvaluationProtocol, Score, Scores
+from evaluation.protocol import (
+    EvaluationProtocol,
+    ProtocolMismatchError,
+    ProtocolRecord,
+    Score,
+    Scores,
+    package_versions,
+)
 from evaluation.reference import Reference, pairwise_subset
 from evaluation.statistics import (
     fraction_standard_error,
@@ -30,10 +37,6 @@ CONFIDENT = 0.9
 """Largest class probability from which the judge counts as sure."""
 
 MIN_REFERENCE_IMAGES = {"fd": 2, "fid": 2, "kd": 2, "kid": 2, "precision": 4, "recall": 4}
-
-
-class ProtocolMismatchError(ValueError):
-    """What is to be scored, or how, is not what the protocol says."""
 
 
 def check_num_images(num_images: int, protocol: EvaluationProtocol) -> None:
@@ -68,13 +71,13 @@ def measure(
         judge: decides on `confident_fraction`; without it that metric is absent.
 
     Raises:
-        ProtocolMismatchError: the protocol wants the other kind of extractor, or the reference was
-        taken
+        ProtocolMismatchError: the protocol wants another extractor, or the reference was taken
             with another one.
+        MetricError: a metric needs logits, and the extractor has none.
         ImagesError: not a set of uint8 images.
         ClassifierError: images of another size than the classifier's.
     """
-    if protocol.extractor != extractor.kind:
+    if protocol.extractor != extractor.choice:
         raise ProtocolMismatchError(
             f"the protocol says extractor: {protocol.extractor}, but {extractor.name} was given; "
             "change the one or the other"
@@ -84,6 +87,7 @@ def measure(
             f"the reference was taken with extractor {reference.extractor_sha256[:12]}…, not with "
             f"{extractor.name} {extractor.sha256[:12]}…; take it anew with this one"
         )
+    extractor.check_metrics(protocol.metrics)
     started = time.perf_counter()
     views = _Views(images, extractor(images), reference, protocol, judge)
     scores: list[Score] = []
@@ -101,6 +105,26 @@ def measure(
         scores=tuple(scores),
         absent=absent,
         seconds=time.perf_counter() - started,
+        protocol=record_of(protocol, extractor, reference, len(images)),
+    )
+
+
+def record_of(
+    protocol: EvaluationProtocol, extractor: Extractor, reference: Reference, num_images: int
+) -> ProtocolRecord:
+    """The record of scores taken so, of so many images."""
+    return ProtocolRecord(
+        metrics=protocol.metrics,
+        num_images=num_images,
+        seed=protocol.seed,
+        kd_subsets=protocol.kd_subsets,
+        kd_subset_size=protocol.kd_subset_size,
+        extractor=extractor.name,
+        extractor_sha256=extractor.sha256,
+        resize=extractor.resize,
+        reference_sha256=reference.sha256,
+        device=extractor.device.type,
+        versions=package_versions(),
     )
 
 

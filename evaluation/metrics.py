@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from evaluation.extractor_names import INCEPTION, ExtractorKind, extractor_kind
+
 Goal = Literal["minimize", "maximize"]
 Need = Literal["features", "logits", "judge"]
-ExtractorKind = Literal["classifier", "inception"]
-
-INCEPTION = "inception"
-"""Name of the extractor that holds the official Inception weights, and of no other."""
 
 
 class MetricError(ValueError):
@@ -53,10 +51,19 @@ class Metric:
 
     @property
     def kinds(self) -> tuple[ExtractorKind, ...]:
-        """The kinds of extractor under which this key may be used."""
+        """The kinds of extractor under which this key may be used.
+
+        Inception with unverified weights takes both keys of a pair, since a spec can't know which
+        weights will be found; what it gives is recorded under the general one.
+        """
+        if self.key in INCEPTION_KEYS:
+            return ("inception", "inception_unverified")
+        kinds: list[ExtractorKind] = ["classifier", "inception_unverified", "module"]
         if self.elsewhere is None:
-            return ("classifier", "inception")
-        return ("inception",) if self.key in INCEPTION_KEYS else ("classifier",)
+            kinds.append("inception")
+        if self.needs != "logits":
+            kinds.append("dinov2")
+        return tuple(kinds)
 
 
 INCEPTION_KEYS = ("fid", "kid", "inception_score")
@@ -70,7 +77,7 @@ _ROWS = (
     Metric(
         key="fd",
         label="FD",
-        meaning="Fréchet distance of Gaussian fits to classifier features, generated to reference",
+        meaning="Fréchet distance of Gaussian fits to the features, generated to reference",
         goal="minimize",
         unit="squared feature units",
         format=".3f",
@@ -96,8 +103,8 @@ _ROWS = (
     Metric(
         key="kd",
         label="KD",
-        meaning="Squared kernel MMD (cubic kernel) of classifier features: about 0 for equal sets, "
-        "also a little below",
+        meaning="Squared kernel MMD (cubic kernel) of the features: about 0 for equal sets, also a "
+        "little below",
         goal="minimize",
         unit="squared MMD",
         format=".4f",
@@ -148,7 +155,7 @@ _ROWS = (
     Metric(
         key="classifier_score",
         label="classifier score",
-        meaning="Inception score's formula on the classifier's logits: 1 to the number of classes",
+        meaning="Inception score's formula on the extractor's logits: 1 to the number of classes",
         goal="maximize",
         unit="effective classes",
         format=".3f",
@@ -207,25 +214,37 @@ def check_metric(key: str, kind: ExtractorKind) -> Metric:
     """The row of the table for `key`, if it may be taken with this kind of extractor.
 
     Raises:
-        MetricError: unknown metric, or its name belongs to the other kind of extractor.
+        MetricError: unknown metric, its name belongs to another kind of extractor, or it needs
+        logits and the extractor has none.
     """
     metric = find_metric(key)
     if kind in metric.kinds:
         return metric
-    if kind == "classifier":
+    if key in INCEPTION_KEYS:
+        instead = METRICS[metric.elsewhere or ""]
+        ask = f"ask for {instead.key}, or " if kind in instead.kinds else ""
         raise MetricError(
-            f"{key} means Inception features, but the extractor is a classifier; "
-            f"ask for {metric.elsewhere}, or choose extractor: inception"
+            f"{key} means Inception features, but the extractor is {_KIND_NAMES[kind]}; "
+            f"{ask}choose extractor: inception"
+        )
+    if kind == "inception":
+        raise MetricError(
+            f"{key} means a classifier's features, but the extractor is inception; "
+            f"ask for {metric.elsewhere}, or choose extractor: classifier"
         )
     raise MetricError(
-        f"{key} means a classifier's features, but the extractor is inception; "
-        f"ask for {metric.elsewhere}, or choose extractor: classifier"
+        f"{key} needs logits, but the extractor is {_KIND_NAMES[kind]}, which has none; leave "
+        f"{key} out, or choose extractor: classifier"
     )
 
 
-def extractor_kind(extractor: str) -> ExtractorKind:
-    """The kind of the extractor called `extractor`: everything but `inception` is a classifier."""
-    return "inception" if extractor == INCEPTION else "classifier"
+_KIND_NAMES: dict[ExtractorKind, str] = {
+    "classifier": "a classifier",
+    "inception": "inception",
+    "inception_unverified": "Inception with unverified weights",
+    "dinov2": "dinov2",
+    "module": "a module of yours",
+}
 
 
 def recorded_name(key: str, extractor: str) -> str:
@@ -233,26 +252,36 @@ def recorded_name(key: str, extractor: str) -> str:
 
     `fd` with `digits_classifier` is `fd_digits_classifier`; `fid`, `kid` and `inception_score` name
     their extractor themselves; `confident_fraction` looks at no extractor and is recorded as it is.
+    With unverified weights `fid` is recorded as `fd_inception_unverified`.
 
     Raises:
-        MetricError: unknown metric, or its name belongs to the other kind of extractor.
+        MetricError: unknown metric, or its name belongs to another kind of extractor.
     """
-    metric = check_metric(key, extractor_kind(extractor))
-    if metric.key in INCEPTION_KEYS or metric.needs == "judge":
-        return metric.key
-    return f"{metric.key}_{extractor}"
+    metric = _recorded_metric(key, extractor)
+    return metric.key if _names_itself(metric) else f"{metric.key}_{extractor}"
 
 
 def printed_label(key: str, extractor: str, num_images: int | None = None) -> str:
     """The metric as people read it: `FD digits_classifier@1000`, `FID@5k`.
 
     Raises:
-        MetricError: unknown metric, or its name belongs to the other kind of extractor.
+        MetricError: unknown metric, or its name belongs to another kind of extractor.
     """
-    metric = check_metric(key, extractor_kind(extractor))
-    names_itself = metric.key in INCEPTION_KEYS or metric.needs == "judge"
-    label = metric.label if names_itself else f"{metric.label} {extractor}"
+    metric = _recorded_metric(key, extractor)
+    label = metric.label if _names_itself(metric) else f"{metric.label} {extractor}"
     return label if num_images is None else at_num_images(label, num_images)
+
+
+def _recorded_metric(key: str, extractor: str) -> Metric:
+    metric = check_metric(key, extractor_kind(extractor))
+    if metric.key in INCEPTION_KEYS and extractor != INCEPTION:
+        assert metric.elsewhere is not None
+        return METRICS[metric.elsewhere]
+    return metric
+
+
+def _names_itself(metric: Metric) -> bool:
+    return metric.key in INCEPTION_KEYS or metric.needs == "judge"
 
 
 def at_num_images(name: str, num_images: int) -> str:

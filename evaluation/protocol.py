@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from difflib import get_close_matches
+from importlib import metadata
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from evaluation.metrics import ExtractorKind, check_metric, find_metric, recorded_name
+from evaluation.extractor_names import chosen_kind, module_name
+from evaluation.metrics import check_metric, find_metric, recorded_name
 
 # Pydantic's ValidationInfo, a protocol that the tests' run-time type checks can't check.
 _Info = Any
@@ -24,9 +27,10 @@ class FrozenModel(BaseModel):
 class EvaluationProtocol(FrozenModel):
     """How every image set of a sweep is scored: alike, so that the rows of its table compare."""
 
-    extractor: ExtractorKind
+    extractor: str
     """`classifier`: a small network trained on the data's own labels. `inception`: Inception-v3
-    with the official weights, the only one whose distances are called FID and KID."""
+    with the official weights, the only one whose distances are called FID and KID. `dinov2`: the
+    ViT-B/14 of DINOv2. `package.module:Name`: a torch module of your own (extractor_module.py)."""
     metrics: tuple[str, ...] = Field(min_length=1)
     """Keys of the metric table."""
     num_images: int
@@ -38,13 +42,20 @@ class EvaluationProtocol(FrozenModel):
     kd_subset_size: int = Field(default=1000, ge=2)
     """Images per subset; where there are fewer images, all of them."""
 
+    @field_validator("extractor")
+    @classmethod
+    def _extractor_exists(cls, extractor: str) -> str:
+        if chosen_kind(extractor) == "module":
+            module_name(extractor)
+        return extractor
+
     @field_validator("metrics")
     @classmethod
     def _metrics_exist_for_extractor(cls, metrics: tuple[str, ...], info: _Info) -> tuple[str, ...]:
         for key in metrics:
             find_metric(key)
             if "extractor" in info.data:
-                check_metric(key, info.data["extractor"])
+                check_metric(key, chosen_kind(info.data["extractor"]))
         repeated = sorted({key for key in metrics if metrics.count(key) > 1})
         if repeated:
             raise ValueError(f"{', '.join(repeated)} stands there twice; name each metric once")
@@ -91,6 +102,92 @@ class EvaluationProtocol(FrozenModel):
         return tuple(recorded_name(key, extractor) for key in self.metrics)
 
 
+class ProtocolMismatchError(ValueError):
+    """Images or scores were taken, or are to be taken, in another way than is said."""
+
+
+class ProtocolRecord(FrozenModel):
+    """How one set of scores was taken: what has to be the same for two of them to compare."""
+
+    metrics: tuple[str, ...]
+    """Keys of the metric table that were asked for."""
+    num_images: int
+    """Number of images scored."""
+    seed: int
+    """Seed of the classifiers' training, of the subsets and of the splits."""
+    kd_subsets: int
+    kd_subset_size: int
+    extractor: str
+    """Its name, which its metrics carry."""
+    extractor_sha256: str
+    """Hash of its weights."""
+    resize: str
+    """The rule by which images are brought to the extractor's size."""
+    reference_sha256: str
+    """Hash of the reference's images and statistics."""
+    device: str
+    """Kind of device the features were taken on: `cpu` or `cuda`."""
+    versions: dict[str, str]
+    """Version of each package that has a part in the numbers."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that `check_comparable` looks at: equal where scores compare."""
+        compared = self.model_dump_json(include=set(_COMPARED))
+        return hashlib.sha256(compared.encode()).hexdigest()
+
+
+_COMPARED = {
+    "extractor": "give both the same extractor",
+    "extractor_sha256": "score both with the same weights",
+    "resize": "score both by the same rule",
+    "num_images": "score as many images of both",
+    "reference_sha256": "score both against the same reference",
+    "seed": "score both with the same seed",
+    "kd_subsets": "score both with the same number of subsets",
+    "kd_subset_size": "score both with subsets of one size",
+}
+"""What must be the same, and the way there.
+
+Device and versions change the last digits of a value and not its meaning; a metric that only one
+of two records has is simply not there to be compared.
+"""
+
+
+def check_comparable(
+    first: ProtocolRecord, second: ProtocolRecord, *, first_name: str, second_name: str
+) -> None:
+    """Refuse to compare scores that were taken in different ways.
+
+    Args:
+        first: how the ones were taken.
+        second: how the others were taken.
+        first_name: what the error calls the ones: a path, a trial.
+        second_name: what it calls the others.
+
+    Raises:
+        ProtocolMismatchError: a field differs; the message has its name and both values.
+    """
+    for field, way_out in _COMPARED.items():
+        one, other = getattr(first, field), getattr(second, field)
+        if one != other:
+            raise ProtocolMismatchError(
+                f"scores of {first_name} and of {second_name} do not compare: {field} is {one} "
+                f"for the first and {other} for the second; {way_out}"
+            )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the installed packages that have a part in the numbers, ours included."""
+    installed = {}
+    for package in ("tg-sweep", "torch", "torch-fidelity", "numpy"):
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue  # ours may be used from its source, and then has no version
+    return installed
+
+
 class Score(FrozenModel):
     """The value of one metric."""
 
@@ -118,6 +215,8 @@ class Scores(FrozenModel):
     """Metrics that were asked for and could not be taken, by recorded name, with the reason."""
     seconds: float
     """Wall time of extraction and metrics."""
+    protocol: ProtocolRecord | None = None
+    """How they were taken; None in records of versions that did not keep it."""
 
     def get(self, name: str) -> Score | None:
         """The score recorded as `name`, or None where it was not taken."""
@@ -152,7 +251,7 @@ class EvaluationRecord(FrozenModel):
     extractor_dim: int
     """Number of features."""
     extractor_accuracy: float | None
-    """Held-out accuracy of the extractor (on the reference images); None for Inception."""
+    """Held-out accuracy of the extractor (on the reference images); None unless a classifier."""
     judge_sha256: str | None
     """Weights of the judge behind `confident_fraction`; None where it was not asked for."""
     judge_accuracy: float | None
@@ -171,3 +270,5 @@ class EvaluationRecord(FrozenModel):
     reference's covariance; None below twice the number of features, where the formula fails."""
     seconds: float
     """Wall time of the preparation."""
+    scoring: ProtocolRecord | None = None
+    """How every trial's images are scored; None in records of versions that did not keep it."""

@@ -19,6 +19,9 @@ from evaluation.extractors import Extractor
 from evaluation.statistics import MAX_PAIRWISE_IMAGES, Moments, covariance_factor, sampling_floor
 from evaluation.storage import arrays_sha256, images_sha256, write_atomically
 
+REFERENCE_VERSION = 1
+"""Goes up whenever the same images would give other statistics, so that cached ones retire."""
+
 
 class ReferenceFileError(ValueError):
     """A reference's file is missing or damaged, or belongs to another extractor."""

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from evaluation.extractors import Extractor, inception_extractor, load_extractor
 from evaluation.images import read_images
-from evaluation.measurement import ProtocolMismatchError, check_num_images, measure
-from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.measurement import check_num_images, measure
+from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError, Scores
 from evaluation.reference import Reference
 
 ImageSource = Tensor | Path | str

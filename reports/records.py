@@ -16,6 +16,8 @@ from typing import Any, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from evaluation.protocol import ProtocolRecord
+
 RECORD_VERSION = 1
 
 Scalar = bool | int | float | str | None
@@ -99,6 +101,9 @@ class RungScores(FrozenModel):
     measurements: tuple[Measurement, ...]
     fakes_path: str
     """Sample grid (fixed latents), relative to the trial's folder."""
+    protocol_sha256: str | None = None
+    """Hash of how the scores were taken, which the sweep's record has in full; None in records of
+    versions that did not keep it."""
 
     def measurement(self, name: str) -> Measurement | None:
         """The measurement called `name`, or None where it was not taken."""
@@ -232,6 +237,8 @@ class SweepRecord(VersionedRecord):
     extractor_note: str
     """What the extractor is, how it was trained, how accurate it is."""
     num_reference: int
+    scoring: ProtocolRecord | None = None
+    """How every trial's images were scored; None in records of versions that did not keep it."""
     resources: str
     """What the sweep ran on: `2 CPU, 2 trials at once, 1 thread each`."""
     versions: dict[str, str]

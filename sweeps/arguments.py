@@ -38,3 +38,16 @@ Address = Annotated[
         metavar="ADDRESS", parser=_given_address, help="Ray cluster to run on: auto, or host:port."
     ),
 ]
+InceptionWeights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", parser=given_path, help="Inception's weights, if not in torch hub's cache."
+    ),
+]
+AllowUnverified = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unverified-weights",
+        help="Take other Inception weights too; their distances are not called FID.",
+    ),
+]

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.arguments import Address, RunPath, Set, Spec, Trials, given_path
+from sweeps.arguments import (
+    Address,
+    AllowUnverified,
+    InceptionWeights,
+    RunPath,
+    Set,
+    Spec,
+    Trials,
+    given_path,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from evaluation.inception_weights import InceptionFile
     from reports.records import RunFolder
     from sweeps.spec import SweepSpec
     from transgan.data import ImageData
@@ -53,27 +63,34 @@ def run(
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
     ] = True,
+    inception_weights: InceptionWeights = None,
+    allow_unverified_weights: AllowUnverified = False,
 ) -> None:
     """Plan, train, score, report.
 
     Example: tg-sweep run digits --set budget.trials=4 --out runs/small
     """
     with _errors_in_one_line():
+        from evaluation.inception_weights import InceptionFile
         from sweeps.spec import load_spec
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         path = out or Path("runs") / name
         if dry_run:
-            _rehearse(resolved, name, path, address)
+            weights = InceptionFile(inception_weights, allow_unverified_weights)
+            _rehearse(resolved, name, path, address, weights)
             return
         from sweeps.driver import usable_data
         from sweeps.folder import check_vacant, create_run
+        from sweeps.inception_options import inception_file
 
         check_vacant(path)
         with _progress().status("Reading the images …"):
             data = usable_data(resolved)
         _say_plan(resolved, name, path, _progress())
-        _execute(create_run(path, resolved), resolved, data, name, address, dashboard)
+        inception = inception_file(resolved, inception_weights, allow_unverified_weights)
+        run_folder = create_run(path, resolved)
+        _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -108,6 +125,8 @@ def resume(
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
     ] = True,
+    inception_weights: InceptionWeights = None,
+    allow_unverified_weights: AllowUnverified = False,
 ) -> None:
     """Go on after any interruption; no finished trial is lost or repeated.
 
@@ -117,6 +136,7 @@ def resume(
         from reports.records import RunFolder
         from sweeps.driver import usable_data
         from sweeps.folder import extend, restore_spec
+        from sweeps.inception_options import inception_file
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
@@ -125,7 +145,8 @@ def resume(
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
         data = usable_data(resolved)
-        _execute(run_folder, resolved, data, path.name, address, dashboard)
+        inception = inception_file(resolved, inception_weights, allow_unverified_weights)
+        _execute(run_folder, resolved, data, path.name, address, dashboard, inception)
 
 
 @app.command()
@@ -254,6 +275,7 @@ def _execute(
     name: str,
     address: str | None,
     dashboard: bool,
+    inception: InceptionFile,
 ) -> None:
     from sweeps.announcement import say_end
     from sweeps.driver import execute
@@ -268,6 +290,7 @@ def _execute(
             name=name,
             address=address,
             dashboard=dashboard,
+            inception=inception,
             console=progress,
             started=STARTED,
         )
@@ -282,11 +305,13 @@ def _execute(
         raise typer.Exit(EXIT_FAILED_TRIALS)
 
 
-def _rehearse(spec: SweepSpec, name: str, path: Path, address: str | None) -> None:
+def _rehearse(
+    spec: SweepSpec, name: str, path: Path, address: str | None, weights: InceptionFile
+) -> None:
     """Say what a run would be, and all that would stop it."""
     from sweeps.rehearsal import rehearse
 
-    rehearsal = rehearse(spec, path, address)
+    rehearsal = rehearse(spec, path, address, weights)
     for obstacle in rehearsal.obstacles:
         _say_error(obstacle)
     _say_plan(spec, name, path, _progress())

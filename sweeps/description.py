@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
+from evaluation.extractor_names import extractor_kind
 from evaluation.metrics import at_num_images, find_metric, printed_label
 from evaluation.protocol import EvaluationRecord
 from reports.records import Forecast, MetricColumn, Segment, SweepRecord
@@ -41,6 +42,7 @@ def describe_sweep(
         extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
         extractor_note=_extractor_note(evaluation),
         num_reference=evaluation.num_reference,
+        scoring=evaluation.scoring,
         resources=resources,
         versions={package: metadata.version(package) for package in VERSIONED},
         forecast=forecast,
@@ -71,8 +73,21 @@ def metric_columns(evaluation: EvaluationRecord) -> tuple[MetricColumn, ...]:
 
 
 def _extractor_note(evaluation: EvaluationRecord) -> str:
-    if evaluation.extractor_accuracy is None:
-        return "Inception-v3 with the inception-2015-12-05 weights"
+    match extractor_kind(evaluation.extractor):
+        case "inception":
+            return "Inception-v3 with the inception-2015-12-05 weights"
+        case "inception_unverified":
+            return (
+                "Inception-v3 with other weights than the official ones "
+                f"(SHA-256 {evaluation.extractor_sha256}). Its distances are not FID."
+            )
+        case "dinov2":
+            return f"DINOv2's ViT-B/14 (weights with SHA-256 {evaluation.extractor_sha256})"
+        case "module":
+            return (
+                f"The module {evaluation.protocol.extractor} "
+                f"(path and weights with SHA-256 {evaluation.extractor_sha256})"
+            )
     note = (
         f"A small network trained to classify the training images of {evaluation.dataset}; "
         f"{evaluation.extractor_accuracy:.1%} right on the held-out images, which are the "

@@ -17,11 +17,13 @@ import torch
 from rich.console import Console
 
 from evaluation.evaluator import RECORD_FILE, Evaluator
+from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationRecord
 from reports.build import build_report
 from reports.comparison import Comparison
 from reports.records import Forecast, RunFolder, Segment
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
+from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns
 from sweeps.folder import only_driver
 from sweeps.ledger import Ledger
@@ -106,6 +108,7 @@ def execute(
     name: str,
     address: str | None,
     dashboard: bool,
+    inception: InceptionFile,
     console: Console,
     started: float,
 ) -> Outcome:
@@ -118,6 +121,7 @@ def execute(
         name: the sweep's name.
         address: of the Ray cluster; None to start Ray on this machine.
         dashboard: whether Ray serves its dashboard.
+        inception: which file of Inception weights to take.
         console: where progress is shown.
         started: when the command was given, by `time.monotonic`.
     """
@@ -130,7 +134,7 @@ def execute(
         open_cluster(address, dashboard=dashboard) as cluster,
         tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
     ):
-        driver = _Driver(run, spec, name, data, cluster, console, started)
+        driver = _Driver(run, spec, name, data, inception, cluster, console, started)
         driver.prepare()
         with stop.listening():  # after Ray has set handlers of its own
             driver.train(stop, Path(scratch))
@@ -151,11 +155,13 @@ class _Driver:
         spec: SweepSpec,
         name: str,
         data: ImageData,
+        inception: InceptionFile,
         cluster: Cluster,
         console: Console,
         started: float,
     ) -> None:
         self.run, self.spec, self.name, self.data = run, spec, name, data
+        self.inception = inception
         self.cluster, self.console, self.started = cluster, console, started
         self.concurrent = concurrent_trials(spec, cluster.cpus, cluster.gpus)
         self.device = device_for(spec)
@@ -166,6 +172,7 @@ class _Driver:
         self._say_where()
         with self.console.status("Preparing the evaluation …"):
             evaluator = self._evaluator()
+        check_scoring(self.run, self.spec.evaluation, evaluator.record)
         if not self.run.reals.exists():
             save_image(
                 image_grid(self.data.held_out_images[:GRID_IMAGES], columns=8), self.run.reals
@@ -211,6 +218,7 @@ class _Driver:
                 self.ledger,
                 self.data,
                 self.spec.resources,
+                inception=self.inception,
                 scratch=scratch,
                 on_tick=tick,
                 should_stop=stop.requested,
@@ -238,7 +246,7 @@ class _Driver:
     def _evaluator(self) -> Evaluator:
         """The evaluation of this sweep, prepared once and then loaded."""
         if (self.run.evaluation / RECORD_FILE).exists():
-            return Evaluator.load(self.run.evaluation)
+            return Evaluator.load(self.run.evaluation, inception=self.inception)
         return Evaluator.prepare(
             self.spec.evaluation,
             dataset=self.data.name,
@@ -247,6 +255,7 @@ class _Driver:
             reference_images=self.data.held_out_images,
             reference_labels=self.data.held_out_labels,
             folder=self.run.evaluation,
+            inception=self.inception,
         )
 
     def _calibrate(self, evaluator: Evaluator) -> Calibration:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluation.inception_weights import (
+    INCEPTION_VARIABLE,
+    InceptionFile,
+    InceptionWeightsError,
+    locate_inception_weights,
+)
 from sweeps.cluster import ClusterError, open_cluster
 from sweeps.folder import RunFolderError, check_vacant
+from sweeps.inception_options import inception_file
 from sweeps.plan import concurrent_trials, device_for
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
@@ -24,8 +32,10 @@ class Rehearsal(NamedTuple):
     """What could not be looked at."""
 
 
-def rehearse(spec: SweepSpec, path: Path, address: str | None) -> Rehearsal:
-    """Whether `spec` could be run into `path` at `address`.
+def rehearse(
+    spec: SweepSpec, path: Path, address: str | None, inception: InceptionFile
+) -> Rehearsal:
+    """Whether `spec` could be run into `path` at `address`, with these Inception weights.
 
     Data is neither decoded nor downloaded for this, so that broken pictures, and data sets that are
     not here yet, are only found by running.
@@ -36,11 +46,12 @@ def rehearse(spec: SweepSpec, path: Path, address: str | None) -> Rehearsal:
         partial(check_vacant, path),
         partial(_check_data, spec, notes),
         partial(_check_place, spec, address),
+        partial(_check_weights, spec, inception, notes),
     )
     for check in checks:
         try:
             check()
-        except (RunFolderError, DataError, SpecError, ClusterError) as error:
+        except (RunFolderError, DataError, SpecError, ClusterError, InceptionWeightsError) as error:
             found.append(str(error))
     return Rehearsal(tuple(found), tuple(notes))
 
@@ -72,3 +83,12 @@ def _check_place(spec: SweepSpec, address: str | None) -> None:
     if address is not None:
         with open_cluster(address, dashboard=False) as cluster:
             concurrent_trials(spec, cluster.cpus, cluster.gpus)
+
+
+def _check_weights(spec: SweepSpec, inception: InceptionFile, notes: list[str]) -> None:
+    named = inception.path or os.environ.get(INCEPTION_VARIABLE)
+    wanted = spec.evaluation.extractor == "inception"
+    if wanted and not named and locate_inception_weights() is None:
+        notes.append("the Inception weights are not here yet: they would be downloaded first")
+    else:
+        inception_file(spec, *inception)

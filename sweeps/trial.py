@@ -235,7 +235,12 @@ class _TrialRun:
         fakes = self.folder.fakes(kimg)
         save_image(image_grid(images[:GRID_IMAGES], columns=8), fakes)
         save_snapshot(self.folder.snapshot, generator, self.task.config, kimg)
-        rung = RungScores(kimg=kimg, measurements=measurements(scores), fakes_path=fakes.name)
+        rung = RungScores(
+            kimg=kimg,
+            measurements=measurements(scores),
+            fakes_path=fakes.name,
+            protocol_sha256=scores.protocol.sha256 if scores.protocol else None,
+        )
         self._update(
             scores=(*self.record.scores, rung),
             kimg=self.trainer.kimg,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.evaluator import Evaluator
+from evaluation.inception_weights import InceptionFile
 from reports.records import RunFolder
 from sweeps.cluster import prepare_environment
 from sweeps.ledger import Ledger
@@ -29,11 +30,13 @@ logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 class TransGANTrial(tune.Trainable):
     """One trial in its own process: each step hands on the next report of `run_trial`."""
 
-    def setup(self, config: dict[str, Any], data: ImageData, run_path: str) -> None:
+    def setup(
+        self, config: dict[str, Any], data: ImageData, run_path: str, inception: InceptionFile
+    ) -> None:
         """Open the trial that `config` describes."""
         task = TrialTask.model_validate_json(config["task"])
         run = RunFolder(Path(run_path))
-        evaluator = Evaluator.load(run.evaluation)
+        evaluator = Evaluator.load(run.evaluation, inception=inception)
         self._reports = run_trial(task, data, evaluator, run.trial(task.trial))
 
     def step(self) -> dict[str, Any]:
@@ -124,6 +127,7 @@ def run_trials(
     data: ImageData,
     resources: Resources,
     *,
+    inception: InceptionFile,
     scratch: Path,
     on_tick: Callable[[], None],
     should_stop: Callable[[], bool],
@@ -134,6 +138,7 @@ def run_trials(
         ledger: what is to be done, and where all results go.
         data: given once to the cluster, shared by all trials.
         resources: of each trial.
+        inception: which file of Inception weights each trial is to take.
         scratch: folder for what Tune itself writes; nothing in it is read again.
         on_tick: called a few times a second.
         should_stop: asked at each tick; trials that still run are then stopped and can be resumed.
@@ -144,7 +149,9 @@ def run_trials(
         on_tick()
         searcher.closed = searcher.closed or should_stop()
 
-    trainable = tune.with_parameters(TransGANTrial, data=data, run_path=str(ledger.run.path))
+    trainable = tune.with_parameters(
+        TransGANTrial, data=data, run_path=str(ledger.run.path), inception=inception
+    )
     needs = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
     tuner = tune.Tuner(
         tune.with_resources(trainable, needs),

@@ -14,8 +14,12 @@ from pydantic import ValidationError
 from evaluation.classifier import ClassifierError
 from evaluation.evaluator import EvaluationError, Evaluator, read_record
 from evaluation.images import ImagesError
-from evaluation.measurement import ProtocolMismatchError
-from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.protocol import (
+    EvaluationProtocol,
+    ProtocolMismatchError,
+    Scores,
+    check_comparable,
+)
 from evaluation.reference import ReferenceFileError
 
 if TYPE_CHECKING:
@@ -50,15 +54,19 @@ def test_loaded_evaluation_scores_as_the_prepared_one(
     assert without_seconds(loaded.score(images)) == without_seconds(evaluator.score(images))
 
 
-def test_second_preparation_is_the_same_bit_for_bit(digits: Digits, tmp_path: Path) -> None:
+def test_second_preparation_is_the_same_bit_for_bit(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     protocol = EvaluationProtocol(
         extractor="classifier", metrics=("fd", "kd"), num_images=101, seed=3, kd_subsets=3
     )
     small = {name: tensor[:211] for name, tensor in digits._asdict().items()}
-    first, second = (
-        Evaluator.prepare(protocol, dataset="digits", folder=tmp_path / name, **small)
-        for name in ("first", "second")
-    )
+
+    def prepared_without_cache(name: str) -> Evaluator:
+        monkeypatch.setenv("TG_SWEEP_CACHE", str(tmp_path / f"cache of {name}"))
+        return Evaluator.prepare(protocol, dataset="digits", folder=tmp_path / name, **small)
+
+    first, second = prepared_without_cache("first"), prepared_without_cache("second")
     changes = {"seconds": 0.0}
     for scores in ("floor", "ceiling"):
         assert without_seconds(getattr(first.record, scores)) == without_seconds(
@@ -158,6 +166,31 @@ def test_record_that_is_damaged_or_of_another_version_is_refused(copy: Path) -> 
     path.write_text(json.dumps(record | {"num_reference": "many"}))
     with pytest.raises(EvaluationError, match="num_reference: "):
         Evaluator.load(copy)
+
+
+def test_record_of_a_version_that_kept_no_protocol_is_read(copy: Path) -> None:
+    path = copy / "evaluation.json"
+    record = json.loads(path.read_text())
+    del record["scoring"], record["floor"]["protocol"], record["ceiling"]["protocol"]
+    path.write_text(json.dumps(record))
+    assert Evaluator.load(copy).record.scoring is None
+
+
+def test_every_score_says_how_it_was_taken(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    evaluator = prepared[0]
+    taken = evaluator.score(digits.train_images[:503]).protocol
+    assert taken == evaluator.record.scoring
+    assert taken is not None
+    assert (taken.extractor, taken.resize, taken.device) == ("digits_classifier", "none", "cpu")
+    assert taken.extractor_sha256 == evaluator.extractor.sha256
+    assert taken.reference_sha256 == evaluator.reference.sha256
+    assert {"torch", "torch-fidelity", "numpy"} <= taken.versions.keys()
+    fewer = evaluator.score(digits.train_images[:211], any_number=True).protocol
+    assert fewer is not None
+    with pytest.raises(ProtocolMismatchError, match="num_images is 503 for the first and 211"):
+        check_comparable(taken, fewer, first_name="all", second_name="some")
 
 
 def test_swapped_weights_are_refused(copy: Path) -> None:

@@ -1,7 +1,8 @@
-"""Extractors: shapes, batches, and the way to the Inception weights."""
+"""Extractors: shapes, batches, names, and what is refused in place of the Inception weights."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,18 @@ from torch import nn
 
 from evaluation import extractors
 from evaluation.classifier import Classifier, ClassifierError
+from evaluation.evaluator import Evaluator
 from evaluation.extractors import (
     Extractor,
-    InceptionWeightsError,
-    find_inception_weights,
     inception_extractor,
     load_extractor,
+    pretrained_extractor,
 )
+from evaluation.inception_weights import InceptionFile, InceptionWeightsError
+from evaluation.measurement import measure
+from evaluation.metrics import MetricError
+from evaluation.protocol import EvaluationProtocol
+from evaluation.reference import Reference
 from evaluation.storage import file_sha256
 
 
@@ -45,49 +51,6 @@ def test_extractor_from_a_file_is_the_classifier(coloured: Classifier, tmp_path:
     )
 
 
-@pytest.fixture
-def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.delenv("TG_SWEEP_INCEPTION_WEIGHTS", raising=False)
-    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    return checkpoints
-
-
-def test_absent_inception_weights_have_three_ways_out(empty_hub: Path) -> None:
-    with pytest.raises(InceptionWeightsError) as caught:
-        inception_extractor()
-    message = str(caught.value)
-    assert "TG_SWEEP_INCEPTION_WEIGHTS=PATH" in message
-    assert f"put the file from {extractors.INCEPTION_URL} into {empty_hub}" in message
-    assert "choose extractor: classifier" in message
-    assert "\n" not in message
-
-
-def test_inception_weights_are_sought_as_given_then_by_variable_then_in_the_hub(
-    empty_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cached = empty_hub / "pt_inception-2015-12-05-6726825d.pth"
-    cached.touch()
-    assert find_inception_weights() == cached
-    named = tmp_path / "named.pth"
-    named.touch()
-    monkeypatch.setenv("TG_SWEEP_INCEPTION_WEIGHTS", str(named))
-    assert find_inception_weights() == named
-    given = tmp_path / "given.pth"
-    given.touch()
-    assert find_inception_weights(given) == given
-
-
-def test_inception_weights_given_but_missing_are_not_replaced_by_others(
-    empty_hub: Path, tmp_path: Path
-) -> None:
-    (empty_hub / extractors.INCEPTION_FILES[0]).touch()
-    with pytest.raises(InceptionWeightsError, match=r"no Inception weights at .*missing\.pth"):
-        find_inception_weights(tmp_path / "missing.pth")
-
-
 def test_other_weights_are_refused_before_they_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,13 +61,19 @@ def test_other_weights_are_refused_before_they_are_loaded(
         inception_extractor(path)
 
 
-def test_inception_takes_grey_and_coloured_images_of_any_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "random.pth"
+@pytest.fixture(scope="session")
+def random_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeded weights in the format of the official file."""
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
     torch.save(random_inception_weights(), path)
-    monkeypatch.setattr(extractors, "INCEPTION_SHA256", file_sha256(path))
-    inception = inception_extractor(path)
+    return path
+
+
+def test_inception_takes_grey_and_coloured_images_of_any_size(
+    random_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extractors, "INCEPTION_SHA256", file_sha256(random_file))
+    inception = inception_extractor(random_file)
     grey = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
     features, logits = inception(grey)
     assert (inception.name, inception.kind) == ("inception", "inception")
@@ -112,6 +81,128 @@ def test_inception_takes_grey_and_coloured_images_of_any_size(
     assert logits.shape == (2, 1008)
     assert features.std(dim=0).max() > 1e-3
     assert torch.equal(inception(grey.expand(-1, 3, -1, -1)).features, features)
+
+
+def test_unverified_weights_give_the_same_features_and_never_the_name_fid(
+    random_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.randint(0, 256, (5, 3, 11, 11), dtype=torch.uint8)
+    unverified = inception_extractor(random_file, allow_unverified=True)
+    protocol = EvaluationProtocol(
+        extractor="inception", metrics=("fid", "kid", "inception_score", "precision"), num_images=5
+    )
+    reference = Reference.of(images.flip(0), unverified)
+    scores = measure(images, reference, protocol, extractor=unverified)
+    assert unverified.name == scores.extractor == "inception_unverified"
+    assert [score.name for score in scores.scores] == [
+        "fd_inception_unverified",
+        "kd_inception_unverified",
+        "classifier_score_inception_unverified",
+        "precision_inception_unverified",
+    ]
+    monkeypatch.setattr(extractors, "INCEPTION_SHA256", file_sha256(random_file))
+    verified = inception_extractor(random_file, allow_unverified=True)
+    assert verified.name == "inception"
+    assert torch.equal(verified(images).features, unverified(images).features)
+
+
+def test_truncated_official_file_is_refused_with_both_hashes(
+    random_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official = file_sha256(random_file)
+    monkeypatch.setattr(extractors, "INCEPTION_SHA256", official)
+    cut = tmp_path / "cut.pth"
+    cut.write_bytes(random_file.read_bytes()[:1_000_003])
+    with pytest.raises(InceptionWeightsError) as caught:
+        inception_extractor(cut)
+    assert official in str(caught.value)
+    assert file_sha256(cut) in str(caught.value)
+    assert "it has 1,000,003 bytes of 95,628,359" in str(caught.value)
+    with pytest.raises(InceptionWeightsError, match=r"cut\.pth is damaged or no file of weights"):
+        inception_extractor(cut, allow_unverified=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"fc.weight": torch.zeros(2, 3)}, r"holds no weights of Inception-v3 \(Missing key"),
+        ({"fc.bias": torch.tensor([float("nan")])}, "fc.bias has values that are not finite"),
+        ({"weights": [1, 2]}, "holds something other than named tensors"),
+        ([torch.zeros(2)], "holds something other than named tensors"),
+    ],
+)
+def test_file_of_something_else_is_refused_also_where_unverified_weights_are_allowed(
+    content: object, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.pth"
+    torch.save(content, path)
+    with pytest.raises(InceptionWeightsError, match=message):
+        inception_extractor(path, allow_unverified=True)
+
+
+class _Payload:
+    """Unpickled without restriction, it writes a file."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.place,)
+
+
+def test_unverified_file_is_never_unpickled_without_restriction(tmp_path: Path) -> None:
+    path, trace = tmp_path / "evil.pth", tmp_path / "trace"
+    torch.save({"fc.bias": _Payload(trace)}, path)
+    with pytest.raises(InceptionWeightsError, match="is no plain file of tensors and was not"):
+        inception_extractor(path, allow_unverified=True)
+    assert not trace.exists()
+    torch.load(path, weights_only=False)
+    assert trace.exists()
+
+
+def test_extractor_without_logits_refuses_the_metrics_that_need_them(
+    coloured_extractor: Extractor,
+) -> None:
+    alone = replace(coloured_extractor, choice="nets:Encoder", num_logits=0)
+    alone.check_metrics(("fd", "recall"))
+    with pytest.raises(MetricError, match="classifier_score needs logits, and nets:Encoder gives"):
+        alone.check_metrics(("fd", "classifier_score"))
+
+
+def test_choice_of_a_protocol_leads_to_its_extractor(random_file: Path) -> None:
+    chosen = pretrained_extractor(
+        "inception", (8, 8), inception=InceptionFile(random_file, allow_unverified=True)
+    )
+    assert (chosen.name, chosen.choice, chosen.resize) == (
+        "inception_unverified",
+        "inception",
+        "tf1-bilinear-299",
+    )
+
+
+def test_evaluation_with_unverified_weights_needs_the_permission_each_time(
+    random_file: Path, tmp_path: Path
+) -> None:
+    images = torch.randint(0, 256, (11, 1, 8, 8), dtype=torch.uint8)
+    protocol = EvaluationProtocol(extractor="inception", metrics=("fid",), num_images=3)
+    permitted = InceptionFile(random_file, allow_unverified=True)
+    Evaluator.prepare(
+        protocol,
+        dataset="noise",
+        train_images=images[:4],
+        train_labels=None,
+        reference_images=images[4:],
+        reference_labels=None,
+        folder=tmp_path,
+        inception=permitted,
+    )
+    with pytest.raises(InceptionWeightsError, match="does not hold the official Inception weights"):
+        Evaluator.load(tmp_path, inception=InceptionFile(random_file))
+    scores = Evaluator.load(tmp_path, inception=permitted).score(images[:3])
+    assert [score.name for score in scores.scores] == ["fd_inception_unverified"]
+    assert scores.protocol is not None
+    assert scores.protocol.extractor == "inception_unverified"
+    assert scores.protocol.extractor_sha256 == file_sha256(random_file)
 
 
 def random_inception_weights() -> dict[str, torch.Tensor]:

@@ -26,12 +26,33 @@ from evaluation.metrics import (
         ("kid", "inception", "kid"),
         ("inception_score", "inception", "inception_score"),
         ("confident_fraction", "digits_classifier", "confident_fraction"),
+        ("fd", "dinov2", "fd_dinov2"),
+        ("fd", "encoder", "fd_encoder"),
+        ("classifier_score", "encoder", "classifier_score_encoder"),
+        ("fid", "inception_unverified", "fd_inception_unverified"),
+        ("fd", "inception_unverified", "fd_inception_unverified"),
+        ("kid", "inception_unverified", "kd_inception_unverified"),
+        ("inception_score", "inception_unverified", "classifier_score_inception_unverified"),
+        ("recall", "inception_unverified", "recall_inception_unverified"),
     ],
 )
 def test_recorded_name_says_the_extractor_unless_it_is_official_inception(
     key: str, extractor: str, name: str
 ) -> None:
     assert recorded_name(key, extractor) == name
+
+
+@pytest.mark.parametrize("extractor", ["inception_unverified", "dinov2", "encoder", "a_classifier"])
+@pytest.mark.parametrize("key", sorted(METRICS))
+def test_no_extractor_but_the_official_inception_records_fid_kid_or_inception_score(
+    key: str, extractor: str
+) -> None:
+    try:
+        name = recorded_name(key, extractor)
+    except MetricError:
+        return
+    assert name not in ("fid", "kid", "inception_score")
+    assert not printed_label(key, extractor).startswith(("FID", "KID", "IS"))
 
 
 @pytest.mark.parametrize("key", sorted(METRICS))
@@ -74,6 +95,7 @@ def test_metric_unlike_any_other_lists_all() -> None:
         ("fid", "inception", 5000, "FID@5k"),
         ("fid", "inception", 50_000, "FID@50k"),
         ("fid", "inception", 503, "FID@503"),
+        ("fid", "inception_unverified", 5000, "FD inception_unverified@5k"),
         ("confident_fraction", "digits_classifier", 503, "confident fraction@503"),
         ("recall", "digits_classifier", None, "recall digits_classifier"),
     ],

@@ -11,9 +11,9 @@ from PIL import Image
 
 import evaluation
 from evaluation.evaluator import Evaluator
-from evaluation.extractors import Extractor, InceptionWeightsError
-from evaluation.measurement import ProtocolMismatchError
-from evaluation.protocol import EvaluationProtocol
+from evaluation.extractors import Extractor
+from evaluation.inception_weights import InceptionWeightsError
+from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError
 
 if TYPE_CHECKING:
     from conftest import Digits

@@ -46,8 +46,10 @@ def test_options_are_frozen():
     assert options == {
         "run": [
             "--address",
+            "--allow-unverified-weights",
             "--dashboard",
             "--dry-run",
+            "--inception-weights",
             "--no-dashboard",
             "--out",
             "--set",
@@ -55,7 +57,14 @@ def test_options_are_frozen():
             "-n",
         ],
         "plan": ["--json", "--set", "--trials"],
-        "resume": ["--address", "--dashboard", "--no-dashboard", "--trials"],
+        "resume": [
+            "--address",
+            "--allow-unverified-weights",
+            "--dashboard",
+            "--inception-weights",
+            "--no-dashboard",
+            "--trials",
+        ],
         "status": ["--json"],
         "report": ["--csv", "--html"],
         "rerun": ["--kimg"],
@@ -365,3 +374,23 @@ def test_report_warns_of_a_damaged_record_by_its_file_and_goes_on(tmp_path):
     assert line.startswith(f"warning: {damaged}: left out: ")
     assert "remove the folder 0001, and `tg-sweep resume` trains this trial anew" in line
     assert result.stdout.splitlines() == [str(run.report), str(run.results)]
+
+
+@pytest.mark.parametrize(
+    "option", [["--inception-weights", "w.pth"], ["--allow-unverified-weights"]]
+)
+def test_inception_option_without_inception_is_refused_before_anything_is_written(tmp_path, option):
+    line = error_line("run", "--out", tmp_path / "out", *option)
+    assert f"{option[0]}: of no use, since evaluation.extractor is classifier" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_not_the_official_ones_are_refused_before_anything_is_written(tmp_path):
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"other")
+    spec = ("--set", "evaluation.extractor=inception", "--set", "evaluation.metrics=[fid]")
+    line = error_line("run", *spec, "--out", tmp_path / "out", "--inception-weights", weights)
+    assert f"{weights} does not hold the official Inception weights (SHA-256 d9298a10d1b0" in line
+    assert "official 6726825d0af5" in line
+    assert "--allow-unverified-weights" in line
+    assert not (tmp_path / "out").exists()

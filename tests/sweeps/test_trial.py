@@ -38,6 +38,7 @@ def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluato
     assert [scores.kimg for scores in record.scores] == [0.1, 0.3]
     assert reports[-1].value == record.scores[-1].measurement(OBJECTIVE).value
     assert record.scores[-1].measurement(OBJECTIVE).num_images == 101
+    assert {scores.protocol_sha256 for scores in record.scores} == {evaluator.record.scoring.sha256}
     assert record.scores[-1].measurement(OBJECTIVE).standard_error > 0
     assert record.kimg == pytest.approx(0.304)
     assert record.attempts == 1

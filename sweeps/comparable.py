@@ -1,0 +1,58 @@
+"""Whether a resumed sweep would score its trials as those were scored that it has already."""
+
+from __future__ import annotations
+
+from evaluation.protocol import (
+    EvaluationProtocol,
+    EvaluationRecord,
+    ProtocolMismatchError,
+    check_comparable,
+)
+from reports.records import RunFolder
+
+
+def check_scoring(run: RunFolder, wanted: EvaluationProtocol, evaluation: EvaluationRecord) -> None:
+    """Refuse to go on with a sweep whose rows would no longer compare.
+
+    Records of versions that did not keep how scores were taken have nothing to compare, and pass.
+
+    Args:
+        run: the run folder, with whatever records there are.
+        wanted: how its spec wants scores to be taken.
+        evaluation: the evaluation with which trials are about to be scored.
+
+    Raises:
+        ProtocolMismatchError: the spec, the sweep's record or a trial's says otherwise.
+    """
+    _check_spec(run, wanted, evaluation.protocol)
+    if evaluation.scoring is None:
+        return
+    if run.sweep.exists():
+        recorded = run.read_sweep().scoring
+        if recorded is not None:
+            check_comparable(
+                recorded,
+                evaluation.scoring,
+                first_name=str(run.sweep),
+                second_name=str(run.evaluation),
+            )
+    expected = evaluation.scoring.sha256
+    for record in run.read_trials():
+        for rung in record.scores:
+            if rung.protocol_sha256 not in (None, expected):
+                raise ProtocolMismatchError(
+                    f"scores of trial {record.trial} at {rung.kimg:g} kimg and of {run.evaluation} "
+                    f"do not compare: protocol_sha256 is {rung.protocol_sha256} for the first and "
+                    f"{expected} for the second; bring the former evaluation folder back, or start "
+                    "the sweep anew"
+                )
+
+
+def _check_spec(run: RunFolder, wanted: EvaluationProtocol, prepared: EvaluationProtocol) -> None:
+    for field in EvaluationProtocol.model_fields:
+        said, there = getattr(wanted, field), getattr(prepared, field)
+        if said != there:
+            raise ProtocolMismatchError(
+                f"{run.spec}: evaluation.{field} is {said}, but {run.evaluation} was prepared with "
+                f"{there}; set it back, or start the sweep anew"
+            )
