@@ -31,14 +31,10 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
+from evaluation.class_sums import num_splits
+from evaluation.manifolds import NUM_NEIGHBORS
+
 FEATURES, LOGITS = "features", "logits"
-
-NUM_NEIGHBORS = 3
-"""Neighbourhood of precision and recall: the k of Kynkäänniemi et al. 2019."""
-
-MIN_IMAGES_TO_SPLIT = 500
-"""From here on the score is the mean over ten splits, as in Salimans et al. 2016; below, over
-one."""
 
 _PAIRWISE_BATCH = 2000
 
@@ -150,11 +146,6 @@ def classifier_score(logits: Float[Tensor, "N K"], *, seed: int) -> float:
     splits = num_splits(len(logits))
     result = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=seed)
     return float(result[KEY_METRIC_ISC_MEAN])
-
-
-def num_splits(num_images: int) -> int:
-    """How many parts the score of so many images is averaged over."""
-    return 10 if num_images >= MIN_IMAGES_TO_SPLIT else 1
 
 
 class PrecisionRecall(NamedTuple):
