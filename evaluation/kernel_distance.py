@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-_ROWS = 1024
+_ROWS = 256
 """Rows of a kernel matrix that are held at once."""
 
 
@@ -50,18 +50,12 @@ def kernel_distance(
     x, y = generated.double(), reference.to(generated.device).double()
     size = min(subset_size, len(x), len(y))
     in_x, in_y = (drawn.to(x.device) for drawn in _draws(len(x), len(y), num_subsets, size, seed))
-    xx, xy, yy = (
-        _kernel_sums(x, x, in_x, in_x),
-        _kernel_sums(x, y, in_x, in_y),
-        _kernel_sums(y, y, in_y, in_y),
-    )
-    diagonal = _kernel(x.square().sum(dim=1) / x.shape[1])
-    within = xx.of_subsets - in_x @ diagonal
-    within += yy.of_subsets - in_y @ _kernel(y.square().sum(dim=1) / y.shape[1])
-    distances = within / (size * (size - 1)) - 2 * xy.of_subsets / size**2
+    xx, xy, yy = _sums_within(x, in_x), _sums_across(x, y, in_x, in_y), _sums_within(y, in_y)
+    within = (xx.of_subsets + yy.of_subsets) / (size * (size - 1))
+    distances = within - 2 * xy.of_subsets / size**2
     deviation = float(distances.std(correction=0))
     # The mean over random subsets wanders about the estimate from all images, which wanders itself.
-    of_images = _jackknife_error(xx.of_rows - diagonal, xy.of_rows / len(y))
+    of_images = _jackknife_error(xx.of_rows, xy.of_rows / len(y))
     return KernelDistance(
         mean=float(distances.mean()),
         deviation=deviation,
@@ -91,25 +85,44 @@ class _KernelSums(NamedTuple):
     of_subsets: Float64[Tensor, " S"]
 
 
-def _kernel_sums(
+def _sums_across(
     x: Float64[Tensor, "N D"],
     y: Float64[Tensor, "M D"],
     in_x: Float64[Tensor, "S N"],
     in_y: Float64[Tensor, "S M"],
 ) -> _KernelSums:
-    of_rows, of_columns = [], torch.zeros_like(in_y)
+    """Sums of the kernel between two sets."""
+    of_rows, of_columns = torch.empty_like(in_x[0]), torch.zeros_like(in_y)
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)
-        kernel = _kernel(x[rows] @ y.T / x.shape[1])
-        of_rows.append(kernel.sum(dim=1))
-        of_columns += in_x[:, rows] @ kernel
-    return _KernelSums(torch.cat(of_rows), (of_columns * in_y).sum(dim=1))
+        kernel = _kernel(x[rows], y)
+        of_rows[rows] = kernel.sum(dim=1)
+        of_columns.addmm_(in_x[:, rows], kernel)
+    return _KernelSums(of_rows, (of_columns * in_y).sum(dim=1))
 
 
-def _kernel(products: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-    """(xᵀy/D + 1)³ of the products xᵀy/D."""
-    kernel = products + 1
-    return kernel * kernel * kernel
+def _sums_within(x: Float64[Tensor, "N D"], in_x: Float64[Tensor, "S N"]) -> _KernelSums:
+    """Sums of the kernel between the images of a set, none with itself.
+
+    The matrix is symmetric: what is right of the diagonal's blocks counts twice.
+    """
+    of_rows, of_columns = torch.zeros_like(in_x[0]), torch.zeros_like(in_x)
+    for start in range(0, len(x), _ROWS):
+        stop = min(start + _ROWS, len(x))
+        kernel = _kernel(x[start:stop], x[start:])
+        kernel[:, : stop - start].fill_diagonal_(0)
+        right = kernel[:, stop - start :]
+        of_rows[start:stop] += kernel.sum(dim=1)
+        of_rows[stop:] += right.sum(dim=0)
+        right *= 2
+        of_columns[:, start:].addmm_(in_x[:, start:stop], kernel)
+    return _KernelSums(of_rows, (of_columns * in_x).sum(dim=1))
+
+
+def _kernel(x: Float64[Tensor, "n D"], y: Float64[Tensor, "M D"]) -> Float64[Tensor, "n M"]:
+    one = torch.ones((), dtype=x.dtype, device=x.device)
+    linear = torch.addmm(one, x / x.shape[1], y.T)
+    return (linear * linear).mul_(linear)
 
 
 def _jackknife_error(within: Float64[Tensor, " N"], across: Float64[Tensor, " N"]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 NUM_NEIGHBORS = 3
 """Neighbourhood of precision and recall: the k of Kynkäänniemi et al. 2019."""
 
-_ROWS = 2000
+_ROWS = 1000
 """Rows of a distance matrix that are held at once."""
 
 
