@@ -1,8 +1,9 @@
 """torch-fidelity behind our own names: the only file that imports it.
 
-Its functions on features are used as they are, with the guards they lack (it divides by zero below
-ten images, wants 1000 for a subset, ignores misspelt options). Its registry is served too, so that
-its own `calculate_metrics` can be asked for the same numbers. Written against torch-fidelity 0.4.0.
+Its networks and resizing are used as they are. Its functions on features are what ours are held
+against, with the guards they lack (it divides by zero below ten images, wants 1000 for a subset,
+ignores misspelt options). Its registry is served too, so that its own `calculate_metrics` can be
+asked for the same numbers. Written against torch-fidelity 0.4.0.
 """
 
 from __future__ import annotations

@@ -145,7 +145,9 @@ def measure_extracted(
         extractor: the one that was used.
         started: when the extraction began, by `time.perf_counter`.
     """
-    views = _Views(extracted, reference, protocol, extractor.device)
+    # Of the devices beside a CPU only CUDA's are sure to know float64.
+    device = extractor.device if extractor.device.type == "cuda" else torch.device("cpu")
+    views = _Views(extracted, reference, protocol, device)
     scores: list[Score] = []
     absent: dict[str, str] = {}
     for key in protocol.metrics:
