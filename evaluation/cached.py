@@ -17,8 +17,9 @@ from evaluation.cache import Entries, content_key
 from evaluation.classifier import CLASSIFIER_VERSION, Classifier, ClassifierError
 from evaluation.classifier_training import TRAINING_VERSION, train_classifier, train_judge
 from evaluation.extractors import Extractor
+from evaluation.image_sets import ImageSet, TensorImages
 from evaluation.reference import REFERENCE_VERSION, Reference, ReferenceFileError
-from evaluation.storage import images_sha256, tensors_sha256
+from evaluation.storage import tensors_sha256
 
 
 class LabelledImages(NamedTuple):
@@ -102,17 +103,18 @@ def _cached(
     return classifier
 
 
-def cached_reference(images: Tensor, extractor: Extractor) -> Reference:
+def cached_reference(images: ImageSet | Tensor, extractor: Extractor) -> Reference:
     """What `Reference.of` gives for these images, from the cache if it was taken before.
 
     Args:
-        images: uint8 (N, C, H, W).
+        images: a set, or a uint8 tensor (N, C, H, W).
         extractor: whose features to take.
 
     Raises:
         ValueError: fewer than two images, or images that the extractor does not take.
     """
-    of_images = images_sha256(images)
+    images = TensorImages(images) if isinstance(images, Tensor) else images
+    of_images = images.sha256
 
     def read(path: Path) -> Reference:
         reference = Reference.load(path, extractor)

@@ -7,6 +7,7 @@ Its folder holds `extractor.safetensors` (of a classifier), `judge.safetensors` 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,19 @@ from torch import Tensor
 
 from evaluation.cached import LabelledImages, cached_classifier, cached_judge, cached_reference
 from evaluation.classifier import Classifier
+from evaluation.extraction import Extracted, parts_of
 from evaluation.extractor_names import CLASSIFIER
 from evaluation.extractors import Extractor, classifier_extractor, pretrained_extractor
+from evaluation.image_sets import GeneratedImages, ImageSet, TensorImages
 from evaluation.images import check_images
 from evaluation.inception_weights import USUAL_FILE, InceptionFile
-from evaluation.measurement import check_num_images, measure, record_of
+from evaluation.measurement import (
+    check_num_images,
+    extract_for,
+    measure,
+    measure_extracted,
+    record_of,
+)
 from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Scores
 from evaluation.reference import Reference
 from evaluation.storage import write_atomically
@@ -205,11 +214,12 @@ class Evaluator:
             )
         return cls(record, extractor, judge, reference)
 
-    def score(self, images: Tensor, *, any_number: bool = False) -> Scores:
+    def score(self, images: ImageSet | Tensor, *, any_number: bool = False) -> Scores:
         """Score generated images.
 
         Args:
-            images: uint8 images (N, C, H, W) of the data's shape, as many as the protocol says.
+            images: a set of images of the data's shape, as many as the protocol says; or a uint8
+                tensor (N, C, H, W).
             any_number: take another number of images too; their scores do not compare with the
             rest.
 
@@ -217,19 +227,69 @@ class Evaluator:
             ImagesError: not a set of uint8 images.
             EvaluationError: images of another shape than the reference's.
             ProtocolMismatchError: another number of images than the protocol's.
+            FeaturesError: features that are not numbers.
         """
-        check_images(images, "generated images")
-        shape = _shape(images)
-        if shape != self.record.image_shape:
+        if isinstance(images, Tensor):
+            images = TensorImages(images, "generated images")
+        if images.shape != self.record.image_shape:
             raise EvaluationError(
-                f"generated images have shape {shape} (C, H, W), but the reference has "
+                f"generated images have shape {images.shape} (C, H, W), but the reference has "
                 f"{self.record.image_shape}; generate images of the data's shape"
             )
         if not any_number:
-            check_num_images(len(images), self.protocol)
+            check_num_images(images.num_images, self.protocol)
         return measure(
             images, self.reference, self.protocol, extractor=self.extractor, judge=self.judge
         )
+
+    def score_generator(self, generate: Callable[[range], Tensor]) -> Scores:
+        """Score the protocol's number of generated images, none of which is kept.
+
+        Args:
+            generate: gives the images of a range of indices, uint8 (n, C, H, W) in the data's
+                shape, the same ones whenever it is asked. What it raises goes on to the caller.
+
+        Raises:
+            ImagesError: it gives something else.
+            ClassifierError: it gives images of another size than the classifier's.
+            FeaturesError: features that are not numbers.
+        """
+        return self.score(self._generated(generate))
+
+    def parts(self, num_parts: int) -> list[range]:
+        """The indices of the protocol's images in at most so many parts, nearly equal in length."""
+        return parts_of(self.protocol.num_images, num_parts, self.extractor.batch_size)
+
+    def extract_part(self, generate: Callable[[range], Tensor], part: range) -> Extracted:
+        """What `score_parts` needs of one of `parts`; arguments and errors as `score_generator`."""
+        return extract_for(
+            self.protocol,
+            self._generated(generate),
+            extractor=self.extractor,
+            judge=self.judge,
+            part=part,
+        )
+
+    def score_parts(self, parts: Sequence[Extracted], *, started: float) -> Scores:
+        """The scores of all images from their parts, in whatever order and from whatever machine.
+
+        Args:
+            parts: what `extract_part` gave for each of `parts`.
+            started: when the extraction began, by `time.perf_counter`.
+
+        Raises:
+            PartsError: an image is in no part or in two.
+        """
+        return measure_extracted(
+            Extracted.merge(parts),
+            self.reference,
+            self.protocol,
+            extractor=self.extractor,
+            started=started,
+        )
+
+    def _generated(self, generate: Callable[[range], Tensor]) -> GeneratedImages:
+        return GeneratedImages(generate, self.protocol.num_images, self.record.image_shape)
 
 
 def read_record(folder: Path) -> EvaluationRecord:

@@ -1,8 +1,9 @@
 """torch-fidelity behind our own names: the only file that imports it.
 
-Its functions on features are used as they are, with the guards they lack (it divides by zero below
-ten images, wants 1000 for a subset, ignores misspelt options). Its registry is served too, so that
-its own `calculate_metrics` can be asked for the same numbers. Written against torch-fidelity 0.4.0.
+Its networks and resizing are used as they are. Its functions on features are what ours are held
+against, with the guards they lack (it divides by zero below ten images, wants 1000 for a subset,
+ignores misspelt options). Its registry is served too, so that its own `calculate_metrics` can be
+asked for the same numbers. Written against torch-fidelity 0.4.0.
 """
 
 from __future__ import annotations
@@ -33,14 +34,10 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
+from evaluation.class_sums import num_splits
+from evaluation.manifolds import NUM_NEIGHBORS
+
 FEATURES, LOGITS = "features", "logits"
-
-NUM_NEIGHBORS = 3
-"""Neighbourhood of precision and recall: the k of Kynkäänniemi et al. 2019."""
-
-MIN_IMAGES_TO_SPLIT = 500
-"""From here on the score is the mean over ten splits, as in Salimans et al. 2016; below, over
-one."""
 
 _PAIRWISE_BATCH = 2000
 
@@ -168,11 +165,6 @@ def classifier_score(logits: Float[Tensor, "N K"], *, seed: int) -> float:
     splits = num_splits(len(logits))
     result = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=seed)
     return float(result[KEY_METRIC_ISC_MEAN])
-
-
-def num_splits(num_images: int) -> int:
-    """How many parts the score of so many images is averaged over."""
-    return 10 if num_images >= MIN_IMAGES_TO_SPLIT else 1
 
 
 class PrecisionRecall(NamedTuple):

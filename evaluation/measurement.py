@@ -9,13 +9,16 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from evaluation import fidelity
 from evaluation.classifier import Classifier
-from evaluation.extractors import Extractor, Features
+from evaluation.extraction import Extracted, extract
+from evaluation.extractors import Extractor
+from evaluation.image_sets import ImageSet
+from evaluation.kernel_distance import kernel_distance
+from evaluation.manifolds import PrecisionRecall, precision_recall
 from evaluation.metrics import METRICS, recorded_name
 from evaluation.protocol import (
     EvaluationProtocol,
@@ -25,16 +28,8 @@ from evaluation.protocol import (
     Scores,
     package_versions,
 )
-from evaluation.reference import Reference, pairwise_subset
-from evaluation.statistics import (
-    fraction_standard_error,
-    frechet_distance,
-    kernel_distance_standard_error,
-    score_standard_error,
-)
-
-CONFIDENT = 0.9
-"""Largest class probability from which the judge counts as sure."""
+from evaluation.reference import Reference
+from evaluation.statistics import fraction_standard_error, frechet_distance
 
 MIN_REFERENCE_IMAGES = {"fd": 2, "fid": 2, "kd": 2, "kid": 2, "precision": 4, "recall": 4}
 
@@ -54,7 +49,7 @@ def check_num_images(num_images: int, protocol: EvaluationProtocol) -> None:
 
 
 def measure(
-    images: Tensor,
+    images: ImageSet | Tensor,
     reference: Reference,
     protocol: EvaluationProtocol,
     *,
@@ -64,7 +59,7 @@ def measure(
     """Score `images`, however many they are, against `reference`.
 
     Args:
-        images: the generated images, uint8 (N, C, H, W).
+        images: the generated images, a set or a uint8 tensor (N, C, H, W).
         reference: the real ones, under the same extractor.
         protocol: which metrics to take, and how.
         extractor: gives features and logits.
@@ -76,6 +71,22 @@ def measure(
         MetricError: a metric needs logits, and the extractor has none.
         ImagesError: not a set of uint8 images.
         ClassifierError: images of another size than the classifier's.
+        FeaturesError: features that are not numbers.
+    """
+    check_extractor(extractor, reference, protocol)
+    started = time.perf_counter()
+    extracted = extract_for(protocol, images, extractor=extractor, judge=judge)
+    return measure_extracted(extracted, reference, protocol, extractor=extractor, started=started)
+
+
+def check_extractor(
+    extractor: Extractor, reference: Reference, protocol: EvaluationProtocol
+) -> None:
+    """Refuse an extractor that is not the protocol's, or not the reference's.
+
+    Raises:
+        ProtocolMismatchError: the protocol wants the other kind of extractor, or the reference was
+            taken with another one.
     """
     if protocol.extractor != extractor.choice:
         raise ProtocolMismatchError(
@@ -88,8 +99,60 @@ def measure(
             f"{extractor.name} {extractor.sha256[:12]}…; take it anew with this one"
         )
     extractor.check_metrics(protocol.metrics)
-    started = time.perf_counter()
-    views = _Views(images, extractor(images), reference, protocol, judge)
+
+
+def extract_for(
+    protocol: EvaluationProtocol,
+    images: ImageSet | Tensor,
+    *,
+    extractor: Extractor,
+    judge: Classifier | None,
+    part: range | None = None,
+) -> Extracted:
+    """What the metrics of `protocol` need of `images`, or of a part of them.
+
+    Args:
+        protocol: says which metrics are wanted.
+        images: the generated images, a set or a uint8 tensor (N, C, H, W).
+        extractor: gives features and logits.
+        judge: decides on `confident_fraction`; None where there is none.
+        part: indices of the images to look at, as `parts_of` gives them; None for all.
+
+    Raises:
+        ImagesError: not a set of uint8 images.
+        ClassifierError: images of another size than the classifier's.
+        FeaturesError: features that are not numbers.
+    """
+    needs = {METRICS[key].needs for key in protocol.metrics}
+    return extract(
+        images,
+        extractor,
+        judge=judge if "judge" in needs else None,
+        score_seed=protocol.seed if "logits" in needs else None,
+        part=part,
+    )
+
+
+def measure_extracted(
+    extracted: Extracted,
+    reference: Reference,
+    protocol: EvaluationProtocol,
+    *,
+    extractor: Extractor,
+    started: float,
+) -> Scores:
+    """Score a whole set of images from what was extracted.
+
+    Args:
+        extracted: what `extract_for` gave, of all images.
+        reference: the real ones, under the same extractor.
+        protocol: which metrics to take, and how.
+        extractor: the one that was used.
+        started: when the extraction began, by `time.perf_counter`.
+    """
+    # Of the devices beside a CPU only CUDA's are sure to know float64.
+    device = extractor.device if extractor.device.type == "cuda" else torch.device("cpu")
+    views = _Views(extracted, reference, protocol, device)
     scores: list[Score] = []
     absent: dict[str, str] = {}
     for key in protocol.metrics:
@@ -105,7 +168,7 @@ def measure(
         scores=tuple(scores),
         absent=absent,
         seconds=time.perf_counter() - started,
-        protocol=record_of(protocol, extractor, reference, len(images)),
+        protocol=record_of(protocol, extractor, reference, extracted.num_images),
     )
 
 
@@ -132,18 +195,18 @@ def record_of(
 class _Views:
     """One image set as its metrics see it."""
 
-    images: Tensor
-    extracted: Features
+    extracted: Extracted
     reference: Reference
     protocol: EvaluationProtocol
-    judge: Classifier | None
+    device: torch.device
+    """Where what is quadratic in the number of images is computed."""
 
     def obstacle(self, key: str) -> str | None:
         """Why the metric can't be taken, or None."""
         metric = METRICS[key]
-        if len(self.images) < metric.min_images:
+        if self.extracted.num_images < metric.min_images:
             return (
-                f"needs at least {metric.min_images} images, got {len(self.images)}: "
+                f"needs at least {metric.min_images} images, got {self.extracted.num_images}: "
                 f"{metric.min_images_reason}"
             )
         num_reference = len(self.reference.features)
@@ -151,7 +214,7 @@ class _Views:
             return (
                 f"needs at least {MIN_REFERENCE_IMAGES[key]} reference images, got {num_reference}"
             )
-        if metric.needs == "judge" and self.judge is None:
+        if metric.needs == "judge" and self.extracted.num_confident is None:
             return "needs a judge, and there is none: prepare an evaluation from labelled data"
         return None
 
@@ -172,47 +235,53 @@ class _Views:
                 return self._confident_fraction(name)
         raise AssertionError(f"metric {key} is in the table, but nothing computes it")
 
+    @cached_property
+    def _generated(self) -> Float[Tensor, "M D"]:
+        return torch.from_numpy(self.extracted.features).to(self.device)
+
+    @cached_property
+    def _reference(self) -> Float[Tensor, "M D"]:
+        return torch.from_numpy(self.reference.features).to(self.device)
+
     def _frechet_distance(self, name: str) -> Score:
         distance = frechet_distance(
-            self.extracted.features.numpy(), self.reference.mean, self.reference.factor
+            self.extracted.features,
+            self.reference.mean,
+            self.reference.factor,
+            moments=self.extracted.moments,
         )
         return Score(
             name=name,
             value=distance.value,
             standard_error=distance.standard_error,
-            num_generated=len(self.images),
+            num_generated=self.extracted.num_images,
             num_reference=self.reference.num_images,
         )
 
     def _kernel_distance(self, name: str) -> Score:
-        generated = self.extracted.features
-        distance = fidelity.kernel_distance(
-            generated,
-            torch.from_numpy(self.reference.features),
+        distance = kernel_distance(
+            self._generated,
+            self._reference,
             num_subsets=self.protocol.kd_subsets,
             subset_size=self.protocol.kd_subset_size,
             seed=self.protocol.seed,
         )
-        # The mean over random subsets wanders about the estimate from all images, which wanders
-        # itself.
-        of_images = kernel_distance_standard_error(generated.numpy(), self.reference.features)
-        of_subsets = distance.deviation / np.sqrt(distance.num_subsets)
         return Score(
             name=name,
             value=distance.mean,
-            standard_error=float(np.hypot(of_images, of_subsets)),
-            num_generated=len(self.images),
+            standard_error=distance.standard_error,
+            num_generated=len(self.extracted.features),
             num_reference=len(self.reference.features),
         )
 
     @cached_property
-    def _precision_recall(self) -> tuple[fidelity.PrecisionRecall, int]:
-        chosen = self.extracted.features[pairwise_subset(len(self.images))]
-        reference = torch.from_numpy(self.reference.features)
-        return fidelity.precision_recall(chosen, reference), len(chosen)
+    def _precision_recall(self) -> PrecisionRecall:
+        return precision_recall(
+            self._generated, self._reference, self.reference.neighbour_distances
+        )
 
     def _precision(self, name: str) -> Score:
-        (precision, _), num_generated = self._precision_recall
+        precision, num_generated = self._precision_recall.precision, len(self.extracted.features)
         return Score(
             name=name,
             value=precision,
@@ -222,35 +291,34 @@ class _Views:
         )
 
     def _recall(self, name: str) -> Score:
-        (_, recall), num_generated = self._precision_recall
         # A share of reference images, which stay, under balls of generated images, which overlap:
         # there is no count of independent trials here, and so no honest error from one evaluation.
         return Score(
             name=name,
-            value=recall,
+            value=self._precision_recall.recall,
             standard_error=None,
-            num_generated=num_generated,
+            num_generated=len(self.extracted.features),
             num_reference=len(self.reference.features),
         )
 
     def _classifier_score(self, name: str) -> Score:
-        value = fidelity.classifier_score(self.extracted.logits, seed=self.protocol.seed)
+        assert self.extracted.class_sums is not None
+        score = self.extracted.class_sums.score
         return Score(
             name=name,
-            value=value,
-            standard_error=score_standard_error(self.extracted.logits.numpy(), value),
-            num_generated=len(self.images),
+            value=score.value,
+            standard_error=score.standard_error,
+            num_generated=self.extracted.num_images,
             num_reference=0,
         )
 
     def _confident_fraction(self, name: str) -> Score:
-        assert self.judge is not None
-        largest = self.judge.logits(self.images).softmax(dim=1).amax(dim=1)
-        fraction = float((largest >= CONFIDENT).double().mean())
+        assert self.extracted.num_confident is not None
+        fraction = self.extracted.num_confident / self.extracted.num_images
         return Score(
             name=name,
             value=fraction,
-            standard_error=fraction_standard_error(fraction, len(self.images)),
-            num_generated=len(self.images),
+            standard_error=fraction_standard_error(fraction, self.extracted.num_images),
+            num_generated=self.extracted.num_images,
             num_reference=0,
         )

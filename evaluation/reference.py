@@ -12,12 +12,16 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64
+import torch
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
+from evaluation.extraction import extract
 from evaluation.extractors import Extractor
-from evaluation.statistics import MAX_PAIRWISE_IMAGES, Moments, covariance_factor, sampling_floor
-from evaluation.storage import arrays_sha256, images_sha256, write_atomically
+from evaluation.image_sets import ImageSet, TensorImages
+from evaluation.manifolds import neighbour_distances
+from evaluation.statistics import covariance_factor, sampling_floor
+from evaluation.storage import arrays_sha256, write_atomically
 
 REFERENCE_VERSION = 1
 """Goes up whenever the same images would give other statistics, so that cached ones retire."""
@@ -43,27 +47,32 @@ class Reference:
     """Features of all images, or of 10,000 drawn from them."""
 
     @classmethod
-    def of(cls, images: Tensor, extractor: Extractor) -> Reference:
-        """The reference that `images`, uint8 (N, C, H, W), are to `extractor`.
+    def of(cls, images: ImageSet | Tensor, extractor: Extractor) -> Reference:
+        """The reference that `images`, a set or a uint8 tensor (N, C, H, W), are to `extractor`.
 
         Raises:
             ValueError: fewer than two images, or images that the extractor does not take.
         """
-        features = extractor(images).features.numpy()
-        moments = Moments.of(features)
+        images = TensorImages(images) if isinstance(images, Tensor) else images
+        extracted = extract(images, extractor)
         return cls(
-            images_sha256=images_sha256(images),
+            images_sha256=images.sha256,
             extractor_sha256=extractor.sha256,
-            num_images=len(images),
-            mean=moments.mean,
-            factor=covariance_factor(moments.covariance),
-            features=features[pairwise_subset(len(features))],
+            num_images=extracted.num_images,
+            mean=extracted.moments.mean,
+            factor=covariance_factor(extracted.moments.covariance),
+            features=extracted.features,
         )
 
     @cached_property
     def sha256(self) -> str:
         """Hash of images, extractor and statistics together."""
         return arrays_sha256(self._arrays())
+
+    @cached_property
+    def neighbour_distances(self) -> Float[Tensor, " M"]:
+        """Distance of each image to its third neighbour, for precision and recall."""
+        return neighbour_distances(torch.from_numpy(self.features))
 
     def sampling_floor(self, num_images: int) -> float | None:
         """Expected Fréchet distance of so many images of a perfect generator; None if too few."""
@@ -117,15 +126,3 @@ class Reference:
             "factor": self.factor,
             "features": self.features,
         }
-
-
-def pairwise_subset(num_images: int) -> np.ndarray:
-    """Indices of the images that enter metrics of quadratic cost: all, or 10,000 at random.
-
-    At random, because image sets come sorted by class; always the same, so that a score is a
-    function of its images.
-    """
-    if num_images <= MAX_PAIRWISE_IMAGES:
-        return np.arange(num_images)
-    chosen = np.random.default_rng(0).choice(num_images, MAX_PAIRWISE_IMAGES, replace=False)
-    return np.sort(chosen)

@@ -97,20 +97,29 @@ def frechet_distance(
     features: Float[np.ndarray, "N D"],
     reference_mean: Float64[np.ndarray, " D"],
     reference_factor: Float64[np.ndarray, "D D"],
+    *,
+    moments: Moments | None = None,
 ) -> FrechetDistance:
     """Squared Fréchet distance of the Gaussian fits to generated features and to the reference.
 
     |μ − μ_ref|² + tr Σ + tr Σ_ref − 2 tr(Σ^½ Σ_ref Σ^½)^½, with the reference as its mean and
     factor h.
 
+    Args:
+        features: of the generated images, or of a random choice among them.
+        reference_mean: μ_ref.
+        reference_factor: h.
+        moments: of all generated images, where `features` are not all. The value is theirs; the
+            chosen ones give the standard error.
+
     Raises:
         ValueError: fewer than two images.
     """
-    moments = Moments.of(features)
+    moments = moments or Moments.of(features)
     covariance = moments.covariance
     step = moments.mean - reference_mean
     outside = step @ step + np.trace(covariance) + np.sum(reference_factor**2)
-    if moments.count <= len(step):
+    if moments.count <= len(step) and moments.count == len(features):
         # Σ has rank below D. Its factor is the centred features themselves: exact, and cheaper.
         centred = features.astype(np.float64) - moments.mean
         singular = np.linalg.svd(centred @ reference_factor, compute_uv=False)
@@ -119,6 +128,8 @@ def frechet_distance(
         )
     inner, vectors = _clean_eigh(reference_factor.T @ covariance @ reference_factor)
     value = _never_negative(outside - 2 * np.sum(np.sqrt(inner)))
+    if moments.count <= len(step):
+        return FrechetDistance(value, None)
     influence = _frechet_influence(features, moments.mean, step, reference_factor, inner, vectors)
     return FrechetDistance(value, float(influence.std(ddof=1) / np.sqrt(moments.count)))
 

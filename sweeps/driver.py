@@ -246,7 +246,7 @@ class _Driver:
     def _evaluator(self) -> Evaluator:
         """The evaluation of this sweep, prepared once and then loaded."""
         if (self.run.evaluation / RECORD_FILE).exists():
-            return Evaluator.load(self.run.evaluation, inception=self.inception)
+            return Evaluator.load(self.run.evaluation, inception=self.inception, device=self.device)
         return Evaluator.prepare(
             self.spec.evaluation,
             dataset=self.data.name,
@@ -256,6 +256,7 @@ class _Driver:
             reference_labels=self.data.held_out_labels,
             folder=self.run.evaluation,
             inception=self.inception,
+            device=self.device,
         )
 
     def _calibrate(self, evaluator: Evaluator) -> Calibration:
@@ -266,7 +267,7 @@ class _Driver:
         measured = map_on_workers(
             measure_seconds_per_kimg,
             [(config, self.data, threads, self.device) for config in configs],
-            cpus=threads,
+            cpus=threads * self.spec.resources.scoring_workers,  # as many at once as trials
             gpus=self.spec.resources.gpus_per_trial,
         )
         # What was not spent training was spent starting the workers, as each trial's will be.
@@ -308,9 +309,11 @@ class _Driver:
     def _resources(self) -> str:
         needs = self.spec.resources
         gpus = f", {self.cluster.gpus} GPU" if self.cluster.gpus else ""
+        workers = needs.scoring_workers
+        scoring = f", scored by {workers} processes each" if workers > 1 else ""
         return (
             f"{self.cluster.cpus} CPU{gpus}; {self.concurrent} trials at once on {self.device}, "
-            f"{needs.cpus_per_trial} thread{'s' if needs.cpus_per_trial > 1 else ''} each"
+            f"{needs.cpus_per_trial} thread{'s' if needs.cpus_per_trial > 1 else ''} each{scoring}"
         )
 
     def _say_where(self) -> None:

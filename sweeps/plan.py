@@ -84,11 +84,16 @@ def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
             f"resources.gpus_per_trial: {needs.gpus_per_trial:g} wanted, but there are {gpus} GPUs"
             "; set it to 0 to train on CPU"
         )
-    fitting = cpus // needs.cpus_per_trial
+    fitting = cpus // (needs.cpus_per_trial * needs.scoring_workers)
     if needs.gpus_per_trial:
         on_one = int(1 / needs.gpus_per_trial + 1e-9)
         on_gpus = gpus * on_one if on_one else int(gpus / needs.gpus_per_trial)
-        fitting = min(fitting, on_gpus)
+        fitting = min(fitting, on_gpus // needs.scoring_workers)
+    if not fitting:
+        raise SpecError(
+            f"resources.scoring_workers: {needs.scoring_workers} wanted, each with the resources "
+            f"of a trial, but there are {cpus} CPUs and {gpus} GPUs; lower it"
+        )
     wanted = spec.budget.concurrent_trials or spec.budget.trials
     return max(1, min(fitting, wanted, spec.budget.trials))
 

@@ -80,6 +80,10 @@ class Resources(FrozenModel):
     """Cores, and threads of torch, for each trial."""
     gpus_per_trial: float = Field(0.0, ge=0)
     """GPUs for each trial; a fraction lets several share one."""
+    scoring_workers: int = Field(1, ge=1)
+    """Processes that score a trial's images, the trial's own among them. Each of the others is
+    given as many CPUs and GPUs as the trial, reserved for it while it trains too: more than one
+    pays where scoring takes long and resources would lie idle."""
 
 
 class SweepSpec(FrozenModel):

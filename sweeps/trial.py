@@ -6,13 +6,14 @@ import datetime
 import json
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from evaluation.evaluator import Evaluator
 from evaluation.protocol import Scores
@@ -29,7 +30,7 @@ from reports.records import (
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
-from transgan.sampling import image_grid, latents, sample_images, save_image
+from transgan.sampling import NotFiniteError, image_grid, save_image, seeded_images
 from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
@@ -71,19 +72,35 @@ class TrialReport:
     cause: str | None = None
 
 
+Generate = Callable[[range], Tensor]
+"""Gives the images of a range of indices."""
+
+Scorer = Callable[[Evaluator, Generate, Path], Scores]
+"""Scores the images of a generator, whose snapshot lies at the path."""
+
+
+def score_here(evaluator: Evaluator, generate: Generate, snapshot: Path) -> Scores:
+    """Score in this process alone."""
+    return evaluator.score_generator(generate)
+
+
 def run_trial(
-    task: TrialTask, data: ImageData, evaluator: Evaluator, folder: TrialFolder
+    task: TrialTask,
+    data: ImageData,
+    evaluator: Evaluator,
+    folder: TrialFolder,
+    score: Scorer = score_here,
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, from its checkpoint if there is one; what is reported is on disk.
 
-    Whoever does not ask for the next report has stopped the trial. A loss that is not finite,
-    or memory that runs out, ends it in a state of its own; other errors are the caller's.
+    Whoever does not ask for the next report has stopped the trial. A loss or an image that is not
+    finite, or memory that runs out, ends it in a state of its own; other errors are the caller's.
     """
     torch.set_num_threads(task.threads)
-    run = _TrialRun(task, data, evaluator, folder)
+    run = _TrialRun(task, data, evaluator, folder, score)
     try:
         yield from run.go()
-    except DivergedError as error:
+    except (DivergedError, NotFiniteError) as error:
         yield run.end(TrialState.DIVERGED, str(error))
     except (torch.OutOfMemoryError, MemoryError) as error:
         yield run.end(TrialState.OUT_OF_MEMORY, str(error).splitlines()[0] if str(error) else "")
@@ -128,10 +145,15 @@ class _TrialRun:
     """The state of one attempt at a trial."""
 
     def __init__(
-        self, task: TrialTask, data: ImageData, evaluator: Evaluator, folder: TrialFolder
+        self,
+        task: TrialTask,
+        data: ImageData,
+        evaluator: Evaluator,
+        folder: TrialFolder,
+        score: Scorer,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
-        self.task, self.evaluator, self.folder = task, evaluator, folder
+        self.task, self.evaluator, self.folder, self.score = task, evaluator, folder, score
         self.trainer = Trainer(task.config, data.train_images, task.device)
         self.record = self._opened_record()
         if folder.checkpoint.exists():
@@ -229,12 +251,12 @@ class _TrialRun:
         """Score the EMA generator at a rung, and keep a grid of its images and a snapshot."""
         started = time.monotonic()
         protocol, generator = self.evaluator.protocol, self.trainer.ema_generator
-        z = latents(protocol.num_images, self.task.config.generator.latent_dim, protocol.seed)
-        images = sample_images(generator, z)
-        scores = self.evaluator.score(images)
+        generate = seeded_images(generator, protocol.seed)
+        first = generate(range(min(GRID_IMAGES, protocol.num_images)))
         fakes = self.folder.fakes(kimg)
-        save_image(image_grid(images[:GRID_IMAGES], columns=8), fakes)
+        save_image(image_grid(first, columns=8), fakes)
         save_snapshot(self.folder.snapshot, generator, self.task.config, kimg)
+        scores = self.score(self.evaluator, generate, self.folder.snapshot)
         rung = RungScores(
             kimg=kimg,
             measurements=measurements(scores),

@@ -5,39 +5,102 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from evaluation.evaluator import Evaluator
+from evaluation.extraction import Extracted
 from evaluation.inception_weights import InceptionFile
+from evaluation.protocol import Scores
 from reports.records import RunFolder
 from sweeps.cluster import prepare_environment
 from sweeps.ledger import Ledger
 from sweeps.spec import Resources
-from sweeps.trial import TrialTask, run_trial
+from sweeps.trial import Generate, TrialTask, run_trial, score_here
 from transgan.data import ImageData
+from transgan.sampling import seeded_images
+from transgan.training.checkpoint import load_snapshot
 
 prepare_environment()
 
-from ray import tune  # noqa: E402  (after its environment)
+import ray  # noqa: E402  (after its environment)
+from ray import tune  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
+@dataclass(frozen=True)
+class ScoringWorkers:
+    """Scores the images of a trial in several processes, of which the trial's is one.
+
+    Each looks at its part of the images and gives back sums and the features that are kept; which
+    process saw which images changes nothing. The other processes run on what Tune has reserved for
+    the trial, so that they never wait for another trial's end.
+    """
+
+    run: RunFolder
+    device: str
+    resources: Resources
+    inception: InceptionFile
+
+    def __call__(self, evaluator: Evaluator, generate: Generate, snapshot: Path) -> Scores:
+        """The scores of the generator at `snapshot`, which `generate` samples from."""
+        started = time.perf_counter()
+        own, *others = evaluator.parts(self.resources.scoring_workers)
+        extract = ray.remote(
+            num_cpus=self.resources.cpus_per_trial, num_gpus=self.resources.gpus_per_trial
+        )(extract_from_snapshot)
+        threads = self.resources.cpus_per_trial
+        tasks = [
+            extract.remote(
+                self.run.evaluation, snapshot, part, self.device, threads, self.inception
+            )
+            for part in others
+        ]
+        extracted = evaluator.extract_part(generate, own)
+        return evaluator.score_parts([extracted, *ray.get(tasks)], started=started)
+
+
+def extract_from_snapshot(
+    evaluation: Path,
+    snapshot: Path,
+    part: range,
+    device: str,
+    threads: int,
+    inception: InceptionFile,
+) -> Extracted:
+    """What the evaluation in a folder needs of a part of the images of a snapshot."""
+    torch.set_num_threads(threads)
+    evaluator = Evaluator.load(evaluation, inception=inception, device=device)
+    generator, _ = load_snapshot(snapshot, device)
+    return evaluator.extract_part(seeded_images(generator, evaluator.protocol.seed), part)
+
+
 class TransGANTrial(tune.Trainable):
     """One trial in its own process: each step hands on the next report of `run_trial`."""
 
     def setup(
-        self, config: dict[str, Any], data: ImageData, run_path: str, inception: InceptionFile
+        self,
+        config: dict[str, Any],
+        data: ImageData,
+        run_path: str,
+        resources: Resources,
+        inception: InceptionFile,
     ) -> None:
         """Open the trial that `config` describes."""
         task = TrialTask.model_validate_json(config["task"])
         run = RunFolder(Path(run_path))
-        evaluator = Evaluator.load(run.evaluation, inception=inception)
-        self._reports = run_trial(task, data, evaluator, run.trial(task.trial))
+        evaluator = Evaluator.load(run.evaluation, inception=inception, device=task.device)
+        alone = resources.scoring_workers == 1
+        score = score_here if alone else ScoringWorkers(run, task.device, resources, inception)
+        self._reports = run_trial(task, data, evaluator, run.trial(task.trial), score)
 
     def step(self) -> dict[str, Any]:
         """The next report; whole, since Tune would flatten a mapping."""
@@ -150,11 +213,14 @@ def run_trials(
         searcher.closed = searcher.closed or should_stop()
 
     trainable = tune.with_parameters(
-        TransGANTrial, data=data, run_path=str(ledger.run.path), inception=inception
+        TransGANTrial,
+        data=data,
+        run_path=str(ledger.run.path),
+        resources=resources,
+        inception=inception,
     )
-    needs = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
     tuner = tune.Tuner(
-        tune.with_resources(trainable, needs),
+        tune.with_resources(trainable, _reserved(resources)),
         tune_config=tune.TuneConfig(
             num_samples=-1,
             search_alg=searcher,
@@ -180,6 +246,13 @@ def run_trials(
         log.write(chatter.getvalue())
 
 
+def _reserved(resources: Resources) -> tune.PlacementGroupFactory:
+    """What a trial holds from its start to its end: a bundle for each process that scores it."""
+    needs = {"CPU": float(resources.cpus_per_trial), "GPU": resources.gpus_per_trial}
+    bundle = {name: amount for name, amount in needs.items() if amount}
+    return tune.PlacementGroupFactory([bundle] * resources.scoring_workers)
+
+
 class _StopAll(tune.Stopper):
     """Ends the sweep once the searcher is closed."""
 
@@ -200,4 +273,4 @@ def _cause(trial: Any) -> str:
     return lines[-1].strip() if lines else "its process died"
 
 
-__all__ = ["TransGANTrial", "run_trials"]
+__all__ = ["ScoringWorkers", "TransGANTrial", "run_trials"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,6 +21,10 @@ MOST_GRID_PIXELS = 1 << 27
 
 class OutputError(ValueError):
     """Images can't be written where they should go."""
+
+
+class NotFiniteError(ArithmeticError):
+    """A generator gave images that are not numbers."""
 
 
 def latents(
@@ -41,14 +46,46 @@ def latents(
 def sample_images(
     generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = IMAGES_AT_ONCE
 ) -> UInt8[Tensor, "num channels height width"]:
-    """Images for the latents `z`, on the CPU; the generator's mode is left as it was."""
+    """Images for the latents `z`, on the CPU; the generator's mode is left as it was.
+
+    Raises:
+        NotFiniteError: some are not numbers, of which no image could be made.
+    """
     device = next(generator.parameters()).device
     was_training = generator.training
     generator.eval()
-    with generator.constant_noise():
-        batches = [to_uint8(generator(part.to(device))).cpu() for part in z.split(batch_size)]
-    generator.train(was_training)
+    batches: list[Tensor] = []
+    try:
+        with generator.constant_noise():
+            for part in z.split(batch_size):
+                images = generator(part.to(device))
+                _check_finite(images, sum(map(len, batches)))
+                batches.append(to_uint8(images).cpu())
+    finally:
+        generator.train(was_training)
     return torch.cat(batches)
+
+
+def _check_finite(images: Tensor, start: int) -> None:
+    broken = ~images.flatten(1).isfinite().all(dim=1)
+    if broken.any():
+        raise NotFiniteError(
+            f"{int(broken.sum())} of {len(images)} generated images are not numbers, the first is "
+            f"image {start + int(broken.nonzero()[0])}"
+        )
+
+
+def seeded_images(generator: Generator, seed: int) -> Callable[[range], Tensor]:
+    """A function from indices to images, uint8 on the CPU: image i always from latent i of `seed`.
+
+    It raises `NotFiniteError` as `sample_images` does.
+    """
+
+    def generate(indices: range) -> Tensor:
+        z = latents(len(indices), generator.latent_dim, seed, start=indices.start)
+        return sample_images(generator, z)
+
+    return generate
 
 
 def image_grid(

@@ -12,6 +12,11 @@ import pandas as pd
 import pytest
 from playwright.sync_api import sync_playwright
 
+from evaluation.evaluator import Evaluator
+from reports.records import RunFolder, TrialState
+from transgan.sampling import seeded_images
+from transgan.training.checkpoint import load_snapshot
+
 pytestmark = pytest.mark.slow
 
 CHROMIUM_ARGUMENTS = [
@@ -194,6 +199,34 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
     assert {record["state"] for record in records(run).values()} == {"interrupted"}
     assert (run / "report.html").exists()
+
+
+def test_two_scoring_workers_give_the_scores_of_one_with_no_cpu_to_spare(tmp_path):
+    settings = (
+        "training.total_kimg=0.3",
+        "early_stopping.name=none",
+        "evaluation.num_images=751",
+        "evaluation.kd_subsets=3",
+        "resources.scoring_workers=2",
+    )
+    options = [word for setting in settings for word in ("--set", setting)]
+    arguments = ("--trials", "2", "--no-dashboard", "--out", "run")
+    code, _, err = finish(start("run", "digits", *options, *arguments, cwd=tmp_path))
+    assert code == 0, err
+    run = RunFolder(tmp_path / "run")
+    evaluator = Evaluator.load(run.evaluation)
+    for trial in ("0000", "0001"):
+        folder = run.trial(trial)
+        record = folder.read()
+        assert record.state == TrialState.COMPLETED
+        generator, _ = load_snapshot(folder.snapshot)
+        alone = evaluator.score_generator(seeded_images(generator, evaluator.protocol.seed))
+        measured = record.scores[-1].measurements
+        assert len(measured) == len(alone.scores) == 6
+        for measurement, score in zip(measured, alone.scores, strict=True):
+            assert measurement.name == score.name
+            assert measurement.value == pytest.approx(score.value, rel=1e-10)
+            assert measurement.num_images == score.num_generated
 
 
 def kill_tree(pid):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 from evaluation.classifier import ClassifierError
 from evaluation.evaluator import EvaluationError, Evaluator, read_record
@@ -52,6 +55,31 @@ def test_loaded_evaluation_scores_as_the_prepared_one(
     loaded = Evaluator.load(folder)
     assert loaded.record == evaluator.record
     assert without_seconds(loaded.score(images)) == without_seconds(evaluator.score(images))
+
+
+def test_generator_scores_as_its_images_do_in_one_process_or_in_parts(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    protocol = prepared[0].protocol.model_copy(update={"num_images": 1193})
+    record = prepared[0].record.model_copy(update={"protocol": protocol})
+    evaluator = replace(prepared[0], record=record)
+
+    def generate(indices: range) -> Tensor:
+        return digits.train_images[indices.start : indices.stop]
+
+    whole = evaluator.score(digits.train_images[:1193])
+    assert without_seconds(evaluator.score_generator(generate)) == without_seconds(whole)
+    assert [len(part) for part in evaluator.parts(3)] == [250, 500, 443]
+    parts = [evaluator.extract_part(generate, part) for part in reversed(evaluator.parts(3))]
+    merged = evaluator.score_parts(parts, started=time.perf_counter())
+    assert merged.seconds > 0
+    for ours, theirs in zip(merged.scores, whole.scores, strict=True):
+        assert ours.name == theirs.name
+        assert ours.value == pytest.approx(theirs.value, rel=1e-10)
+        if theirs.standard_error is None:
+            assert ours.standard_error is None
+        else:
+            assert ours.standard_error == pytest.approx(theirs.standard_error, rel=1e-9)
 
 
 def test_second_preparation_is_the_same_bit_for_bit(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from evaluation.extractors import Extractor
-from evaluation.reference import Reference, ReferenceFileError, pairwise_subset
+from evaluation.reference import Reference, ReferenceFileError
 
 
 @pytest.fixture
@@ -82,10 +82,3 @@ def test_changed_damaged_and_missing_files_are_refused(
     path.unlink()
     with pytest.raises(ReferenceFileError, match="no reference at"):
         Reference.load(path, coloured_extractor)
-
-
-def test_large_sets_are_thinned_to_the_same_ten_thousand_every_time() -> None:
-    assert np.array_equal(pairwise_subset(97), np.arange(97))
-    chosen = pairwise_subset(20_011)
-    assert len(np.unique(chosen)) == 10_000
-    assert np.array_equal(chosen, pairwise_subset(20_011))

@@ -38,6 +38,8 @@ def test_plan_counts_distinct_networks_and_their_sizes():
         (64, 4, ("resources.gpus_per_trial=0.5", "budget.trials=50"), 8),
         (64, 4, ("resources.gpus_per_trial=0.4", "budget.trials=50"), 8),
         (64, 5, ("resources.gpus_per_trial=2", "budget.trials=50"), 2),
+        (8, 0, ("resources.scoring_workers=3",), 2),
+        (64, 4, ("resources={gpus_per_trial: 0.5, scoring_workers: 2}", "budget.trials=50"), 4),
     ],
 )
 def test_trials_at_once_follow_from_resources_and_budget(cpus, gpus, overrides, expected):
@@ -49,6 +51,11 @@ def test_impossible_resources_are_refused_with_both_numbers():
         concurrent_trials(spec_with("resources.cpus_per_trial=5"), 2, 0)
     with pytest.raises(SpecError, match=r"gpus_per_trial: 1 wanted, but there are 0 .*set it to 0"):
         concurrent_trials(spec_with("resources.gpus_per_trial=1"), 2, 0)
+
+
+def test_more_scoring_workers_than_there_are_resources_for_are_refused():
+    with pytest.raises(SpecError, match=r"scoring_workers: 3 wanted, .* 2 CPUs and 0 GPUs; lower"):
+        concurrent_trials(spec_with("resources.scoring_workers=3"), 2, 0)
 
 
 def test_forecast_of_a_sweep_without_stopping_is_arithmetic():

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from reports.records import TrialFolder, TrialState
-from sweeps.trial import TrialTask, run_trial
+from sweeps.trial import TrialTask, measurements, run_trial
+from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
 OBJECTIVE = "fd_digits_classifier"
@@ -98,6 +99,25 @@ def test_diverged_trial_says_so_with_its_kimg(task, data, evaluator, tmp_path):
     assert reports[-1].state == record.state == TrialState.DIVERGED
     assert "after 0.112 kimg" in record.cause
     assert record.ended_at is not None
+
+
+def test_generator_whose_images_are_not_numbers_has_diverged(task, data, evaluator, tmp_path):
+    def score(evaluator, generate, snapshot):
+        raise NotFiniteError("3 of 64 generated images are not numbers, the first is image 17")
+
+    folder = TrialFolder(tmp_path / "0000")
+    reports = list(run_trial(task, data, evaluator, folder, score))
+    assert reports[-1].state == folder.read().state == TrialState.DIVERGED
+    assert folder.read().cause == "3 of 64 generated images are not numbers, the first is image 17"
+    assert folder.read().scores == ()
+
+
+def test_score_is_that_of_the_snapshot_beside_it(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    list(run_trial(task, data, evaluator, folder))
+    generator, _ = load_snapshot(folder.snapshot)
+    again = evaluator.score_generator(seeded_images(generator, evaluator.protocol.seed))
+    assert measurements(again) == folder.read().scores[-1].measurements
 
 
 def test_trial_out_of_memory_says_so(task, data, evaluator, tmp_path, monkeypatch):

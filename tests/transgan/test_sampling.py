@@ -16,11 +16,13 @@ from transgan.networks.generator import Generator
 from transgan.sampling import (
     IMAGES_AT_ONCE,
     MOST_GRID_PIXELS,
+    NotFiniteError,
     OutputError,
     image_grid,
     latents,
     sample_images,
     save_image,
+    seeded_images,
     write_samples,
 )
 
@@ -65,6 +67,24 @@ def test_mode_of_the_generator_is_restored(generator: Generator, training: bool)
     generator.train(training)
     sample_images(generator, latents(2, generator.latent_dim, seed=0))
     assert all(module.training is training for module in generator.modules())
+
+
+def test_images_that_are_not_numbers_are_refused_with_count_and_first(generator: Generator) -> None:
+    z = latents(11, generator.latent_dim, seed=0)
+    z[[6, 9]] = torch.nan
+    with pytest.raises(NotFiniteError, match=r"1 of 4 generated images .* the first is image 6"):
+        sample_images(generator, z, batch_size=4)
+    with pytest.raises(NotFiniteError, match=r"2 of 11 generated images .* the first is image 6"):
+        sample_images(generator, z)
+    assert generator.training
+
+
+def test_seeded_images_are_those_of_the_seeds_latents(generator: Generator) -> None:
+    generate = seeded_images(generator, 3)
+    images = generate(range(5, 11))
+    expected = sample_images(generator, latents(11, generator.latent_dim, seed=3))[5:]
+    assert (images.int() - expected.int()).abs().max() <= 1
+    assert torch.equal(generate(range(5, 11)), images)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
