@@ -102,8 +102,9 @@ class Score(FrozenModel):
     None where no honest one is known."""
     num_generated: int
     """Number of generated images behind the value."""
-    num_reference: int
-    """Number of reference images behind the value; 0 for metrics that need no reference."""
+    num_reference: int | None
+    """Number of reference images behind the value; 0 for metrics that need no reference, None
+    where the reference is statistics that don't say it."""
 
 
 class Scores(FrozenModel):
