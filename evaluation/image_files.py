@@ -83,11 +83,14 @@ class EncodedImages(ImageSet):
             ImagesError: files that are no images, or images of another size than the first. All
                 files are read before it is said, so that it names and counts them all.
         """
+        return self.batches_from(0, batch_size)
+
+    def batches_from(self, start: int, batch_size: int) -> Iterator[UInt8[Tensor, "batch C H W"]]:
+        """The batches from image `start` on; no file before is read."""
         with self._opened() as read:
-            for start in range(0, self.num_images, batch_size):
-                batch = [
-                    self._picture(read, name) for name in self.names[start : start + batch_size]
-                ]
+            for first in range(start, self.num_images, batch_size):
+                names = self.names[first : first + batch_size]
+                batch = [self._picture(read, name) for name in names]
                 yield torch.from_numpy(np.stack(batch))
 
     def _picture(self, read: ReadFile, name: str) -> UInt8[np.ndarray, "C H W"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import islice
 
 import torch
 from jaxtyping import UInt8
@@ -44,6 +45,11 @@ class ImageSet(ABC):
         Raises:
             ImagesError: some of them are no images, or not like the rest.
         """
+
+    def batches_from(self, start: int, batch_size: int) -> Iterator[UInt8[Tensor, "batch C H W"]]:
+        """The batches of `batches` from image `start` on, which begins one of them."""
+        # Unless a set knows better, the images before are read too: little beside a network.
+        return islice(self.batches(batch_size), start // batch_size, None)
 
     @cached_property
     def sha256(self) -> str:
@@ -131,9 +137,15 @@ class GeneratedImages(ImageSet):
         Raises:
             ImagesError: NaN or infinite values, or other images than promised.
         """
+        return self.batches_from(0, batch_size)
+
+    def batches_from(self, start: int, batch_size: int) -> Iterator[UInt8[Tensor, "batch C H W"]]:
+        """The batches from image `start` on; no block before its own is made."""
         waiting: Tensor | None = None
-        for start in range(0, self.num_images, self._block_size):
-            block = self._block(range(start, min(start + self._block_size, self.num_images)))
+        size = self._block_size
+        for first in range(start // size * size, self.num_images, size):
+            block = self._block(range(first, min(first + size, self.num_images)))
+            block = block[max(start - first, 0) :]
             waiting = block if waiting is None else torch.cat([waiting, block])
             whole = len(waiting) // batch_size * batch_size
             yield from torch.split(waiting[:whole], batch_size) if whole else ()

@@ -83,8 +83,8 @@ def reference_of(
     images = open_images(reference, channels=channels, size=size, what="the reference images")
     if like is not None and images.shape[1:] != like.shape[1:]:
         raise ImagesError(
-            f"{like.name} are {_size(like)}, but {images.name} are {_size(images)}, and a distance "
-            "between them would tell of the size; bring both to one size (size=, --size)"
+            f"images of {like.name} are {_size(like)}, those of {images.name} {_size(images)}, and "
+            "a distance would tell of that; bring both to one size (size=, --size)"
         )
     return Reference.of(images.tensor(), extractor)
 
