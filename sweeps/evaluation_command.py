@@ -23,7 +23,7 @@ from evaluation.extractors import (
 from evaluation.image_sets import GeneratedImages, ImageSet
 from evaluation.image_sources import open_images
 from evaluation.measurement import ProtocolMismatchError, check_num_images, measure
-from evaluation.metrics import METRICS, ExtractorKind, find_metric
+from evaluation.metrics import METRICS, ExtractorKind
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.reference import Reference
 from evaluation.scoring import image_channels, reference_of
@@ -99,23 +99,24 @@ def evaluate(request: EvaluationRequest, console: Console) -> Outcome:
     Raises:
         ValueError: a mistake in what was asked for, as the class of whatever noticed it.
     """
-    for key in request.metrics or ():
-        find_metric(key)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     prepared = _prepared(request, device)
     source = _Source.of(request, device)
     seed = _first(request.seed, prepared.protocol.seed if prepared else None, 0)
     data = _data_set(request, source)
-    extractor, judge = _measures(request, prepared, data, seed, device, console)
-    if request.inception_weights is not None and extractor.classifier is not None:
+    kind: ExtractorKind = "inception" if _extractor_name(request) == "inception" else "classifier"
+    if prepared is not None:
+        kind = prepared.protocol.extractor
+    protocol = _protocol(request, prepared, kind, source.num_images(request, prepared), seed)
+    if source.num_found is not None:
+        check_num_images(source.num_found, protocol)
+    if request.inception_weights is not None and kind != "inception":
         raise EvaluationRequestError(
-            f"--inception-weights are given, but the extractor is {extractor.name}; leave one out"
+            "--inception-weights are given, but the extractor is a classifier; leave one out"
         )
-    num_images = source.num_images(request, prepared)
-    protocol = _protocol(request, prepared, extractor.kind, num_images, seed)
-    images = source.images(protocol, image_channels(extractor), request.size)
-    check_num_images(images.num_images, protocol)
 
+    extractor, judge = _measures(request, prepared, data, seed, device, console)
+    images = source.images(protocol, image_channels(extractor), request.size)
     name = request.reference or str(request.extractor)
     _say(console, f"Scoring {images.num_images:,} images of {images.name} against {name}, {device}")
     if prepared is not None and _is_prepared(request.reference):
@@ -249,7 +250,7 @@ def _measures(
     """The extractor that was asked for, and the judge where there is one."""
     if prepared is not None:
         return prepared.extractor, prepared.judge
-    name = request.extractor or "inception"
+    name = _extractor_name(request)
     if name == "inception":
         return inception_extractor(request.inception_weights, device), None
     if name != "classifier":
@@ -272,6 +273,10 @@ def _measures(
             *held_out, dataset=data.name, seed=seed, held_out=training, device=device
         )
     return classifier_extractor(classifier, device), judge
+
+
+def _extractor_name(request: EvaluationRequest) -> str:
+    return request.extractor or "inception"
 
 
 def _protocol(
