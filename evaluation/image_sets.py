@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from evaluation.decoding import middle_square
-from evaluation.images import ImagesError, check_images, check_units, to_uint8
+from evaluation.images import ImagesError, check_images, check_units, row_by_row, to_uint8
 from evaluation.storage import batches_sha256
 
 READ_BATCH = 256
@@ -27,7 +27,10 @@ GENERATED_BLOCK = 250
 
 
 class ImageSet(ABC):
-    """A set of uint8 images of one size, 1 or 3 channels, at least one image."""
+    """A set of uint8 images of one size, 1 or 3 channels, at least one image.
+
+    Every batch has the plain strides of its shape.
+    """
 
     name: str
     """What an error calls it."""
@@ -74,7 +77,7 @@ class TensorImages(ImageSet):
             images = to_uint8(images, name)
         check_images(images, name)
         self.name = name
-        self.images = images
+        self.images = row_by_row(images)
         self.num_images = len(images)
 
     @property
@@ -163,7 +166,7 @@ class GeneratedImages(ImageSet):
         if images.is_floating_point():
             images = to_uint8(images, self.name, start=indices.start)
         check_images(images, self.name)
-        return images
+        return row_by_row(images)
 
 
 class ConvertedImages(ImageSet):
@@ -198,7 +201,7 @@ class ConvertedImages(ImageSet):
             if self._size is not None and self._images.shape[1:] != (self._size, self._size):
                 pixels = [middle_square(image, self._size) for image in converted.cpu().numpy()]
                 converted = torch.stack([torch.from_numpy(image) for image in pixels])
-            yield converted
+            yield row_by_row(converted)
             start += len(batch)
 
     def _in_channels(self, batch: Tensor, start: int) -> Tensor:

@@ -30,6 +30,17 @@ def check_images(images: Tensor, what: str) -> None:
         )
 
 
+def row_by_row(
+    images: UInt8[Tensor, "batch channels height width"],
+) -> UInt8[Tensor, "batch channels height width"]:
+    """The same images with the plain strides of their shape, copied only where it is needed.
+
+    Convolutions choose their kernel by strides, even by those of an axis of length one, and with it
+    the last digits of features.
+    """
+    return images.contiguous().flatten().view(images.shape)
+
+
 def to_uint8(
     images: Float[Tensor, "batch channels height width"], what: str, *, start: int = 0
 ) -> UInt8[Tensor, "batch channels height width"]:

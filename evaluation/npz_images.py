@@ -19,7 +19,7 @@ from torch import Tensor
 
 from evaluation.image_files import ZIP_ERRORS, open_zip
 from evaluation.image_sets import ImageSet
-from evaluation.images import ImagesError
+from evaluation.images import ImagesError, row_by_row
 
 ARRAY = "arr_0"
 STATISTICS = frozenset({"mu", "sigma"})
@@ -57,7 +57,7 @@ class NpzImages(ImageSet):
                 count = min(batch_size, self.num_images - start)
                 content = self._read(rows, count * int(np.prod(row)))
                 pixels = np.frombuffer(content, dtype=np.uint8).reshape(count, *row)
-                yield torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+                yield row_by_row(torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
     def _read(self, rows: IO[bytes], num_bytes: int) -> bytearray:
         try:

@@ -87,6 +87,10 @@ def as_compressed_npz(images: torch.Tensor, folder: Path) -> Path:
     return folder / "images.npz"
 
 
+def as_channels_last(images: torch.Tensor, folder: Path) -> torch.Tensor:
+    return images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
 KINDS = (
     *(as_tensor, as_floats, as_function, as_folder),
     *(as_zip, as_deflated_zip, as_npz, as_compressed_npz),
@@ -133,6 +137,17 @@ def test_batches_of_any_size_are_the_images_in_order_twice(
         batches = list(found.batches(batch_size))
         assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
         assert torch.equal(torch.cat(batches), images)
+
+
+@pytest.mark.parametrize("make", [*KINDS, as_channels_last])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_batches_have_the_plain_strides_that_make_features_the_same(
+    make: Make, channels: int, tmp_path: Path
+) -> None:
+    found = open_images(make(drawn(channels), tmp_path), channels=channels)
+    area = HEIGHT * WIDTH
+    for batch in found.batches(5):
+        assert batch.stride() == (channels * area, area, WIDTH, 1)
 
 
 @pytest.mark.parametrize("make", KINDS)
