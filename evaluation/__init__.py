@@ -14,6 +14,9 @@ from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Score, Sco
 if TYPE_CHECKING:
     from evaluation.evaluator import Evaluator
     from evaluation.extractors import Extractor
+    from evaluation.image_sets import GeneratedImages, ImageSet
+    from evaluation.image_sources import open_images
+    from evaluation.reference import Reference
     from evaluation.scoring import score
 
 __all__ = [
@@ -22,16 +25,28 @@ __all__ = [
     "EvaluationRecord",
     "Evaluator",
     "Extractor",
+    "GeneratedImages",
+    "ImageSet",
     "Metric",
     "MetricError",
+    "Reference",
     "Score",
     "Scores",
+    "open_images",
     "printed_label",
     "recorded_name",
     "score",
 ]
 
-_HEAVY = {"Evaluator": "evaluator", "Extractor": "extractors", "score": "scoring"}
+_HEAVY = {
+    "Evaluator": "evaluator",
+    "Extractor": "extractors",
+    "GeneratedImages": "image_sets",
+    "ImageSet": "image_sets",
+    "Reference": "reference",
+    "open_images": "image_sources",
+    "score": "scoring",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -16,6 +16,7 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from evaluation.extractors import Extractor
+from evaluation.image_files import ZIP_ERRORS
 from evaluation.statistics import MAX_PAIRWISE_IMAGES, Moments, covariance_factor, sampling_floor
 from evaluation.storage import arrays_sha256, images_sha256, write_atomically
 
@@ -184,7 +185,7 @@ def _read_statistics(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise ReferenceFileError(f"there are no statistics at {path}; give an .npz file") from None
-    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, *ZIP_ERRORS) as error:
         raise ReferenceFileError(f"{path} is damaged ({error}); write it anew") from None
     missing = sorted({"mu", "sigma"} - arrays.keys())
     if missing:

@@ -168,3 +168,16 @@ def test_missing_cut_and_unwritable_statistics_are_refused(
         Reference.load_statistics(path, coloured_extractor)
     with pytest.raises(ReferenceFileError, match=r"can't be written \(No such file"):
         reference.save_statistics(tmp_path / "nowhere" / "s.npz")
+
+
+def test_statistics_packed_in_an_unknown_way_are_refused(
+    coloured_extractor: Extractor, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.npz"
+    np.savez(path, mu=np.zeros(64), sigma=np.eye(64))
+    content = bytearray(path.read_bytes())
+    for header, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        content[content.index(header) + offset] = 77
+    path.write_bytes(content)
+    with pytest.raises(ReferenceFileError, match="compression method is not supported"):
+        Reference.load_statistics(path, coloured_extractor)

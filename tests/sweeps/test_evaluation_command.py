@@ -14,7 +14,7 @@ from evaluation.protocol import EvaluationProtocol
 from evaluation.scoring import score
 from reports.records import TrialFolder, TrialRecord
 from sweeps.cli import app
-from sweeps.trial import TrialTask, run_trial
+from sweeps.trial import run_trial
 
 NUM = 101
 OBJECTIVE = "fd_digits_classifier"
@@ -46,18 +46,7 @@ def values(taken):
 
 
 @pytest.fixture(scope="session")
-def trial(tiny_spec, data, evaluator, tmp_path_factory) -> TrialFolder:
-    settings = tiny_spec.baseline()
-    task = TrialTask(
-        trial="0000",
-        number=0,
-        settings=settings,
-        config=tiny_spec.trial_config(settings, seed=7),
-        rungs=tiny_spec.rungs,
-        objective=OBJECTIVE,
-        threads=1,
-        device="cpu",
-    )
+def trial(task, data, evaluator, tmp_path_factory) -> TrialFolder:
     folder = TrialFolder(tmp_path_factory.mktemp("trials") / "0000")
     list(run_trial(task, data, evaluator, folder))
     return folder
