@@ -22,6 +22,9 @@ from evaluation.protocol import (
 if TYPE_CHECKING:
     from evaluation.evaluator import Evaluator
     from evaluation.extractors import Extractor
+    from evaluation.image_sets import GeneratedImages, ImageSet
+    from evaluation.image_sources import open_images
+    from evaluation.reference import Reference
     from evaluation.scoring import score
 
 __all__ = [
@@ -30,19 +33,31 @@ __all__ = [
     "EvaluationRecord",
     "Evaluator",
     "Extractor",
+    "GeneratedImages",
+    "ImageSet",
     "Metric",
     "MetricError",
     "ProtocolMismatchError",
     "ProtocolRecord",
+    "Reference",
     "Score",
     "Scores",
     "check_comparable",
+    "open_images",
     "printed_label",
     "recorded_name",
     "score",
 ]
 
-_HEAVY = {"Evaluator": "evaluator", "Extractor": "extractors", "score": "scoring"}
+_HEAVY = {
+    "Evaluator": "evaluator",
+    "Extractor": "extractors",
+    "GeneratedImages": "image_sets",
+    "ImageSet": "image_sets",
+    "Reference": "reference",
+    "open_images": "image_sources",
+    "score": "scoring",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -137,7 +137,7 @@ class Evaluator:
             judge_sha256=judge.sha256 if judge else None,
             judge_accuracy=_accuracy(judge),
             reference_sha256=reference.sha256,
-            num_reference=reference.num_images,
+            num_reference=len(reference_images),
             floor=scores_of(_drawn(train_images, protocol)),
             ceiling=scores_of(_noise(_shape(train_images), protocol)),
             sampling_floor=reference.sampling_floor(protocol.num_images),

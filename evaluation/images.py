@@ -1,16 +1,12 @@
-"""Image sets: what is accepted as one, and how a folder of image files becomes one."""
+"""Images as numbers: what is accepted as a batch of them, and how floats become uint8."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_FAR_ABOVE_WHITE = 1.5
 
 
 class ImagesError(ValueError):
@@ -34,35 +30,52 @@ def check_images(images: Tensor, what: str) -> None:
         )
 
 
-def read_images(folder: Path, channels: int) -> UInt8[Tensor, "batch channels height width"]:
-    """All image files directly in `folder`, by name, as they are: nothing is resized.
+def row_by_row(
+    images: UInt8[Tensor, "batch channels height width"],
+) -> UInt8[Tensor, "batch channels height width"]:
+    """The same images with the plain strides of their shape, copied only where it is needed.
+
+    Convolutions choose their kernel by strides, even by those of an axis of length one, and with it
+    the last digits of features.
+    """
+    return images.contiguous().flatten().view(images.shape)
+
+
+def to_uint8(
+    images: Float[Tensor, "batch channels height width"], what: str, *, start: int = 0
+) -> UInt8[Tensor, "batch channels height width"]:
+    """Floats in [-1, 1] as raw pixels 0…255: round((clamp(x) + 1) · 127.5), on their device.
+
+    This is the one rounding there is, in float32, ties to even. Cutting off the fraction instead
+    would darken every image by half a grey level.
+
+    Args:
+        images: in [-1, 1]; what lies outside is clamped.
+        what: what an error calls them.
+        start: number of the first image in its set.
 
     Raises:
-        ImagesError: no such folder, no images in it, one that can't be read, or different sizes.
+        ImagesError: a value is not a number, or infinite.
     """
-    if not folder.is_dir():
-        raise ImagesError(f"{folder} is not a folder; give a folder of image files")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ImagesError(f"no images in {folder}; it should hold files like {', '.join(SUFFIXES)}")
-    images = [_read_image(path, "L" if channels == 1 else "RGB") for path in paths]
-    for path, image in zip(paths, images, strict=True):
-        if image.shape != images[0].shape:
-            raise ImagesError(
-                f"{path.name} is {_size(image)}, but {paths[0].name} is {_size(images[0])}; "
-                f"bring all images of {folder} to one size"
-            )
-    return torch.from_numpy(np.stack(images))
+    finite = torch.isfinite(images).flatten(1).all(dim=1)
+    if not finite.all():
+        bad = torch.nonzero(~finite).flatten()
+        raise ImagesError(
+            f"{what}: {len(bad)} of images {start} to {start + len(images) - 1} hold NaN or "
+            f"infinite values, image {start + int(bad[0])} is the first; leave them out, or mend "
+            "what makes them"
+        )
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def _read_image(path: Path, mode: str) -> np.ndarray:
-    try:
-        with Image.open(path) as file:
-            pixels = np.array(file.convert(mode), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError) as error:
-        raise ImagesError(f"{path} can't be read as an image ({error}); remove it") from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+def check_units(images: Float[Tensor, "batch channels height width"], what: str) -> None:
+    """Refuse floats that can't be in [-1, 1]: none is negative, and some are far above 1.
 
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[2]}×{image.shape[1]}"
+    Raises:
+        ImagesError: so it is, as with pixels 0…255 kept as floats.
+    """
+    if images.numel() and images.min() >= 0 and images.max() > _FAR_ABOVE_WHITE:
+        raise ImagesError(
+            f"{what} are floats from {images.min():g} to {images.max():g}, and floats are taken to "
+            "be in -1..1; give uint8, or bring them to that range"
+        )

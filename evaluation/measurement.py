@@ -210,6 +210,10 @@ class _Views:
                 f"{metric.min_images_reason}"
             )
         num_reference = len(self.reference.features)
+        if num_reference == 0 and metric.needs == "features":
+            if key in ("fd", "fid"):
+                return None
+            return "needs the reference's images, and its statistics are all that was given"
         if num_reference < MIN_REFERENCE_IMAGES.get(key, 0):
             return (
                 f"needs at least {MIN_REFERENCE_IMAGES[key]} reference images, got {num_reference}"

@@ -197,10 +197,15 @@ class Score(FrozenModel):
     standard_error: float | None = None
     """Standard error of `value` from having only `num_generated` images, the reference being fixed;
     None where no honest one is known."""
+    low: float | None = None
+    """Lower end of the 95 % interval of the value; None where no honest one is known."""
+    high: float | None = None
+    """Upper end of the same interval."""
     num_generated: int
     """Number of generated images behind the value."""
-    num_reference: int
-    """Number of reference images behind the value; 0 for metrics that need no reference."""
+    num_reference: int | None
+    """Number of reference images behind the value; 0 for metrics that need no reference, None
+    where the reference is statistics that don't say it."""
 
 
 class Scores(FrozenModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,17 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
 def images_sha256(images: UInt8[Tensor, "batch channels height width"]) -> str:
     """SHA-256 of an image set, order included."""
     return tensors_sha256({"images": images})
+
+
+def batches_sha256(
+    shape: tuple[int, int, int, int],
+    batches: Iterable[UInt8[Tensor, "batch channels height width"]],
+) -> str:
+    """`images_sha256` of an image set that comes in batches; `shape` is that of the whole set."""
+    digest = hashlib.sha256(f"images|uint8|{shape}|".encode())
+    for batch in batches:
+        digest.update(batch.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -244,6 +244,75 @@ def generate(
         print(out)
 
 
+@app.command()
+def evaluate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES|CHECKPOINT",
+            parser=given_path,
+            help="A folder, zip or .npz of images; or a trial's snapshot or checkpoint.",
+        ),
+    ],
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Real images of the same kinds, an .npz of their mu and sigma, a data set's name "
+            "(its held-out images), or a run folder (what it has prepared).",
+        ),
+    ] = None,
+    extractor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="inception (the default), classifier (trained on the data set's labels), "
+            "dinov2, package.module:Name, a classifier's file, or a run folder.",
+        ),
+    ] = None,
+    metrics: Annotated[str | None, typer.Option(metavar="A,B", help="By default all.")] = None,
+    num_images: Annotated[
+        int | None, typer.Option(min=1, help="Images of a generator; by default 5000.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of latents and subsets.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut all images to squares and resize them to this side."),
+    ] = None,
+    inception_weights: InceptionWeights = None,
+    allow_unverified_weights: AllowUnverified = False,
+    statistics_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=given_path, help="Write the reference's mu and sigma too."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Scores of a trained generator, or of images, against real ones; no sweep is needed.
+
+    Example: tg-sweep evaluate runs/digits/trials/0003/snapshot.safetensors --reference runs/digits
+    """
+    with _errors_in_one_line():
+        from evaluation.inception_weights import InceptionFile
+        from sweeps.evaluation_command import EvaluationRequest
+        from sweeps.evaluation_command import evaluate as evaluate_request
+        from sweeps.evaluation_table import say_outcome
+
+        names = None if metrics is None else tuple(name.strip() for name in metrics.split(","))
+        inception = InceptionFile(inception_weights, allow_unverified_weights)
+        request = EvaluationRequest(
+            source, reference, extractor, names, num_images, seed, size, inception
+        )
+        outcome = evaluate_request(request, _progress())
+        if statistics_out is not None:
+            outcome.reference.save_statistics(statistics_out)
+        if as_json:
+            print(json.dumps(outcome.document(), indent=1))
+        else:
+            say_outcome(outcome, _result())
+
+
 @app.command("import")
 def import_(
     checkpoint: Annotated[

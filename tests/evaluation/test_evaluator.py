@@ -156,7 +156,7 @@ def test_wrong_number_of_images_is_refused_unless_told_otherwise(
 
 def test_wrong_type_and_shape_are_refused(prepared: tuple[Evaluator, Path]) -> None:
     with pytest.raises(ImagesError, match="generated images must be uint8"):
-        prepared[0].score(torch.zeros(503, 1, 8, 8))
+        prepared[0].score(torch.zeros(503, 1, 8, 8, dtype=torch.int16))
     with pytest.raises(EvaluationError, match=r"shape \(3, 8, 8\) .* reference has \(1, 8, 8\)"):
         prepared[0].score(torch.zeros(503, 3, 8, 8, dtype=torch.uint8))
 

@@ -1,15 +1,11 @@
-"""What counts as a set of images, and folders of them."""
+"""What counts as a batch of images, and how floats become uint8."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from evaluation.images import ImagesError, check_images, read_images
+from evaluation.images import ImagesError, check_images, check_units, to_uint8
 
 
 @pytest.mark.parametrize(
@@ -29,35 +25,31 @@ def test_what_is_not_a_set_of_images_is_refused(images: torch.Tensor, message: s
         check_images(images, "the pictures")
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_png_folder_gives_the_pixels_back_in_order_of_names(tmp_path: Path, channels: int) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5, channels, 11, 7), dtype=np.uint8)
-    for i, image in enumerate(pixels):
-        array = image[0] if channels == 1 else image.transpose(1, 2, 0)
-        Image.fromarray(array).save(tmp_path / f"{i}.png")
-    (tmp_path / "notes.txt").write_text("not an image")
-    assert torch.equal(read_images(tmp_path, channels), torch.from_numpy(pixels))
+def test_rounding_gives_every_grey_level_back_and_is_the_trainers() -> None:
+    from transgan.images import to_float
+    from transgan.images import to_uint8 as to_uint8_of_the_trainer
+
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    assert torch.equal(to_uint8(to_float(levels), "levels"), levels)
+    drawn = torch.randn(7, 3, 11, 13, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(to_uint8(drawn, "drawn"), to_uint8_of_the_trainer(drawn))
 
 
-def test_grey_files_become_three_equal_channels(tmp_path: Path) -> None:
-    Image.fromarray(np.arange(77, dtype=np.uint8).reshape(7, 11)).save(tmp_path / "a.png")
-    images = read_images(tmp_path, 3)
-    assert images.shape == (1, 3, 7, 11)
-    assert torch.equal(images[:, 0], images[:, 2])
+def test_rounding_is_to_the_nearest_and_clamps() -> None:
+    values = torch.tensor([-9.0, -1.0, -1 + 0.49 / 127.5, -1 + 0.51 / 127.5, 1.0, 9.0])
+    assert to_uint8(values.view(1, 1, 1, 6), "values").flatten().tolist() == [0, 0, 0, 1, 255, 255]
 
 
-def test_folder_of_two_sizes_names_both_files(tmp_path: Path) -> None:
-    for name, size in (("a.png", (7, 11)), ("b.png", (11, 7))):
-        Image.new("RGB", size).save(tmp_path / name)
-    with pytest.raises(ImagesError, match=r"b\.png is 11×7, but a\.png is 7×11"):
-        read_images(tmp_path, 3)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_no_numbers_are_counted_and_the_first_is_named(value: float) -> None:
+    images = torch.zeros(11, 1, 3, 5)
+    images[[4, 7], 0, 2, 4] = value
+    with pytest.raises(
+        ImagesError, match=r"2 of images 100 to 110 hold NaN.* image 104 is the fir"
+    ):
+        to_uint8(images, "the pictures", start=100)
 
 
-def test_empty_missing_and_unreadable_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(ImagesError, match="no images in"):
-        read_images(tmp_path, 3)
-    with pytest.raises(ImagesError, match="is not a folder"):
-        read_images(tmp_path / "nowhere", 3)
-    (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(ImagesError, match=r"a\.png can't be read as an image"):
-        read_images(tmp_path, 3)
+def test_pixels_kept_as_floats_are_not_taken_for_white() -> None:
+    with pytest.raises(ImagesError, match="floats from 0 to 255, and floats are taken to be in"):
+        check_units(torch.arange(256.0).view(1, 1, 16, 16), "the pictures")

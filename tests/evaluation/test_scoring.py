@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -12,8 +13,12 @@ from PIL import Image
 import evaluation
 from evaluation.evaluator import Evaluator
 from evaluation.extractors import Extractor
+from evaluation.image_sets import GeneratedImages
+from evaluation.images import ImagesError
 from evaluation.inception_weights import InceptionWeightsError
 from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError
+from evaluation.reference import Reference
+from evaluation.scoring import reference_of
 
 if TYPE_CHECKING:
     from conftest import Digits
@@ -43,6 +48,71 @@ def test_folders_of_png_score_as_the_tensors_they_were_written_from(
     )
     assert of_folders.scores == of_tensors.scores
     assert [score.num_reference for score in of_folders.scores] == [101, 101, 101]
+
+
+def test_npz_and_generator_function_score_as_their_images(
+    prepared: tuple[Evaluator, Path], digits: Digits, tmp_path: Path
+) -> None:
+    generated, reference = digits.train_images[:97], digits.reference_images[:101]
+    extractor = prepared[0].extractor
+    np.savez(tmp_path / "reference.npz", reference[:, 0].numpy())
+    of_tensors = evaluation.score(generated, reference, PROTOCOL, extractor=extractor)
+    of_others = evaluation.score(
+        GeneratedImages(lambda chosen: generated[chosen.start : chosen.stop], 97, (1, 8, 8)),
+        tmp_path / "reference.npz",
+        PROTOCOL,
+        extractor=extractor,
+    )
+    assert of_others.scores == of_tensors.scores
+
+
+def test_statistics_give_the_same_frechet_distance_and_say_why_there_is_no_more(
+    extractor: Extractor, digits: Digits, tmp_path: Path
+) -> None:
+    generated, reference = digits.train_images[:97], digits.reference_images[:101]
+    path = tmp_path / "statistics.npz"
+    Reference.of(reference, extractor).save_statistics(path)
+    of_images = evaluation.score(generated, reference, PROTOCOL, extractor=extractor)
+    scores = evaluation.score(generated, path, PROTOCOL, extractor=extractor)
+    (distance,) = scores.scores
+    assert distance.value == pytest.approx(of_images["fd_digits_classifier"].value, rel=1e-9)
+    assert distance.num_reference == 101
+    assert scores.absent.keys() == {"kd_digits_classifier", "precision_digits_classifier"}
+    assert all("statistics are all that was given" in why for why in scores.absent.values())
+
+
+def test_number_of_images_behind_foreign_statistics_is_unknown(
+    extractor: Extractor, digits: Digits, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "s.npz", mu=np.zeros(extractor.dim), sigma=np.eye(extractor.dim))
+    scores = evaluation.score(
+        digits.train_images[:97], tmp_path / "s.npz", PROTOCOL, extractor=extractor
+    )
+    assert scores["fd_digits_classifier"].num_reference is None
+
+
+def test_npz_with_images_and_statistics_is_a_set_of_images(
+    extractor: Extractor, digits: Digits, tmp_path: Path
+) -> None:
+    reference = digits.reference_images[:101]
+    pixels = reference[:, 0].numpy()
+    np.savez(tmp_path / "both.npz", arr_0=pixels, mu=np.zeros(64), sigma=np.eye(64))
+    of_both = reference_of(tmp_path / "both.npz", extractor)
+    assert of_both.sha256 == Reference.of(reference, extractor).sha256
+
+
+def test_sets_of_two_sizes_do_not_compare_unless_brought_to_one(
+    coloured_extractor: Extractor,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    small = torch.randint(0, 256, (97, 3, 11, 11), generator=generator, dtype=torch.uint8)
+    large = torch.randint(0, 256, (97, 3, 17, 13), generator=generator, dtype=torch.uint8)
+    with pytest.raises(
+        ImagesError, match=r"generated images are 11×11, those of the reference images 13×17, .*--s"
+    ):
+        evaluation.score(small, large, PROTOCOL, extractor=coloured_extractor)
+    scores = evaluation.score(small, large, PROTOCOL, extractor=coloured_extractor, size=11)
+    assert len(scores.scores) == 3
 
 
 def test_three_channels_score_too(coloured_extractor: Extractor) -> None:

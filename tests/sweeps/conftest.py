@@ -7,6 +7,7 @@ import torch
 
 from evaluation.evaluator import Evaluator
 from sweeps.spec import SweepSpec, load_spec
+from sweeps.trial import TrialTask
 from transgan.data import ImageData, load_data
 
 TINY = (
@@ -53,3 +54,18 @@ def evaluation_folder(tiny_spec, data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def evaluator(evaluation_folder) -> Evaluator:
     return Evaluator.load(evaluation_folder)
+
+
+@pytest.fixture(scope="session")
+def task(tiny_spec) -> TrialTask:
+    settings = tiny_spec.baseline()
+    return TrialTask(
+        trial="0000",
+        number=0,
+        settings=settings,
+        config=tiny_spec.trial_config(settings, seed=7),
+        rungs=tiny_spec.rungs,
+        objective="fd_digits_classifier",
+        threads=1,
+        device="cpu",
+    )

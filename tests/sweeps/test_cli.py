@@ -70,6 +70,17 @@ def test_options_are_frozen():
         "rerun": ["--kimg"],
         "generate": ["--num", "--out", "--seed"],
         "import": ["--out"],
+        "evaluate": [
+            "--extractor",
+            "--inception-weights",
+            "--json",
+            "--metrics",
+            "--num-images",
+            "--reference",
+            "--seed",
+            "--size",
+            "--statistics-out",
+        ],
     }
 
 

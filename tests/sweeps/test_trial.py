@@ -4,26 +4,11 @@ import pytest
 import torch
 
 from reports.records import TrialFolder, TrialState
-from sweeps.trial import TrialTask, measurements, run_trial
+from sweeps.trial import measurements, run_trial
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
 OBJECTIVE = "fd_digits_classifier"
-
-
-@pytest.fixture
-def task(tiny_spec) -> TrialTask:
-    settings = tiny_spec.baseline()
-    return TrialTask(
-        trial="0000",
-        number=0,
-        settings=settings,
-        config=tiny_spec.trial_config(settings, seed=7),
-        rungs=tiny_spec.rungs,
-        objective=OBJECTIVE,
-        threads=1,
-        device="cpu",
-    )
 
 
 def losses(folder):
