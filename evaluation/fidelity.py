@@ -7,10 +7,12 @@ its own `calculate_metrics` can be asked for the same numbers. Written against t
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxtyping import Float, UInt8
+import torch
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity import (
@@ -26,10 +28,13 @@ from torch_fidelity import (
 from torch_fidelity.defaults import DEFAULTS
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+from torch_fidelity.utils import create_feature_extractor
 
 FEATURES, LOGITS = "features", "logits"
 
@@ -115,6 +120,33 @@ def load_inception(path: Path) -> nn.Module:
     return network
 
 
+def initial_inception() -> nn.Module:
+    """The same network with PyTorch's initial weights: a skeleton to put others in."""
+
+    class Skeleton(FeatureExtractorInceptionV3):
+        """Inception-v3 that ignores the weights its constructor insists on reading."""
+
+        def load_state_dict(self, *_: Any, **__: Any) -> None:
+            """Leave the weights as they are."""
+
+    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        torch.save({}, file.name)
+        network: nn.Module = Skeleton(
+            "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=file.name
+        )
+    return network
+
+
+def resize_like_tensorflow(
+    images: UInt8[Tensor, "N C H W"], size: int
+) -> Float32[Tensor, "N C size size"]:
+    """The resizing inside the Inception network: TensorFlow 1's bilinear one, 0 to 255."""
+    resized: Tensor = interpolate_bilinear_2d_like_tensorflow1x(
+        images.float(), size=(size, size), align_corners=False
+    )
+    return resized
+
+
 class KernelDistance(NamedTuple):
     """Mean and standard deviation over subsets, and how those were drawn."""
 
@@ -197,6 +229,28 @@ class _ImagesDataset(Dataset[Tensor]):
         return self.images[index]
 
 
+def oracle_frechet_distance(
+    generated: Float[Tensor, "N D"], reference: Float[Tensor, "M D"]
+) -> float:
+    """The Fréchet distance of features as torch-fidelity computes it: eigenvalues of Σ Σ_ref."""
+    generated_statistics, reference_statistics = (
+        fid_features_to_statistics(features) for features in (generated, reference)
+    )
+    result = fid_statistics_to_metric(generated_statistics, reference_statistics, verbose=False)
+    return float(result[KEY_METRIC_FID])
+
+
+def oracle_inception(weights: Path) -> nn.Module:
+    """Inception as torch-fidelity builds it for a user who gives a path: features, then logits."""
+    network: nn.Module = create_feature_extractor(
+        "inception-v3-compat",
+        ["2048", "logits_unbiased"],
+        cuda=False,
+        **_options(feature_extractor_weights_path=str(weights), verbose=False),
+    )
+    return network
+
+
 class OracleMetrics(NamedTuple):
     """What torch-fidelity itself says, start to end."""
 
@@ -217,6 +271,7 @@ def oracle_metrics(
     subset_size: int,
     seed: int,
     batch_size: int,
+    reference_cache: Path | None = None,
 ) -> OracleMetrics:
     """All metrics by torch-fidelity's public `calculate_metrics`, to hold ours against.
 
@@ -228,6 +283,8 @@ def oracle_metrics(
         subset_size: images in each; at most the smaller set is used.
         seed: of subsets and splits.
         batch_size: images extracted at a time.
+        reference_cache: folder of torch-fidelity's own cache, for the reference alone; by default
+            nothing is cached. It is not asked whether what lies there is of this reference.
     """
     result = calculate_metrics(
         **_options(
@@ -245,7 +302,9 @@ def oracle_metrics(
             rng_seed=seed,
             batch_size=batch_size,
             cuda=False,
-            cache=False,
+            cache=reference_cache is not None,
+            cache_root=None if reference_cache is None else str(reference_cache),
+            input2_cache_name=None if reference_cache is None else "reference",
             # No worker processes, which cost more than they bring for images in memory.
             save_cpu_ram=True,
             verbose=False,
