@@ -79,12 +79,9 @@ def _both(
     generated: Tensor, reference: Tensor, extractor: Extractor, of_images: ScoreImages
 ) -> tuple[dict[str, float], fidelity.OracleMetrics]:
     """Our scores by the metric's key, and torch-fidelity's."""
-    distances = ("fid", "kid", "inception_score")
-    if extractor.kind == "classifier":
-        distances = ("fd", "kd", "classifier_score")
     protocol = EvaluationProtocol(
-        extractor=extractor.kind,
-        metrics=(*distances, "precision", "recall"),
+        extractor="inception" if extractor.classifier is None else "classifier",
+        metrics=(*_keys(extractor), "precision", "recall"),
         num_images=len(generated),
         seed=_SEED,
         kd_subsets=_NUM_SUBSETS,
@@ -107,9 +104,7 @@ def _both(
 def _other_metrics(
     named: str, ours: dict[str, float], theirs: fidelity.OracleMetrics, extractor: Extractor
 ) -> Iterator[Check]:
-    kernel, classifier = ("kid", "inception_score")
-    if extractor.kind == "classifier":
-        kernel, classifier = ("kd", "classifier_score")
+    _, kernel, classifier = _keys(extractor)
     for key, value, bound in (
         (kernel, theirs.kernel_distance, OF_OTHERS),
         (classifier, theirs.classifier_score, OF_OTHERS),
@@ -117,6 +112,13 @@ def _other_metrics(
         ("recall", theirs.recall, 0.0),
     ):
         yield compare(RUNG, f"{named}: {key}, torch-fidelity", ours[key], value, bound)
+
+
+def _keys(extractor: Extractor) -> tuple[str, str, str]:
+    """Keys of Fréchet distance, kernel distance and classifier score."""
+    if extractor.classifier is None:
+        return "fid", "kid", "inception_score"
+    return "fd", "kd", "classifier_score"
 
 
 def _exact(generated: Tensor, reference: Tensor, extractor: Extractor) -> float:

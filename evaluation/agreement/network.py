@@ -46,6 +46,8 @@ def write_seeded_weights(path: Path) -> None:
                 fan_in = module.weight[0].numel()
                 drawn = torch.randn(module.weight.shape, generator=rng)
                 module.weight.copy_(drawn * math.sqrt(2 / fan_in))
+                if module.bias is not None:
+                    module.bias.zero_()
     torch.save(network.state_dict(), path)
 
 

@@ -59,6 +59,7 @@ def test_options_are_frozen():
         "rerun": ["--kimg"],
         "generate": ["--num", "--out", "--seed"],
         "import": ["--out"],
+        "doctor": ["--address", "--fid", "--json", "--page", "--quick"],
     }
 
 
