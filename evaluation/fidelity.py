@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity import (
@@ -233,11 +234,25 @@ def oracle_frechet_distance(
     generated: Float[Tensor, "N D"], reference: Float[Tensor, "M D"]
 ) -> float:
     """The Fréchet distance of features as torch-fidelity computes it: eigenvalues of Σ Σ_ref."""
-    generated_statistics, reference_statistics = (
+    of_generated, of_reference = (
         fid_features_to_statistics(features) for features in (generated, reference)
     )
-    result = fid_statistics_to_metric(generated_statistics, reference_statistics, verbose=False)
-    return float(result[KEY_METRIC_FID])
+    return float(
+        fid_statistics_to_metric(of_generated, of_reference, verbose=False)[KEY_METRIC_FID]
+    )
+
+
+def oracle_statistics_distance(
+    generated: tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]],
+    reference: tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]],
+) -> float:
+    """The same from mean and covariance of each side."""
+    of_generated, of_reference = (
+        {"mu": mean, "sigma": covariance} for mean, covariance in (generated, reference)
+    )
+    return float(
+        fid_statistics_to_metric(of_generated, of_reference, verbose=False)[KEY_METRIC_FID]
+    )
 
 
 def oracle_inception(weights: Path) -> nn.Module:
