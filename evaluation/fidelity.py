@@ -8,11 +8,13 @@ asked for the same numbers. Written against torch-fidelity 0.4.0.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity import (
@@ -29,10 +31,13 @@ from torch_fidelity.defaults import DEFAULTS
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+from torch_fidelity.utils import create_feature_extractor
 
 from evaluation.class_sums import num_splits
 from evaluation.manifolds import NUM_NEIGHBORS
@@ -130,6 +135,33 @@ def dinov2_state(network: nn.Module) -> dict[str, Tensor]:
     return dict(network.get_submodule("model").state_dict())
 
 
+def initial_inception() -> nn.Module:
+    """The same network with PyTorch's initial weights: a skeleton to put others in."""
+
+    class Skeleton(FeatureExtractorInceptionV3):
+        """Inception-v3 that ignores the weights its constructor insists on reading."""
+
+        def load_state_dict(self, *_: Any, **__: Any) -> None:
+            """Leave the weights as they are."""
+
+    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        torch.save({}, file.name)
+        network: nn.Module = Skeleton(
+            "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=file.name
+        )
+    return network
+
+
+def resize_like_tensorflow(
+    images: UInt8[Tensor, "N C H W"], size: int
+) -> Float32[Tensor, "N C size size"]:
+    """The resizing inside the Inception network: TensorFlow 1's bilinear one, 0 to 255."""
+    resized: Tensor = interpolate_bilinear_2d_like_tensorflow1x(
+        images.float(), size=(size, size), align_corners=False
+    )
+    return resized
+
+
 class KernelDistance(NamedTuple):
     """Mean and standard deviation over subsets, and how those were drawn."""
 
@@ -207,6 +239,42 @@ class _ImagesDataset(Dataset[Tensor]):
         return self.images[index]
 
 
+def oracle_frechet_distance(
+    generated: Float[Tensor, "N D"], reference: Float[Tensor, "M D"]
+) -> float:
+    """The Fréchet distance of features as torch-fidelity computes it: eigenvalues of Σ Σ_ref."""
+    of_generated, of_reference = (
+        fid_features_to_statistics(features) for features in (generated, reference)
+    )
+    return float(
+        fid_statistics_to_metric(of_generated, of_reference, verbose=False)[KEY_METRIC_FID]
+    )
+
+
+def oracle_statistics_distance(
+    generated: tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]],
+    reference: tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]],
+) -> float:
+    """The same from mean and covariance of each side."""
+    of_generated, of_reference = (
+        {"mu": mean, "sigma": covariance} for mean, covariance in (generated, reference)
+    )
+    return float(
+        fid_statistics_to_metric(of_generated, of_reference, verbose=False)[KEY_METRIC_FID]
+    )
+
+
+def oracle_inception(weights: Path) -> nn.Module:
+    """Inception as torch-fidelity builds it for a user who gives a path: features, then logits."""
+    network: nn.Module = create_feature_extractor(
+        "inception-v3-compat",
+        ["2048", "logits_unbiased"],
+        cuda=False,
+        **_options(feature_extractor_weights_path=str(weights), verbose=False),
+    )
+    return network
+
+
 class OracleMetrics(NamedTuple):
     """What torch-fidelity itself says, start to end."""
 
@@ -227,6 +295,7 @@ def oracle_metrics(
     subset_size: int,
     seed: int,
     batch_size: int,
+    reference_cache: Path | None = None,
 ) -> OracleMetrics:
     """All metrics by torch-fidelity's public `calculate_metrics`, to hold ours against.
 
@@ -238,6 +307,8 @@ def oracle_metrics(
         subset_size: images in each; at most the smaller set is used.
         seed: of subsets and splits.
         batch_size: images extracted at a time.
+        reference_cache: folder of torch-fidelity's own cache, for the reference alone; by default
+            nothing is cached. It is not asked whether what lies there is of this reference.
     """
     result = calculate_metrics(
         **_options(
@@ -255,7 +326,9 @@ def oracle_metrics(
             rng_seed=seed,
             batch_size=batch_size,
             cuda=False,
-            cache=False,
+            cache=reference_cache is not None,
+            cache_root=None if reference_cache is None else str(reference_cache),
+            input2_cache_name=None if reference_cache is None else "reference",
             # No worker processes, which cost more than they bring for images in memory.
             save_cpu_ram=True,
             verbose=False,

@@ -337,6 +337,36 @@ def import_(
             print(path)
 
 
+@app.command()
+def doctor(
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to try: auto, or host:port.")
+    ] = None,
+    fid: Annotated[
+        bool, typer.Option("--fid", help="Hold the evaluation's numbers against other people's.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --fid: the parts of it that take a minute.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="With --fid: write it as a page, too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """What this machine can do, and with --fid whether its evaluation can be trusted.
+
+    Example: tg-sweep doctor --fid --quick
+    """
+    if not fid and (quick or page):
+        raise typer.BadParameter("--quick and --page are about --fid; add it")
+    with _errors_in_one_line():
+        from sweeps.doctor import visit
+
+        well = visit(_result(), address=address, fid=fid, quick=quick, page=page, as_json=as_json)
+    if not well:
+        raise typer.Exit(EXIT_USER_ERROR)
+
+
 def _execute(
     run_folder: RunFolder,
     spec: SweepSpec,

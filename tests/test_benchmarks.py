@@ -51,6 +51,20 @@ def test_peak_memory_is_that_of_one_part_alone() -> None:
     assert 0 < forward < step
 
 
+def test_scoring_is_timed_beside_torch_fidelity_and_the_network_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/evaluation_speed.py", "--parts", "digits", "--repeats"]
+    command += ["1", "--digits-images", "53", "--json", "--out", str(tmp_path / "speed.md")]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    part = json.loads(done.stdout)["parts"]["digits"]
+    assert list(part) == ["ours", "torch-fidelity", "network alone"]
+    assert 0 < part["network alone"]["cpu_min"] < part["ours"]["cpu_min"]
+    page = (tmp_path / "speed.md").read_text(encoding="utf-8")
+    assert f"| ours | {part['ours']['cpu_median']:.3f} |" in page
+    assert (
+        json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["parts"]["digits"] == part
+    )
+
+
 @pytest.mark.slow
 def test_predicted_memory_is_what_a_process_takes() -> None:
     command = [sys.executable, "benchmarks/memory.py", "--configs", "photos-b64", "--json"]

@@ -71,6 +71,7 @@ def test_options_are_frozen():
         "generate": ["--num", "--out", "--seed"],
         "import": ["--out"],
         "evaluate": [
+            "--allow-unverified-weights",
             "--extractor",
             "--inception-weights",
             "--json",
@@ -81,6 +82,7 @@ def test_options_are_frozen():
             "--size",
             "--statistics-out",
         ],
+        "doctor": ["--address", "--fid", "--json", "--page", "--quick"],
     }
 
 
