@@ -14,22 +14,37 @@ import torch
 from torch import Tensor
 
 from evaluation import fidelity
+from evaluation.class_score import class_moments, score_estimate
 from evaluation.classifier import Classifier
 from evaluation.extractors import Extractor, Features
+from evaluation.extrapolation import MIN_IMAGES_PER_FEATURE, frechet_infinity, most_groups
+from evaluation.intervals import Estimate, normal_estimate, share_estimate
+from evaluation.kernel_error import kernel_distance_standard_error
 from evaluation.metrics import METRICS, recorded_name
+from evaluation.monge import monge_distance
+from evaluation.neighbours import DensityCoverage, density_coverage
 from evaluation.protocol import EvaluationProtocol, Score, Scores
+from evaluation.recall_error import recall_standard_error
 from evaluation.reference import Reference, pairwise_subset
-from evaluation.statistics import (
-    fraction_standard_error,
-    frechet_distance,
-    kernel_distance_standard_error,
-    score_standard_error,
-)
+from evaluation.statistics import frechet_distance
 
 CONFIDENT = 0.9
 """Largest class probability from which the judge counts as sure."""
 
-MIN_REFERENCE_IMAGES = {"fd": 2, "fid": 2, "kd": 2, "kid": 2, "precision": 4, "recall": 4}
+MIN_REFERENCE_IMAGES = {
+    "fd": 2,
+    "fid": 2,
+    "fd_infinity": 2,
+    "fid_infinity": 2,
+    "kd": 2,
+    "kid": 2,
+    "md": 1,
+    "mind": 1,
+    "precision": 4,
+    "recall": 4,
+    "density": 6,
+    "coverage": 6,
+}
 
 
 class ProtocolMismatchError(ValueError):
@@ -127,40 +142,69 @@ class _Views:
             return (
                 f"needs at least {MIN_REFERENCE_IMAGES[key]} reference images, got {num_reference}"
             )
+        num_images, dim = self.extracted.features.shape
+        if key in ("fd_infinity", "fid_infinity") and most_groups(num_images, dim) < 2:
+            return (
+                f"needs at least {2 * MIN_IMAGES_PER_FEATURE * dim} images, got {num_images}: a "
+                f"line through two numbers of images, each of at least {MIN_IMAGES_PER_FEATURE} "
+                f"for each of the {dim} features"
+            )
         if metric.needs == "judge" and self.judge is None:
             return "needs a judge, and there is none: prepare an evaluation from labelled data"
         return None
 
     def score(self, key: str, name: str) -> Score:
         """The score of the metric `key`, recorded as `name`."""
+        num_reference = len(self.reference.features)
         match key:
             case "fd" | "fid":
-                return self._frechet_distance(name)
+                estimate = frechet_distance(
+                    self.extracted.features.numpy(), self.reference.mean, self.reference.factor
+                )
+                num_reference = self.reference.num_images
+            case "fd_infinity" | "fid_infinity":
+                estimate = frechet_infinity(
+                    self.extracted.features.numpy(),
+                    self.reference.mean,
+                    self.reference.factor,
+                    seed=self.protocol.seed,
+                )
+                num_reference = self.reference.num_images
             case "kd" | "kid":
-                return self._kernel_distance(name)
-            case "precision":
-                return self._precision(name)
-            case "recall":
-                return self._recall(name)
+                estimate = self._kernel_distance()
             case "classifier_score" | "inception_score":
-                return self._classifier_score(name)
+                estimate, num_reference = self._classifier_score(), 0
             case "confident_fraction":
-                return self._confident_fraction(name)
-        raise AssertionError(f"metric {key} is in the table, but nothing computes it")
+                estimate, num_reference = self._confident_fraction(), 0
+            case _:
+                return self._score_of_some(key, name)
+        return _score(name, estimate, len(self.images), num_reference)
 
-    def _frechet_distance(self, name: str) -> Score:
-        distance = frechet_distance(
-            self.extracted.features.numpy(), self.reference.mean, self.reference.factor
-        )
-        return Score(
-            name=name,
-            value=distance.value,
-            standard_error=distance.standard_error,
-            num_generated=len(self.images),
-            num_reference=self.reference.num_images,
-        )
+    def _score_of_some(self, key: str, name: str) -> Score:
+        """The score of a metric that looks at some images where there are many."""
+        match key:
+            case "md" | "mind":
+                estimate = monge_distance(
+                    self._some.numpy(), self.reference.features, seed=self.protocol.seed
+                )
+            case "precision":
+                estimate = share_estimate(self._precision_recall.precision, len(self._some))
+            case "recall":
+                estimate = self._recall()
+            case "density":
+                estimate = self._density_coverage.density
+            case "coverage":
+                estimate = self._density_coverage.coverage
+            case _:
+                raise AssertionError(f"metric {key} is in the table, but nothing computes it")
+        return _score(name, estimate, len(self._some), len(self.reference.features))
 
-    def _kernel_distance(self, name: str) -> Score:
+    @cached_property
+    def _some(self) -> Tensor:
+        """Features of all images, or of the 10,000 that enter metrics of quadratic cost."""
+        return self.extracted.features[pairwise_subset(len(self.images))]
+
+    def _kernel_distance(self) -> Estimate:
         generated = self.extracted.features
         distance = fidelity.kernel_distance(
             generated,
@@ -169,64 +213,59 @@ class _Views:
             subset_size=self.protocol.kd_subset_size,
             seed=self.protocol.seed,
         )
+        of_images = kernel_distance_standard_error(
+            self._some.numpy(), self.reference.features, num_generated=len(generated)
+        )
+        if of_images is None:
+            return Estimate(distance.mean)
         # The mean over random subsets wanders about the estimate from all images, which wanders
         # itself.
-        of_images = kernel_distance_standard_error(generated.numpy(), self.reference.features)
         of_subsets = distance.deviation / np.sqrt(distance.num_subsets)
-        return Score(
-            name=name,
-            value=distance.mean,
-            standard_error=float(np.hypot(of_images, of_subsets)),
-            num_generated=len(self.images),
-            num_reference=len(self.reference.features),
-        )
+        return normal_estimate(distance.mean, float(np.hypot(of_images, of_subsets)))
 
     @cached_property
-    def _precision_recall(self) -> tuple[fidelity.PrecisionRecall, int]:
-        chosen = self.extracted.features[pairwise_subset(len(self.images))]
-        reference = torch.from_numpy(self.reference.features)
-        return fidelity.precision_recall(chosen, reference), len(chosen)
+    def _precision_recall(self) -> fidelity.PrecisionRecall:
+        return fidelity.precision_recall(self._some, torch.from_numpy(self.reference.features))
 
-    def _precision(self, name: str) -> Score:
-        (precision, _), num_generated = self._precision_recall
-        return Score(
-            name=name,
-            value=precision,
-            standard_error=fraction_standard_error(precision, num_generated),
-            num_generated=num_generated,
-            num_reference=len(self.reference.features),
+    def _recall(self) -> Estimate:
+        recall = self._precision_recall.recall
+        error = recall_standard_error(
+            self._some.numpy(),
+            self.reference.features,
+            num_neighbors=fidelity.NUM_NEIGHBORS,
+            seed=self.protocol.seed,
+        )
+        if error is None:
+            return Estimate(recall)
+        estimate = normal_estimate(recall, error)
+        assert estimate.low is not None
+        assert estimate.high is not None
+        return estimate._replace(low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
+
+    @cached_property
+    def _density_coverage(self) -> DensityCoverage:
+        return density_coverage(
+            self._some.numpy(), self.reference.features, self.reference.neighbour_radii
         )
 
-    def _recall(self, name: str) -> Score:
-        (_, recall), num_generated = self._precision_recall
-        # A share of reference images, which stay, under balls of generated images, which overlap:
-        # there is no count of independent trials here, and so no honest error from one evaluation.
-        return Score(
-            name=name,
-            value=recall,
-            standard_error=None,
-            num_generated=num_generated,
-            num_reference=len(self.reference.features),
+    def _classifier_score(self) -> Estimate:
+        logits = self.extracted.logits
+        value = fidelity.classifier_score(logits, seed=self.protocol.seed)
+        return score_estimate(
+            value, class_moments(logits.numpy()), fidelity.num_splits(len(logits))
         )
 
-    def _classifier_score(self, name: str) -> Score:
-        value = fidelity.classifier_score(self.extracted.logits, seed=self.protocol.seed)
-        return Score(
-            name=name,
-            value=value,
-            standard_error=score_standard_error(self.extracted.logits.numpy(), value),
-            num_generated=len(self.images),
-            num_reference=0,
-        )
-
-    def _confident_fraction(self, name: str) -> Score:
+    def _confident_fraction(self) -> Estimate:
         assert self.judge is not None
         largest = self.judge.logits(self.images).softmax(dim=1).amax(dim=1)
         fraction = float((largest >= CONFIDENT).double().mean())
-        return Score(
-            name=name,
-            value=fraction,
-            standard_error=fraction_standard_error(fraction, len(self.images)),
-            num_generated=len(self.images),
-            num_reference=0,
-        )
+        return share_estimate(fraction, len(self.images))
+
+
+def _score(name: str, estimate: Estimate, num_generated: int, num_reference: int) -> Score:
+    return Score(
+        name=name,
+        num_generated=num_generated,
+        num_reference=num_reference,
+        **estimate._asdict(),
+    )

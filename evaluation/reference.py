@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
+from evaluation import neighbours
 from evaluation.extractors import Extractor
 from evaluation.statistics import MAX_PAIRWISE_IMAGES, Moments, covariance_factor, sampling_floor
 from evaluation.storage import arrays_sha256, images_sha256, write_atomically
@@ -61,6 +62,15 @@ class Reference:
     def sha256(self) -> str:
         """Hash of images, extractor and statistics together."""
         return arrays_sha256(self._arrays())
+
+    @cached_property
+    def neighbour_radii(self) -> Float64[np.ndarray, " M"]:
+        """Squared radii of the balls of density and coverage.
+
+        Raises:
+            ValueError: fewer than six images.
+        """
+        return neighbours.neighbour_radii(self.features)
 
     def sampling_floor(self, num_images: int) -> float | None:
         """Expected Fréchet distance of so many images of a perfect generator; None if too few."""
