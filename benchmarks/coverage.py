@@ -38,7 +38,7 @@ from evaluation.intervals import Estimate, normal_estimate, share_estimate
 from evaluation.kernel_error import kernel_distance_standard_error
 from evaluation.monge import monge_distance
 from evaluation.neighbours import density_coverage, neighbour_radii
-from evaluation.recall_error import recall_standard_error
+from evaluation.recall_error import recall_estimate
 from evaluation.statistics import Moments, covariance_factor, frechet_distance
 
 ROOT = Path(__file__).parent.parent
@@ -88,8 +88,6 @@ def estimates(features: Tensor, logits: Tensor, target: Target) -> dict[str, Est
     of_images = kernel_distance_standard_error(x, y)
     assert of_images is not None
     precision, recall = fidelity.precision_recall(features, target.features)
-    recall_error = recall_standard_error(x, y, num_neighbors=fidelity.NUM_NEIGHBORS, seed=0)
-    assert recall_error is not None
     density, coverage = density_coverage(x, y, target.radii)
     score = fidelity.classifier_score(logits, seed=0)
     return {
@@ -98,7 +96,7 @@ def estimates(features: Tensor, logits: Tensor, target: Target) -> dict[str, Est
         "kd": normal_estimate(kd.mean, math.hypot(of_images, kd.deviation / math.sqrt(KD_SUBSETS))),
         "md": monge_distance(x, y, seed=0),
         "precision": share_estimate(precision, len(x)),
-        "recall": normal_estimate(recall, recall_error),
+        "recall": recall_estimate(recall, x, y, num_neighbors=fidelity.NUM_NEIGHBORS, seed=0),
         "density": density,
         "coverage": coverage,
         "classifier_score": score_estimate(
@@ -158,9 +156,14 @@ class Row(NamedTuple):
         return self.held / self.repeats
 
 
-def study(population: Population, target: Target, num_images: int, repeats: int) -> list[Row]:
+def study(
+    population: Population,
+    target: Target,
+    truths: dict[str, float],
+    num_images: int,
+    repeats: int,
+) -> list[Row]:
     """Draw, score and count."""
-    truths = large_n_values(population, target)
     random = np.random.default_rng(num_images)
     taken: dict[str, list[Estimate]] = {}
     for _ in range(repeats):
@@ -291,8 +294,9 @@ def main() -> None:
     target = Target(digits.extractor(digits.reference).features)
     rows: list[Row] = []
     for of_population in populations(digits):
+        truths = large_n_values(of_population, target)
         for num_images in options.num_images:
-            rows += study(of_population, target, num_images, options.repeats)
+            rows += study(of_population, target, truths, num_images, options.repeats)
     options.out.mkdir(parents=True, exist_ok=True)
     text = document(rows, options.repeats, time.perf_counter() - started)
     (options.out / "coverage.md").write_text(text, encoding="utf-8")

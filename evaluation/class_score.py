@@ -7,7 +7,7 @@ images. A part of n images knows p(y) only from itself, and so scores too low.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 
 from evaluation.intervals import Estimate, normal_interval
 from evaluation.statistics import Moments
@@ -32,10 +32,12 @@ def score_estimate(score: float, moments: Moments, num_splits: int) -> Estimate:
     """The score with its error, and the interval of the score of infinitely many images.
 
     log score = E KL. The influence of an image is its own KL term, for what it changes in p(y)
-    cancels: SE(score) = score · sd(KL) / √N. The entropy of p(y) from n images is too low by
-    Σ_k Var p_k / (2 n p̄_k) to first order (Miller 1955, for shares that need not be 0 or 1), and
-    the mean of exponentials too high by Var(KL) / 2n of itself. Both are taken out of the interval,
-    which may therefore leave the value itself out. It is absent where the first exceeds `MAX_BIAS`.
+    cancels: its variance is Var(KL) / N. Even classes have hardly any of it; there the second order
+    counts, ½ tr(B²) / n² for each part, B being the covariance of p_k / √p̄_k. The entropy of p(y)
+    from n images is too low by tr(B) / 2n to first order (Miller 1955, for shares that need not be
+    0 or 1), and the mean of exponentials too high by Var(KL) / 2n of itself. Both are taken out of
+    the interval, which may therefore leave the value itself out. It is absent where the first
+    exceeds `MAX_BIAS`.
 
     Args:
         score: mean over `num_splits` equal parts of the images.
@@ -46,18 +48,13 @@ def score_estimate(score: float, moments: Moments, num_splits: int) -> Estimate:
     marginal = np.maximum(moments.mean[:-1], np.finfo(np.float64).tiny)
     weights = np.append(-np.log(marginal), 1.0)
     variance = max(float(weights @ covariance @ weights), 0.0)
-    error = float(score * np.sqrt(variance / moments.count))
+    scaled = covariance[:-1, :-1] / np.sqrt(np.outer(marginal, marginal))
     part = moments.count / num_splits
-    missing = _entropy_bias(covariance, marginal) / part
+    second = float(np.sum(scaled**2)) / (2 * part * moments.count)
+    error = float(score * np.sqrt(variance / moments.count + second))
+    missing = float(np.trace(scaled)) / (2 * part)
     if missing > MAX_BIAS:
         return Estimate(score, error)
     correction = float(np.exp(missing - variance / (2 * part)))
     low, high = normal_interval(score * correction, error * correction)
     return Estimate(score, error, max(low, 1.0), min(high, float(len(marginal))))
-
-
-def _entropy_bias(
-    covariance: Float64[np.ndarray, "J J"], marginal: Float64[np.ndarray, " K"]
-) -> float:
-    """N times what the entropy of p(y) lacks with n images, to first order."""
-    return float(np.sum(np.diag(covariance)[:-1] / marginal) / 2)

@@ -43,15 +43,20 @@ def normal_estimate(value: float, standard_error: float) -> Estimate:
 
 
 def share_estimate(share: float, num_images: int) -> Estimate:
-    """A share of `num_images` independent images, with Wilson's interval.
+    """A share of `num_images` independent images, with its interval."""
+    error = fraction_standard_error(share, num_images)
+    return Estimate(share, error, *share_interval(share, num_images))
+
+
+def share_interval(share: float, num_independent: float) -> Interval:
+    """The 95 % interval of a share of so many independent cases.
 
     Wilson 1927, J. Am. Stat. Assoc. 22: inside 0 to 1, and of some length at a share of 0 or 1.
     """
-    squared = DEVIATIONS**2 / num_images
+    squared = DEVIATIONS**2 / num_independent
     centre = (share + squared / 2) / (1 + squared)
     half = np.sqrt(share * (1 - share) * squared + squared**2 / 4) / (1 + squared)
-    low, high = max(float(centre - half), 0.0), min(float(centre + half), 1.0)
-    return Estimate(share, fraction_standard_error(share, num_images), low, high)
+    return Interval(max(float(centre - half), 0.0), min(float(centre + half), 1.0))
 
 
 def fraction_standard_error(fraction: float, num_images: int) -> float:

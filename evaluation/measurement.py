@@ -24,7 +24,7 @@ from evaluation.metrics import METRICS, recorded_name
 from evaluation.monge import monge_distance
 from evaluation.neighbours import DensityCoverage, density_coverage
 from evaluation.protocol import EvaluationProtocol, Score, Scores
-from evaluation.recall_error import recall_standard_error
+from evaluation.recall_error import recall_estimate
 from evaluation.reference import Reference, pairwise_subset
 from evaluation.statistics import frechet_distance
 
@@ -228,19 +228,13 @@ class _Views:
         return fidelity.precision_recall(self._some, torch.from_numpy(self.reference.features))
 
     def _recall(self) -> Estimate:
-        recall = self._precision_recall.recall
-        error = recall_standard_error(
+        return recall_estimate(
+            self._precision_recall.recall,
             self._some.numpy(),
             self.reference.features,
             num_neighbors=fidelity.NUM_NEIGHBORS,
             seed=self.protocol.seed,
         )
-        if error is None:
-            return Estimate(recall)
-        estimate = normal_estimate(recall, error)
-        assert estimate.low is not None
-        assert estimate.high is not None
-        return estimate._replace(low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
 
     @cached_property
     def _density_coverage(self) -> DensityCoverage:

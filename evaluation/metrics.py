@@ -214,8 +214,8 @@ _ROWS = (
         format=".3f",
         source=_BALLS,
         needs="features",
-        min_images=2,
-        min_images_reason="a standard error needs two images",
+        min_images=4,
+        min_images_reason="an error needs two halves of two images",
     ),
     Metric(
         key="coverage",
@@ -226,8 +226,8 @@ _ROWS = (
         format=".3f",
         source=_BALLS,
         needs="features",
-        min_images=2,
-        min_images_reason="a standard error needs two images",
+        min_images=4,
+        min_images_reason="an error needs two halves of two images",
     ),
     Metric(
         key="classifier_score",

@@ -74,7 +74,7 @@ def monge_distance(
     np.put_along_axis(
         potential, order, _potentials(ordered, reference_projections, coupling), axis=1
     )
-    error = 3 * dim * float(potential.mean(axis=0).std(ddof=1) / np.sqrt(len(x)))
+    error = 3 * dim * float(np.sqrt(_mean_variance(potential, num_directions) / len(x)))
     whole = float(distances[: len(few)].mean())
     floor = 3 * dim * _floor(ordered, order, reference_projections, whole, seed)
     low, high = normal_interval(value - floor, error)
@@ -134,6 +134,20 @@ def _potentials(
     potentials = np.zeros(ordered.shape, dtype=np.float64)
     np.cumsum(rise, axis=1, out=potentials[:, 1:])
     return potentials
+
+
+def _mean_variance(potential: Float64[np.ndarray, "P N"], num_directions: int) -> float:
+    """Variance over images of the potential's mean over all directions, from some of them.
+
+    The mean over few directions varies more, by the variance over directions on each.
+    """
+    few = len(potential)
+    centred = potential - potential.mean(axis=1, keepdims=True)
+    variance = float(centred.mean(axis=0).var(ddof=1))
+    if few == num_directions:
+        return variance
+    of_directions = float(centred.var(axis=0, ddof=1).mean())
+    return max(variance - of_directions * (1 / few - 1 / num_directions), 0.0)
 
 
 def _floor(

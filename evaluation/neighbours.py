@@ -12,17 +12,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 
-from evaluation.intervals import Estimate, normal_interval
+from evaluation.intervals import Estimate, normal_interval, share_interval
 
 NUM_NEIGHBORS = 5
 """The k of Naeem et al. 2020."""
 
-_BLOCK = 512
+NUM_HALVINGS = 48
+"""Random halvings of the generated images behind the error of coverage."""
 
-_MAX_TERMS = 12
-"""Images in a ball from which on it is certain that it was hit."""
+_BLOCK = 512
 
 
 def neighbour_radii(
@@ -70,70 +70,95 @@ def density_coverage(
     average, and the error is that of the number of hit balls (`_hit_variance`).
 
     Args:
-        generated: at least two images.
+        generated: at least four images.
         reference: the balls' centres.
         radii: their squared radii, from `neighbour_radii` with the same k.
         num_neighbors: k.
     """
     centres, points = _Points.of(reference, reference), _Points.of(generated, reference)
-    keys = np.random.default_rng(0).integers(2**63, size=len(generated), dtype=np.int64)
+    halves = _halves(len(generated))
     num_balls = np.zeros(len(generated), dtype=np.int64)
     num_hits = np.empty(len(reference), dtype=np.int64)
-    who = np.empty(len(reference), dtype=np.int64)
+    hit_by_half = np.zeros((2, NUM_HALVINGS))
     for start in range(0, len(reference), _BLOCK):
         stop = start + _BLOCK
         inside = centres.squared_distances(points, start) < radii[start:stop, None]
         num_balls += inside.sum(axis=0)
         num_hits[start:stop] = inside.sum(axis=1)
-        # The sum of its images' keys tells one set of images from another.
-        who[start:stop] = inside.astype(np.int64) @ keys
+        of_half = inside.astype(np.float32) @ halves
+        of_other = num_hits[start:stop, None] - of_half
+        hit_by_half += [(of_half > 0).sum(axis=0), (of_other > 0).sum(axis=0)]
     per_image = num_balls / num_neighbors
     density = float(per_image.mean())
     error = float(per_image.std(ddof=1) / np.sqrt(len(generated)))
     low, high = normal_interval(density, error)
     return DensityCoverage(
-        Estimate(density, error, max(low, 0.0), high),
-        _coverage(num_hits, who, len(generated)),
+        Estimate(density, error, max(low, 0.0), high), _coverage(num_hits, hit_by_half)
     )
 
 
-def _coverage(num_hits: Int[np.ndarray, " M"], who: Int[np.ndarray, " M"], n: int) -> Estimate:
+def _halves(num_images: int) -> Float32[np.ndarray, "N halvings"]:
+    """One half of the images in each column, as ones."""
+    random = np.random.default_rng(0)
+    halves = np.zeros((num_images, NUM_HALVINGS), dtype=np.float32)
+    for column in halves.T:
+        column[random.permutation(num_images)[: num_images // 2]] = 1
+    return halves
+
+
+def _coverage(
+    num_hits: Int[np.ndarray, " M"], hit_by_half: Float64[np.ndarray, "2 halvings"]
+) -> Estimate:
     num_balls = len(num_hits)
     coverage = float(np.count_nonzero(num_hits) / num_balls)
-    # A share of so many balls is not known better than to half a ball.
-    error = max(float(np.sqrt(_hit_variance(num_hits, who, n))), 0.5) / num_balls
-    low, high = normal_interval(coverage, error)
-    return Estimate(coverage, error, max(low, 0.0), min(high, 1.0))
+    variance = _hit_variance(num_hits, hit_by_half)
+    # As many independent balls as would have this variance. Of no ball left out, and of none
+    # hit, it is not known which; half of one stands for it.
+    share = min(max(coverage, 0.5 / num_balls), 1 - 0.5 / num_balls)
+    independent = num_balls**2 * share * (1 - share) / variance
+    interval = share_interval(coverage, independent)
+    return Estimate(coverage, float(np.sqrt(variance)) / num_balls, *interval)
 
 
-def _hit_variance(num_hits: Int[np.ndarray, " M"], who: Int[np.ndarray, " M"], n: int) -> float:
-    """Variance of the number of hit balls, the balls fixed and n images drawn anew.
+def _hit_variance(
+    num_hits: Int[np.ndarray, " M"], hit_by_half: Float64[np.ndarray, "2 halvings"]
+) -> float:
+    """Variance of the number of hit balls, the balls fixed and N images drawn anew.
 
-    With Poisson numbers of images, two balls stay empty together more often than by chance by
-    e^(−λ₁−λ₂)(e^λ − 1), λ being the images expected in both. That has an estimate without bias: 0,
-    unless the same images hit both, and then +1 or −1 as their number is odd or even (for
-    E(−1)^c = e^(−2λ)). It is the series of Good & Toulmin 1956, Biometrika 43, and as there its
-    tail is smoothed by binomial weights (Efron & Thisted 1976, Biometrika 63). That exactly n are
-    drawn takes off the square of the number of balls hit once, over n.
+    Of N/2 images it is known without bias, from the differences between disjoint halves. Balls that
+    are hit apart from each other would give Σ e^−λ − e^−2λ, λ the images expected in each, which
+    is the number of balls that N/2 images leave empty and N do not. The ratio of the two says how
+    much the balls overlap, and goes over to N. For N the second needs the number of balls that 2N
+    images leave empty, from a gamma distribution of λ through those of N/2 and N (Good & Toulmin
+    1956, Biometrika 43, whose series has no bias and too much noise).
     """
-    hit = num_hits > 0
-    _, first, sizes = np.unique(who[hit], return_index=True, return_counts=True)
-    terms = _alternating_weights()[np.minimum(num_hits[hit][first], _MAX_TERMS)]
-    once = np.count_nonzero(num_hits == 1)
-    return max(float(np.sum(sizes.astype(np.float64) ** 2 * terms)) - once**2 / n, 0.0)
+    num_balls = len(num_hits)
+    of_half = float(np.mean(np.diff(hit_by_half, axis=0) ** 2)) / 2
+    empty = min(max(float(np.count_nonzero(num_hits == 0)), 0.5), num_balls - 0.5)
+    empty_of_half = min(max(num_balls - float(hit_by_half.mean()), empty + 0.5), num_balls - 0.25)
+    overlap = of_half / (empty_of_half - empty)
+    emptied = empty - _still_empty(empty / num_balls, empty_of_half / num_balls) * num_balls
+    # A number of balls is not known better than to half of one.
+    return max(overlap * emptied, 0.25)
 
 
-def _alternating_weights() -> Float64[np.ndarray, " terms"]:
-    """Weight of a set of c images, c = 0 …: (−1)^(c+1) P(Binomial(11, ½) ≥ c), from 12 on 0."""
-    trials = _MAX_TERMS - 1
-    row = np.ones(1)
-    for _ in range(trials):
-        row = np.convolve(row, [0.5, 0.5])
-    at_least = np.append(np.cumsum(row[::-1])[::-1], 0.0)
-    signs = np.where(np.arange(_MAX_TERMS + 1) % 2 == 1, 1.0, -1.0)
-    signs[0] = 0.0
-    weights: Float64[np.ndarray, " terms"] = signs * at_least
-    return weights
+def _still_empty(empty: float, empty_of_half: float) -> float:
+    """Share of balls that 2N images leave empty, from the shares of N and N/2.
+
+    (1 + tβ)^−α of the balls are left empty by tN images if λ has a gamma distribution.
+    """
+    # The ratio of the logarithms falls from 2 to 1 as β grows.
+    ratio = np.log(empty) / np.log(empty_of_half)
+    low, high = -20.0, 40.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        beta = np.exp(middle)
+        if np.log1p(beta) / np.log1p(beta / 2) > ratio:
+            low = middle
+        else:
+            high = middle
+    beta = np.exp(low)
+    return float(np.exp(np.log(empty) * np.log1p(2 * beta) / np.log1p(beta)))
 
 
 class _Points(NamedTuple):

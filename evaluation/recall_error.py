@@ -1,4 +1,4 @@
-"""Standard error of recall, whose value torch-fidelity gives.
+"""Error and interval of recall, whose value torch-fidelity gives.
 
 Shapes: N generated images, M reference images, D features, S groups of generated images.
 
@@ -15,7 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from evaluation.intervals import Estimate
 from evaluation.neighbours import _Points
+
+ERRORS_TO_A_SIDE = 2.18
+"""Standard errors from a recall to the ends of its interval, on the scale of log odds: Student's t
+with 12 degrees of freedom, since the error itself is known to a fifth."""
 
 NUM_DEALS = 24
 """Times that the images are dealt into four groups."""
@@ -27,6 +32,29 @@ _MAX_BALLS = 160
 """Balls that are kept of a reference image, the ones it is deepest in."""
 
 _BLOCK = 512
+
+
+def recall_estimate(
+    recall: float,
+    generated: Float[np.ndarray, "N D"],
+    reference: Float[np.ndarray, "M D"],
+    *,
+    num_neighbors: int,
+    seed: int,
+) -> Estimate:
+    """A recall with its error, and the interval of the mean recall of N images.
+
+    The error grows with a recall below one half; on the scale of log odds it does so less.
+    """
+    error = recall_standard_error(generated, reference, num_neighbors=num_neighbors, seed=seed)
+    if error is None:
+        return Estimate(recall)
+    # None and all of the reference have no odds; half an image stands for what is not known.
+    share = min(max(recall, 0.5 / len(reference)), 1 - 0.5 / len(reference))
+    reach = ERRORS_TO_A_SIDE * error / (share * (1 - share))
+    odds = share / (1 - share) * np.exp([-reach, reach])
+    low, high = odds / (1 + odds)
+    return Estimate(recall, error, min(float(low), recall), max(float(high), recall))
 
 
 def recall_standard_error(

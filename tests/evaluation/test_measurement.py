@@ -64,12 +64,15 @@ def test_dropped_classes_show_in_recall_and_score(
     assert value(scores, "classifier_score") < 5.5
 
 
-def test_all_but_recall_carry_an_error_and_all_their_numbers_of_images(
+def test_every_score_carries_an_error_an_interval_and_its_numbers_of_images(
     prepared: tuple[Evaluator, Path], digits: Digits
 ) -> None:
     scores = prepared[0].score(digits.train_images[:503]).scores
-    without = [score.name for score in scores if score.standard_error is None]
-    assert without == ["recall_digits_classifier"]
+    for score in scores:
+        assert score.standard_error is not None, score.name
+        assert score.low is not None, score.name
+        assert score.high is not None, score.name
+        assert score.low < score.high
     assert {score.num_generated for score in scores} == {503}
     assert {score.num_reference for score in scores} == {600, 0}
 
