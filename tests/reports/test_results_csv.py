@@ -51,14 +51,14 @@ def test_table_reads_back_exactly(
         assert json.loads(row["generator.depths"]) == list(depths)
 
 
-def test_interval_and_floor_stand_beside_the_value(
-    make_sweep: Sweep, make_trial: Make, tmp_path: Path
-) -> None:
-    (rung,) = make_trial(0).scores[-1:]
+def test_interval_and_floor_stand_beside_the_value(make_sweep: Sweep, make_trials: Trials) -> None:
+    trial = make_trials()[0]
+    *earlier, rung = trial.scores
     fd, *others = rung.measurements
     fd = fd.model_copy(update={"value": 4.0, "low": 2.5, "high": 4.5, "floor": 0.5})
     rung = rung.model_copy(update={"measurements": (fd, *others)})
-    table = results_table(compare(make_sweep(), [make_trial(0, scores=(rung,))]))
+    trial = trial.model_copy(update={"scores": (*earlier, rung)})
+    table = results_table(compare(make_sweep(), [trial]))
     assert table.loc[0, f"{fd.name}_low"] == 2.5
     assert table.loc[0, f"{fd.name}_high"] == 4.5
     assert table.loc[0, f"{fd.name}_floor_corrected"] == 3.5
