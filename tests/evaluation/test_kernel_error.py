@@ -25,6 +25,27 @@ def test_error_is_the_spread_over_fresh_images_also_of_equal_sets(shift: float) 
     assert predicted == pytest.approx(np.std([unbiased(x) for x in samples]), rel=0.2)
 
 
+def test_interval_holds_the_distance_of_infinitely_many_images_in_95_percent() -> None:
+    rng = np.random.default_rng(11)
+    y = rng.standard_normal((211, 5))
+
+    def across(x: np.ndarray) -> np.ndarray:
+        return ((x @ y.T / 5 + 1) ** 3).mean(axis=1)
+
+    values, errors = [], []
+    for _ in range(400):
+        x = rng.standard_normal((101, 5)) + 0.3
+        within = (x @ x.T / 5 + 1) ** 3
+        values.append((within.sum() - np.trace(within)) / (101 * 100) - 2 * across(x).mean())
+        errors.append(kernel_distance_standard_error(x, y))
+    # Independent pairs give the first term of infinitely many images.
+    x, other = (rng.standard_normal((400_009, 5)) + 0.3 for _ in range(2))
+    pairs = ((x * other).sum(axis=1) / 5 + 1) ** 3
+    truth = pairs.mean() - 2 * np.mean([across(part).mean() for part in np.array_split(x, 97)])
+    held = np.mean(np.abs(np.array(values) - truth) < 1.96 * np.array(errors, dtype=float))
+    assert 0.92 <= held <= 0.98
+
+
 def test_error_is_that_of_the_sums_over_all_pairs_and_triples() -> None:
     rng = np.random.default_rng(8)
     x, y = rng.standard_normal((7, 3)), rng.standard_normal((5, 3)) + 1
