@@ -34,7 +34,7 @@ from evaluation.class_score import class_moments, score_estimate
 from evaluation.classifier_training import train_classifier
 from evaluation.extractors import Extractor, classifier_extractor
 from evaluation.extrapolation import frechet_infinity
-from evaluation.intervals import Estimate, normal_estimate, share_estimate
+from evaluation.intervals import Estimate, rough_estimate, share_estimate
 from evaluation.kernel_error import kernel_distance_standard_error
 from evaluation.monge import monge_distance
 from evaluation.neighbours import density_coverage, neighbour_radii
@@ -93,7 +93,7 @@ def estimates(features: Tensor, logits: Tensor, target: Target) -> dict[str, Est
     return {
         "fd": frechet_distance(x, mean, target.factor),
         "fd_infinity": frechet_infinity(x, mean, target.factor, seed=0),
-        "kd": normal_estimate(kd.mean, math.hypot(of_images, kd.deviation / math.sqrt(KD_SUBSETS))),
+        "kd": rough_estimate(kd.mean, math.hypot(of_images, kd.deviation / math.sqrt(KD_SUBSETS))),
         "md": monge_distance(x, y, seed=0),
         "precision": share_estimate(precision, len(x)),
         "recall": recall_estimate(recall, x, y, num_neighbors=fidelity.NUM_NEIGHBORS, seed=0),

@@ -13,6 +13,11 @@ DEVIATIONS = 1.959964
 """Standard deviations to either side of a Gaussian's mean that hold 95 % of it."""
 
 
+DEVIATIONS_OF_ROUGH_ERRORS = 2.18
+"""The same where the standard error is itself known to about a fifth: Student's t with 12 degrees
+of freedom."""
+
+
 class Estimate(NamedTuple):
     """A value, and how far it can be trusted; what is not honestly known is None."""
 
@@ -40,6 +45,12 @@ def normal_interval(centre: float, standard_error: float) -> Interval:
 def normal_estimate(value: float, standard_error: float) -> Estimate:
     """An unbiased value with Gaussian errors."""
     return Estimate(value, standard_error, *normal_interval(value, standard_error))
+
+
+def rough_estimate(value: float, standard_error: float) -> Estimate:
+    """An unbiased value whose standard error is itself known to about a fifth."""
+    reach = DEVIATIONS_OF_ROUGH_ERRORS * standard_error
+    return Estimate(value, standard_error, value - reach, value + reach)
 
 
 def share_estimate(share: float, num_images: int) -> Estimate:

@@ -18,7 +18,7 @@ from evaluation.class_score import class_moments, score_estimate
 from evaluation.classifier import Classifier
 from evaluation.extractors import Extractor, Features
 from evaluation.extrapolation import MIN_IMAGES_PER_FEATURE, frechet_infinity, most_groups
-from evaluation.intervals import Estimate, normal_estimate, share_estimate
+from evaluation.intervals import Estimate, rough_estimate, share_estimate
 from evaluation.kernel_error import kernel_distance_standard_error
 from evaluation.metrics import METRICS, recorded_name
 from evaluation.monge import monge_distance
@@ -221,7 +221,7 @@ class _Views:
         # The mean over random subsets wanders about the estimate from all images, which wanders
         # itself.
         of_subsets = distance.deviation / np.sqrt(distance.num_subsets)
-        return normal_estimate(distance.mean, float(np.hypot(of_images, of_subsets)))
+        return rough_estimate(distance.mean, float(np.hypot(of_images, of_subsets)))
 
     @cached_property
     def _precision_recall(self) -> fidelity.PrecisionRecall:

@@ -135,7 +135,7 @@ _ROWS = (
         source=_KERNEL,
         needs="features",
         min_images=3,
-        min_images_reason="the unbiased estimate and its jackknife need three images",
+        min_images_reason="of two images the unbiased estimate sees a single pair",
         elsewhere="kid",
     ),
     Metric(
@@ -149,7 +149,7 @@ _ROWS = (
         source=_KERNEL,
         needs="features",
         min_images=3,
-        min_images_reason="the unbiased estimate and its jackknife need three images",
+        min_images_reason="of two images the unbiased estimate sees a single pair",
         elsewhere="kd",
     ),
     Metric(

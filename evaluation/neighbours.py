@@ -14,7 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 
-from evaluation.intervals import Estimate, normal_interval, share_interval
+from evaluation.intervals import (
+    DEVIATIONS,
+    DEVIATIONS_OF_ROUGH_ERRORS,
+    Estimate,
+    normal_interval,
+    share_interval,
+)
 
 NUM_NEIGHBORS = 5
 """The k of Naeem et al. 2020."""
@@ -39,7 +45,7 @@ def neighbour_radii(
             f"least {num_neighbors + 1}"
         )
     radii = np.empty(len(features), dtype=np.float64)
-    points = _Points.of(features, features)
+    points = Points.of(features, features)
     for start in range(0, len(features), _BLOCK):
         squared = points.squared_distances(points, start)
         rows = np.arange(len(squared))
@@ -75,7 +81,7 @@ def density_coverage(
         radii: their squared radii, from `neighbour_radii` with the same k.
         num_neighbors: k.
     """
-    centres, points = _Points.of(reference, reference), _Points.of(generated, reference)
+    centres, points = Points.of(reference, reference), Points.of(generated, reference)
     halves = _halves(len(generated))
     num_balls = np.zeros(len(generated), dtype=np.int64)
     num_hits = np.empty(len(reference), dtype=np.int64)
@@ -116,6 +122,8 @@ def _coverage(
     # hit, it is not known which; half of one stands for it.
     share = min(max(coverage, 0.5 / num_balls), 1 - 0.5 / num_balls)
     independent = num_balls**2 * share * (1 - share) / variance
+    # Fewer, because the variance is known roughly.
+    independent *= (DEVIATIONS / DEVIATIONS_OF_ROUGH_ERRORS) ** 2
     interval = share_interval(coverage, independent)
     return Estimate(coverage, float(np.sqrt(variance)) / num_balls, *interval)
 
@@ -161,18 +169,19 @@ def _still_empty(empty: float, empty_of_half: float) -> float:
     return float(np.exp(np.log(empty) * np.log1p(2 * beta) / np.log1p(beta)))
 
 
-class _Points(NamedTuple):
+class Points(NamedTuple):
     """Features about a common centre, which distances need for their digits, and squared norms."""
 
     values: Float64[np.ndarray, "N D"]
     norms: Float64[np.ndarray, " N"]
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "N D"], centre_of: Float[np.ndarray, "M D"]) -> _Points:
+    def of(cls, features: Float[np.ndarray, "N D"], centre_of: Float[np.ndarray, "M D"]) -> Points:
+        """These features about the mean of those."""
         values = features.astype(np.float64) - centre_of.mean(axis=0, dtype=np.float64)
         return cls(values, np.sum(values**2, axis=1))
 
-    def squared_distances(self, others: _Points, start: int) -> Float64[np.ndarray, "block others"]:
+    def squared_distances(self, others: Points, start: int) -> Float64[np.ndarray, "block others"]:
         """From one block of these points to all of the others."""
         block = slice(start, start + _BLOCK)
         squared = self.values[block] @ others.values.T

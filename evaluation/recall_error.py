@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from evaluation.intervals import Estimate
-from evaluation.neighbours import _Points
+from evaluation.neighbours import Points
 
-ERRORS_TO_A_SIDE = 2.18
+ERRORS_TO_A_SIDE = 2.31
 """Standard errors from a recall to the ends of its interval, on the scale of log odds: Student's t
-with 12 degrees of freedom, since the error itself is known to a fifth."""
+with 8 degrees of freedom, since the error itself is known to a quarter."""
 
 NUM_DEALS = 24
 """Times that the images are dealt into four groups."""
@@ -107,7 +107,7 @@ class _Balls(NamedTuple):
 
 
 def _nearest(generated: Float[np.ndarray, "N D"]) -> _Neighbours:
-    points = _Points.of(generated, generated)
+    points = Points.of(generated, generated)
     num_kept = min(_NUM_KEPT, len(generated) - 1)
     images, distances = [], []
     for start in range(0, len(generated), _BLOCK):
@@ -127,7 +127,7 @@ def _balls(
     reference: Float[np.ndarray, "M D"],
     neighbours: _Neighbours,
 ) -> _Balls:
-    centres, points = _Points.of(generated, generated), _Points.of(reference, generated)
+    centres, points = Points.of(generated, generated), Points.of(reference, generated)
     largest = neighbours.squared[:, -1]
     num_kept = min(_MAX_BALLS, len(generated))
     pairs = []

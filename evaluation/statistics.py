@@ -37,7 +37,11 @@ class Moments:
 
     @classmethod
     def of(cls, features: Float[np.ndarray, "N D"]) -> Moments:
-        """Moments of the rows, accumulated in float64 block by block."""
+        """Moments of the rows, accumulated in float64 block by block.
+
+        Raises:
+            ValueError: features that are not finite.
+        """
         moments = cls._of_block(features[:_BLOCK])
         for start in range(_BLOCK, len(features), _BLOCK):
             moments = moments.merge(cls._of_block(features[start : start + _BLOCK]))
@@ -47,6 +51,12 @@ class Moments:
     def _of_block(cls, features: Float[np.ndarray, "N D"]) -> Moments:
         features = features.astype(np.float64)
         mean = features.mean(axis=0)
+        if not np.isfinite(mean).all():
+            bad = np.count_nonzero(~np.isfinite(features).all(axis=1))
+            raise ValueError(
+                f"features of {bad} among {len(features)} images are not finite; check the "
+                "extractor's weights"
+            )
         centred = features - mean
         return cls(len(features), mean, centred.T @ centred)
 
