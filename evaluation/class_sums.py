@@ -9,11 +9,12 @@ Shapes: N images, K classes, S splits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from evaluation.class_score import class_vectors, score_estimate
+from evaluation.intervals import Estimate
 from evaluation.statistics import Moments
 
 MIN_IMAGES_TO_SPLIT = 500
@@ -36,13 +37,6 @@ def splits_of_images(num_images: int, seed: int) -> Int64[np.ndarray, " N"]:
     return split_of
 
 
-class ClassScore(NamedTuple):
-    """A classifier score, and the standard error of having drawn these images."""
-
-    value: float
-    standard_error: float
-
-
 @dataclass(frozen=True)
 class ClassSums:
     """What the classifier score needs of a set of images; sets can be merged."""
@@ -61,16 +55,13 @@ class ClassSums:
         cls, logits: Float[np.ndarray, "N K"], split_of: Int64[np.ndarray, " N"], splits: int
     ) -> ClassSums:
         """The sums of images with these logits, which belong to these of all `splits` splits."""
-        logits = logits.astype(np.float64)
-        log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        p = np.exp(log_p)
-        information = np.sum(p * log_p, axis=1)
+        vectors = class_vectors(logits)
         members = (split_of == np.arange(splits)[:, None]).astype(np.float64)  # (S, N)
         return cls(
             counts=np.bincount(split_of, minlength=splits),
-            probabilities=members @ p,
-            information=members @ information,
-            moments=Moments.of(np.column_stack([p, information])),
+            probabilities=members @ vectors[:, :-1],
+            information=members @ vectors[:, -1],
+            moments=Moments.of(vectors),
         )
 
     def merge(self, other: ClassSums) -> ClassSums:
@@ -83,21 +74,11 @@ class ClassSums:
         )
 
     @property
-    def score(self) -> ClassScore:
-        """The score, 1 to K; every split must hold an image.
-
-        Its error: log score = E KL, on which an image's influence is its own KL term (what it
-        changes in p(y) cancels), hence SE(score) = score · sd(KL) / √N, over all splits together.
-        """
+    def score(self) -> Estimate:
+        """The score, 1 to K, with its uncertainty; every split must hold an image."""
         marginal = self.probabilities / self.counts[:, None]
         divergence = self.information / self.counts - np.sum(marginal * _log(marginal), axis=1)
-        value = float(np.mean(np.exp(divergence)))
-        # KL = Σ p log p − p · log p(y) is linear in what the moments are of.
-        weights = np.append(-_log(self.moments.mean[:-1]), 1.0)
-        squares = max(float(weights @ self.moments.scatter @ weights), 0.0)
-        num_images = self.moments.count
-        deviation = np.sqrt(squares / (num_images - 1))
-        return ClassScore(value, float(value * deviation / np.sqrt(num_images)))
+        return score_estimate(float(np.mean(np.exp(divergence))), self.moments, len(self.counts))
 
 
 def _log(probabilities: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:

@@ -24,8 +24,11 @@ class KernelDistance(NamedTuple):
 
     mean: float
     deviation: float
-    standard_error: float
-    """Of the mean: from having only these generated images, and only so many subsets of them."""
+    error_of_images: float | None
+    """Standard error of the distance between all images, from having only these generated ones;
+    None below four images."""
+    standard_error: float | None
+    """Of the mean: the same, and from having only so many subsets."""
     num_subsets: int
     subset_size: int
 
@@ -50,16 +53,20 @@ def kernel_distance(
     x, y = generated.double(), reference.to(generated.device).double()
     size = min(subset_size, len(x), len(y))
     in_x, in_y = (drawn.to(x.device) for drawn in _draws(len(x), len(y), num_subsets, size, seed))
-    xx, xy, yy = _sums_within(x, in_x), _sums_across(x, y, in_x, in_y), _sums_within(y, in_y)
-    within = (xx.of_subsets + yy.of_subsets) / (size * (size - 1))
+    xy = _sums_across(x, y, in_x, in_y)
+    pairs = _PairSums(xy.of_rows / len(y))
+    xx, yy = _sums_within(x, in_x, pairs), _sums_within(y, in_y)
+    within = (xx + yy) / (size * (size - 1))
     distances = within - 2 * xy.of_subsets / size**2
     deviation = float(distances.std(correction=0))
+    of_images = pairs.standard_error()
     # The mean over random subsets wanders about the estimate from all images, which wanders itself.
-    of_images = _jackknife_error(xx.of_rows, xy.of_rows / len(y))
+    wandering = deviation / np.sqrt(num_subsets)
     return KernelDistance(
         mean=float(distances.mean()),
         deviation=deviation,
-        standard_error=float(np.hypot(of_images, deviation / np.sqrt(num_subsets))),
+        error_of_images=of_images,
+        standard_error=None if of_images is None else float(np.hypot(of_images, wandering)),
         num_subsets=num_subsets,
         subset_size=size,
     )
@@ -101,42 +108,77 @@ def _sums_across(
     return _KernelSums(of_rows, (of_columns * in_y).sum(dim=1))
 
 
-def _sums_within(x: Float64[Tensor, "N D"], in_x: Float64[Tensor, "S N"]) -> _KernelSums:
-    """Sums of the kernel between the images of a set, none with itself.
+def _sums_within(
+    x: Float64[Tensor, "N D"], in_x: Float64[Tensor, "S N"], pairs: _PairSums | None = None
+) -> Float64[Tensor, " S"]:
+    """Sums of the kernel between the images of a set, none with itself; `pairs` sees it all too.
 
     The matrix is symmetric: what is right of the diagonal's blocks counts twice.
     """
-    of_rows, of_columns = torch.zeros_like(in_x[0]), torch.zeros_like(in_x)
+    of_columns = torch.zeros_like(in_x)
     for start in range(0, len(x), _ROWS):
         stop = min(start + _ROWS, len(x))
         kernel = _kernel(x[start:stop], x[start:])
         kernel[:, : stop - start].fill_diagonal_(0)
-        right = kernel[:, stop - start :]
-        of_rows[start:stop] += kernel.sum(dim=1)
-        of_rows[stop:] += right.sum(dim=0)
-        right *= 2
+        if pairs is not None:
+            pairs.add(kernel, start, stop)
+        kernel[:, stop - start :] *= 2
         of_columns[:, start:].addmm_(in_x[:, start:stop], kernel)
-    return _KernelSums(of_rows, (of_columns * in_x).sum(dim=1))
+    return (of_columns * in_x).sum(dim=1)
+
+
+class _PairSums:
+    """What the standard error of the distance between all images needs of the kernel matrix.
+
+    With the reference fixed, the unbiased squared MMD is a U-statistic of h(x, x') = k(x, x') −
+    k(x, Y) − k(x', Y), k(x, Y) being the mean over the reference. Its variance is 4(N − 2)ζ₁ /
+    N(N − 1) + 2ζ₂ / N(N − 1), ζ₁ the covariance of h where one image is shared and ζ₂ its variance
+    (Hoeffding 1948, Ann. Math. Stat. 19, sec. 5), and each is estimated without bias from sums over
+    rows of h and over its squares. The jackknife counts ζ₂ twice, which matters where the sets are
+    alike.
+    """
+
+    def __init__(self, across: Float64[Tensor, " N"]) -> None:
+        self.across = across
+        """Mean kernel of each image with the reference."""
+        self.rows = torch.zeros_like(across)
+        """Σ_{j≠i} h(xᵢ, xⱼ), h less a constant."""
+        self.squares = torch.zeros((), dtype=across.dtype, device=across.device)
+        """Σ_{i≠j} h(xᵢ, xⱼ)², h less the same."""
+        self.constant: Tensor | None = None
+        """The mean of the first rows: it cancels in the result, and so that no digits cancel with
+        it, it is taken off."""
+
+    def add(self, kernel: Float64[Tensor, "n M"], start: int, stop: int) -> None:
+        """Take in rows `start` to `stop` of the kernel matrix, from the diagonal to the right."""
+        h = kernel - self.across[start:stop, None]
+        h -= self.across[start:]
+        if self.constant is None:
+            self.constant = h.mean()
+        h -= self.constant
+        h[:, : stop - start].fill_diagonal_(0)
+        right = h[:, stop - start :]
+        self.rows[start:stop] += h.sum(dim=1)
+        self.rows[stop:] += right.sum(dim=0)
+        self.squares += h.square_().sum() + right.sum()
+
+    def standard_error(self) -> float | None:
+        """The error, or None below four images."""
+        n = len(self.rows)
+        if n < 4:
+            return None
+        squares, of_rows = float(self.squares), float(self.rows.square().sum())
+        pairs = n * (n - 1)
+        apart = float(self.rows.sum()) ** 2 - 4 * of_rows + 2 * squares
+        apart /= pairs * (n - 2) * (n - 3)
+        zeta_1 = (of_rows - squares) / (pairs * (n - 2)) - apart
+        zeta_2 = squares / pairs - apart
+        variance = 4 * (n - 2) * zeta_1 / pairs + 2 * zeta_2 / pairs
+        # Unbiased, so below zero at times; what ζ₂ alone gives is then nearer the truth.
+        return float(np.sqrt(max(variance, 2 * zeta_2 / pairs, 0.0)))
 
 
 def _kernel(x: Float64[Tensor, "n D"], y: Float64[Tensor, "M D"]) -> Float64[Tensor, "n M"]:
     one = torch.ones((), dtype=x.dtype, device=x.device)
     linear = torch.addmm(one, x / x.shape[1], y.T)
     return (linear * linear).mul_(linear)
-
-
-def _jackknife_error(within: Float64[Tensor, " N"], across: Float64[Tensor, " N"]) -> float:
-    """Jackknife standard error of the unbiased squared MMD from all images.
-
-    Leaving out one generated image at a time needs only the row sums of the kernel. The jackknife
-    of a U-statistic errs upwards (Efron & Stein 1981, Ann. Stat. 9), most where the two sets are
-    alike.
-
-    Args:
-        within: sum of the kernel between each generated image and all others.
-        across: mean of the kernel between each generated image and the reference.
-    """
-    n = len(within)
-    left_out = (within.sum() - 2 * within) / ((n - 1) * (n - 2))
-    left_out -= 2 * (across.sum() - across) / (n - 1)
-    return float(((n - 1) * left_out.var(correction=0)).sqrt())

@@ -16,10 +16,14 @@ from torch import Tensor
 from evaluation.classifier import Classifier
 from evaluation.extraction import Extracted, extract
 from evaluation.extractors import Extractor
+from evaluation.extrapolation import MIN_IMAGES_PER_FEATURE, frechet_infinity, most_groups
 from evaluation.image_sets import ImageSet
+from evaluation.intervals import Estimate, rough_estimate, share_estimate
 from evaluation.kernel_distance import kernel_distance
-from evaluation.manifolds import PrecisionRecall, precision_recall
+from evaluation.manifolds import NUM_NEIGHBORS, PrecisionRecall, precision_recall
 from evaluation.metrics import METRICS, recorded_name
+from evaluation.monge import monge_distance
+from evaluation.neighbours import DensityCoverage, density_coverage
 from evaluation.protocol import (
     EvaluationProtocol,
     ProtocolMismatchError,
@@ -28,10 +32,24 @@ from evaluation.protocol import (
     Scores,
     package_versions,
 )
+from evaluation.recall_error import recall_estimate
 from evaluation.reference import Reference
-from evaluation.statistics import fraction_standard_error, frechet_distance
+from evaluation.statistics import frechet_distance
 
-MIN_REFERENCE_IMAGES = {"fd": 2, "fid": 2, "kd": 2, "kid": 2, "precision": 4, "recall": 4}
+MIN_REFERENCE_IMAGES = {
+    "fd": 2,
+    "fid": 2,
+    "fd_infinity": 2,
+    "fid_infinity": 2,
+    "kd": 2,
+    "kid": 2,
+    "md": 1,
+    "mind": 1,
+    "precision": 4,
+    "recall": 4,
+    "density": 6,
+    "coverage": 6,
+}
 
 
 def check_num_images(num_images: int, protocol: EvaluationProtocol) -> None:
@@ -218,6 +236,13 @@ class _Views:
             return (
                 f"needs at least {MIN_REFERENCE_IMAGES[key]} reference images, got {num_reference}"
             )
+        num_images, dim = len(self.extracted.features), self.extracted.features.shape[1]
+        if key in ("fd_infinity", "fid_infinity") and most_groups(num_images, dim) < 2:
+            return (
+                f"needs at least {2 * MIN_IMAGES_PER_FEATURE * dim} images, got {num_images}: a "
+                f"line through two numbers of images, each of at least {MIN_IMAGES_PER_FEATURE} "
+                f"for each of the {dim} features"
+            )
         if metric.needs == "judge" and self.extracted.num_confident is None:
             return "needs a judge, and there is none: prepare an evaluation from labelled data"
         return None
@@ -226,18 +251,54 @@ class _Views:
         """The score of the metric `key`, recorded as `name`."""
         match key:
             case "fd" | "fid":
-                return self._frechet_distance(name)
-            case "kd" | "kid":
-                return self._kernel_distance(name)
-            case "precision":
-                return self._precision(name)
-            case "recall":
-                return self._recall(name)
+                estimate = frechet_distance(
+                    self.extracted.features,
+                    self.reference.mean,
+                    self.reference.factor,
+                    moments=self.extracted.moments,
+                )
+                num_reference = self.reference.num_images
             case "classifier_score" | "inception_score":
-                return self._classifier_score(name)
+                assert self.extracted.class_sums is not None
+                estimate, num_reference = self.extracted.class_sums.score, 0
             case "confident_fraction":
-                return self._confident_fraction(name)
-        raise AssertionError(f"metric {key} is in the table, but nothing computes it")
+                estimate, num_reference = self._confident_fraction(), 0
+            case _:
+                return self._score_of_some(key, name)
+        return _score(name, estimate, self.extracted.num_images, num_reference)
+
+    def _score_of_some(self, key: str, name: str) -> Score:
+        """The score of a metric that looks at 10,000 images where there are more."""
+        kept = self.extracted.features
+        match key:
+            case "fd_infinity" | "fid_infinity":
+                estimate = frechet_infinity(
+                    kept, self.reference.mean, self.reference.factor, seed=self.protocol.seed
+                )
+            case "kd" | "kid":
+                estimate = self._kernel_distance()
+            case "md" | "mind":
+                estimate = monge_distance(kept, self.reference.features, seed=self.protocol.seed)
+            case "precision":
+                estimate = share_estimate(self._precision_recall.precision, len(kept))
+            case "recall":
+                estimate = recall_estimate(
+                    self._precision_recall.recall,
+                    kept,
+                    self.reference.features,
+                    num_neighbors=NUM_NEIGHBORS,
+                    seed=self.protocol.seed,
+                )
+            case "density":
+                estimate = self._density_coverage.density
+            case "coverage":
+                estimate = self._density_coverage.coverage
+            case _:
+                raise AssertionError(f"metric {key} is in the table, but nothing computes it")
+        num_reference: int | None = len(self.reference.features)
+        if key in ("fd_infinity", "fid_infinity"):
+            num_reference = self.reference.num_images
+        return _score(name, estimate, len(kept), num_reference)
 
     @cached_property
     def _generated(self) -> Float[Tensor, "M D"]:
@@ -247,22 +308,7 @@ class _Views:
     def _reference(self) -> Float[Tensor, "M D"]:
         return torch.from_numpy(self.reference.features).to(self.device)
 
-    def _frechet_distance(self, name: str) -> Score:
-        distance = frechet_distance(
-            self.extracted.features,
-            self.reference.mean,
-            self.reference.factor,
-            moments=self.extracted.moments,
-        )
-        return Score(
-            name=name,
-            value=distance.value,
-            standard_error=distance.standard_error,
-            num_generated=self.extracted.num_images,
-            num_reference=self.reference.num_images,
-        )
-
-    def _kernel_distance(self, name: str) -> Score:
+    def _kernel_distance(self) -> Estimate:
         distance = kernel_distance(
             self._generated,
             self._reference,
@@ -270,13 +316,9 @@ class _Views:
             subset_size=self.protocol.kd_subset_size,
             seed=self.protocol.seed,
         )
-        return Score(
-            name=name,
-            value=distance.mean,
-            standard_error=distance.standard_error,
-            num_generated=len(self.extracted.features),
-            num_reference=len(self.reference.features),
-        )
+        if distance.standard_error is None:
+            return Estimate(distance.mean)
+        return rough_estimate(distance.mean, distance.standard_error)
 
     @cached_property
     def _precision_recall(self) -> PrecisionRecall:
@@ -284,45 +326,22 @@ class _Views:
             self._generated, self._reference, self.reference.neighbour_distances
         )
 
-    def _precision(self, name: str) -> Score:
-        precision, num_generated = self._precision_recall.precision, len(self.extracted.features)
-        return Score(
-            name=name,
-            value=precision,
-            standard_error=fraction_standard_error(precision, num_generated),
-            num_generated=num_generated,
-            num_reference=len(self.reference.features),
+    @cached_property
+    def _density_coverage(self) -> DensityCoverage:
+        return density_coverage(
+            self.extracted.features, self.reference.features, self.reference.neighbour_radii
         )
 
-    def _recall(self, name: str) -> Score:
-        # A share of reference images, which stay, under balls of generated images, which overlap:
-        # there is no count of independent trials here, and so no honest error from one evaluation.
-        return Score(
-            name=name,
-            value=self._precision_recall.recall,
-            standard_error=None,
-            num_generated=len(self.extracted.features),
-            num_reference=len(self.reference.features),
-        )
-
-    def _classifier_score(self, name: str) -> Score:
-        assert self.extracted.class_sums is not None
-        score = self.extracted.class_sums.score
-        return Score(
-            name=name,
-            value=score.value,
-            standard_error=score.standard_error,
-            num_generated=self.extracted.num_images,
-            num_reference=0,
-        )
-
-    def _confident_fraction(self, name: str) -> Score:
+    def _confident_fraction(self) -> Estimate:
         assert self.extracted.num_confident is not None
         fraction = self.extracted.num_confident / self.extracted.num_images
-        return Score(
-            name=name,
-            value=fraction,
-            standard_error=fraction_standard_error(fraction, self.extracted.num_images),
-            num_generated=self.extracted.num_images,
-            num_reference=0,
-        )
+        return share_estimate(fraction, self.extracted.num_images)
+
+
+def _score(name: str, estimate: Estimate, num_generated: int, num_reference: int | None) -> Score:
+    return Score(
+        name=name,
+        num_generated=num_generated,
+        num_reference=num_reference,
+        **estimate._asdict(),
+    )

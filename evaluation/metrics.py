@@ -66,12 +66,15 @@ class Metric:
         return tuple(kinds)
 
 
-INCEPTION_KEYS = ("fid", "kid", "inception_score")
+INCEPTION_KEYS = ("fid", "fid_infinity", "kid", "mind", "inception_score")
 
 _FRECHET = "Heusel et al. 2017, arXiv:1706.08500, eq. 6"
 _KERNEL = "Bińkowski et al. 2018, arXiv:1801.01401, sec. 4"
 _SCORE = "Salimans et al. 2016, arXiv:1606.03498, sec. 4"
 _MANIFOLD = "Kynkäänniemi et al. 2019, arXiv:1904.06991, sec. 2"
+_BALLS = "Naeem et al. 2020, arXiv:2002.09797, sec. 3"
+_EXTRAPOLATION = "Chong & Forsyth 2020, arXiv:1911.07023, sec. 4"
+_MONGE = "Berthet et al. 2026, arXiv:2605.06797"
 
 _ROWS = (
     Metric(
@@ -101,6 +104,34 @@ _ROWS = (
         elsewhere="fd",
     ),
     Metric(
+        key="fd_infinity",
+        label="FD∞",
+        meaning="Fréchet distance of infinitely many images in classifier features, from a line in "
+        "1/N: about 0 for equal distributions, also a little below",
+        goal="minimize",
+        unit="squared feature units",
+        format=".3f",
+        source=_EXTRAPOLATION,
+        needs="features",
+        min_images=8,
+        min_images_reason="a line needs two numbers of images, of at least two images a feature",
+        elsewhere="fid_infinity",
+    ),
+    Metric(
+        key="fid_infinity",
+        label="FID∞",
+        meaning="Fréchet distance of infinitely many images in Inception features, from a line in "
+        "1/N: about 0 for equal distributions, also a little below",
+        goal="minimize",
+        unit="squared feature units",
+        format=".2f",
+        source=_EXTRAPOLATION,
+        needs="features",
+        min_images=8,
+        min_images_reason="a line needs two numbers of images, of at least two images a feature",
+        elsewhere="fd_infinity",
+    ),
+    Metric(
         key="kd",
         label="KD",
         meaning="Squared kernel MMD (cubic kernel) of the features: about 0 for equal sets, also a "
@@ -111,7 +142,7 @@ _ROWS = (
         source=_KERNEL,
         needs="features",
         min_images=3,
-        min_images_reason="the unbiased estimate and its jackknife need three images",
+        min_images_reason="of two images the unbiased estimate sees a single pair",
         elsewhere="kid",
     ),
     Metric(
@@ -125,8 +156,36 @@ _ROWS = (
         source=_KERNEL,
         needs="features",
         min_images=3,
-        min_images_reason="the unbiased estimate and its jackknife need three images",
+        min_images_reason="of two images the unbiased estimate sees a single pair",
         elsewhere="kd",
+    ),
+    Metric(
+        key="md",
+        label="MD",
+        meaning="Monge distance: squared 2-Wasserstein distance of classifier features along "
+        "random directions; tells trials apart with few images",
+        goal="minimize",
+        unit="squared feature units",
+        format=".3f",
+        source=_MONGE,
+        needs="features",
+        min_images=2,
+        min_images_reason="a standard error needs two images",
+        elsewhere="mind",
+    ),
+    Metric(
+        key="mind",
+        label="MIND",
+        meaning="Monge distance: squared 2-Wasserstein distance of Inception features along random "
+        "directions; tells trials apart with few images",
+        goal="minimize",
+        unit="squared feature units",
+        format=".2f",
+        source=_MONGE,
+        needs="features",
+        min_images=2,
+        min_images_reason="a standard error needs two images",
+        elsewhere="md",
     ),
     Metric(
         key="precision",
@@ -151,6 +210,31 @@ _ROWS = (
         needs="features",
         min_images=4,
         min_images_reason="every image needs three neighbours",
+    ),
+    Metric(
+        key="density",
+        label="density",
+        meaning="How many of the reference's neighbourhoods a generated image lies in, as a "
+        "multiple of what is expected: about 1 for equal distributions, also above",
+        goal="maximize",
+        unit="neighbourhoods per neighbour",
+        format=".3f",
+        source=_BALLS,
+        needs="features",
+        min_images=4,
+        min_images_reason="an error needs two halves of two images",
+    ),
+    Metric(
+        key="coverage",
+        label="coverage",
+        meaning="Share of the reference's neighbourhoods that hold a generated image",
+        goal="maximize",
+        unit="share of reference images",
+        format=".3f",
+        source=_BALLS,
+        needs="features",
+        min_images=4,
+        min_images_reason="an error needs two halves of two images",
     ),
     Metric(
         key="classifier_score",

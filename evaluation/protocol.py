@@ -36,7 +36,8 @@ class EvaluationProtocol(FrozenModel):
     num_images: int
     """Number of images to generate and score."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-    """Seed of the classifiers' training, of the subsets of kd and of the splits of the score."""
+    """Seed of the classifiers' training, of the subsets of kd and fd_infinity, of the splits of the
+    score and of the directions of md."""
     kd_subsets: int = Field(default=100, ge=1)
     """Number of random subsets that kd and kid are averaged over."""
     kd_subset_size: int = Field(default=1000, ge=2)
@@ -198,9 +199,17 @@ class Score(FrozenModel):
     """Standard error of `value` from having only `num_generated` images, the reference being fixed;
     None where no honest one is known."""
     low: float | None = None
-    """Lower end of the 95 % interval of the value; None where no honest one is known."""
+    """Lower end of the 95 % interval for what infinitely many images of the same generator would
+    score, the reference being fixed; for `recall` and `coverage`, which mean something only at
+    their number of images, for the mean score of so many. Metrics that are biased at
+    `num_generated` (`fd`, `md`, scores) are corrected first, so that the interval may leave `value`
+    out. None where no honest one is known: `fd` below two images a feature, a score of too few
+    images per class, recall below 32."""
     high: float | None = None
     """Upper end of the same interval."""
+    floor: float | None = None
+    """What having only `num_generated` images adds to the value on average: `fd` and `fid`, in
+    closed form, where there are two images a feature; and `md` and `mind`, from halves."""
     num_generated: int
     """Number of generated images behind the value."""
     num_reference: int | None

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
+from evaluation import neighbours
 from evaluation.extraction import extract
 from evaluation.extractors import Extractor
 from evaluation.image_files import ZIP_ERRORS
@@ -81,6 +82,15 @@ class Reference:
     def neighbour_distances(self) -> Float[Tensor, " M"]:
         """Distance of each image to its third neighbour, for precision and recall."""
         return neighbour_distances(torch.from_numpy(self.features))
+
+    @cached_property
+    def neighbour_radii(self) -> Float64[np.ndarray, " M"]:
+        """Squared radii of the balls of density and coverage.
+
+        Raises:
+            ValueError: fewer than six images.
+        """
+        return neighbours.neighbour_radii(self.features)
 
     def sampling_floor(self, num_images: int) -> float | None:
         """Expected Fréchet distance of so many images of a perfect generator; None if too few."""

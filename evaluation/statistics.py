@@ -1,7 +1,6 @@
-"""Float64 statistics of features: moments, Fréchet distance, its floor, and standard errors.
+"""Gaussian fits to features, in float64: moments, Fréchet distance, its floor, its error.
 
-Shapes: N images, D features, K classes. Σ = h hᵀ for the reference. All standard errors are those
-of drawing N generated images again while the reference stays.
+Shapes: N images, D features, R the rank of the reference's covariance Σ_ref = h hᵀ.
 
 The Fréchet distance is Dowson & Landau 1982, J. Multivariate Anal. 12, in the symmetric form
 tr(Σ^½ Σ_ref Σ^½)^½ = ‖Σ^½ h‖_*, which needs no square root of an unsymmetric matrix and so gives no
@@ -16,8 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64
 
+from evaluation.intervals import Estimate, normal_interval
+
 MAX_PAIRWISE_IMAGES = 10_000
 """Most images of one side that enter metrics whose cost is quadratic in the number of images."""
+
+MAX_INFLUENCE_IMAGES = 2048
+"""Most images whose pull at the distance is computed: enough for its spread to a few per cent."""
 
 _BLOCK = 4096
 
@@ -33,7 +37,11 @@ class Moments:
 
     @classmethod
     def of(cls, features: Float[np.ndarray, "N D"]) -> Moments:
-        """Moments of the rows, accumulated in float64 block by block."""
+        """Moments of the rows, accumulated in float64 block by block.
+
+        Raises:
+            ValueError: features that are not finite.
+        """
         moments = cls._of_block(features[:_BLOCK])
         for start in range(_BLOCK, len(features), _BLOCK):
             moments = moments.merge(cls._of_block(features[start : start + _BLOCK]))
@@ -43,6 +51,12 @@ class Moments:
     def _of_block(cls, features: Float[np.ndarray, "N D"]) -> Moments:
         features = features.astype(np.float64)
         mean = features.mean(axis=0)
+        if not np.isfinite(mean).all():
+            bad = np.count_nonzero(~np.isfinite(features).all(axis=1))
+            raise ValueError(
+                f"features of {bad} among {len(features)} images are not finite; check the "
+                "extractor's weights"
+            )
         centred = features - mean
         return cls(len(features), mean, centred.T @ centred)
 
@@ -73,24 +87,35 @@ def covariance_factor(covariance: Float64[np.ndarray, "D D"]) -> Float64[np.ndar
     return factor
 
 
-def _clean_eigh(
-    matrix: Float64[np.ndarray, "D D"],
-) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]]:
-    """Eigenvalues and vectors of a positive semi-definite matrix, round-off set to zero.
+class _Eigensystem(NamedTuple):
+    """Eigenvalues, and vectors if they were asked for."""
+
+    values: Float64[np.ndarray, " D"]
+    vectors: Float64[np.ndarray, "D D"]
+
+
+def _clean_eigh(matrix: Float64[np.ndarray, "D D"], *, with_vectors: bool = True) -> _Eigensystem:
+    """Eigensystem of a positive semi-definite matrix, round-off set to zero.
 
     A zero eigenvalue comes back as about ±ε·λ_max, and its square root would be √ε: a thousandfold
     more than any other error here. Below D·ε·λ_max nothing can be told from zero.
     """
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    round_off = len(values) * np.finfo(np.float64).eps * max(float(values[-1]), 0.0)
-    return np.where(values > round_off, values, 0.0), vectors
+    symmetric = (matrix + matrix.T) / 2
+    if with_vectors:
+        values, vectors = np.linalg.eigh(symmetric)
+    else:
+        values, vectors = np.linalg.eigvalsh(symmetric), np.empty((0, 0))
+    largest = max(float(values[-1]), 0.0) if len(values) else 0.0
+    round_off = len(values) * np.finfo(np.float64).eps * largest
+    return _Eigensystem(np.where(values > round_off, values, 0.0), vectors)
 
 
-class FrechetDistance(NamedTuple):
-    """A Fréchet distance and its standard error: None where N ≤ D, for want of images."""
-
-    value: float
-    standard_error: float | None
+def _singular_values(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.ndarray, " n"]:
+    """Singular values; none of a matrix without columns."""
+    if matrix.size == 0:
+        return np.zeros(0)
+    values: Float64[np.ndarray, " n"] = np.linalg.svd(matrix, compute_uv=False)
+    return values
 
 
 def frechet_distance(
@@ -99,11 +124,24 @@ def frechet_distance(
     reference_factor: Float64[np.ndarray, "D D"],
     *,
     moments: Moments | None = None,
-) -> FrechetDistance:
+    with_error: bool = True,
+) -> Estimate:
     """Squared Fréchet distance of the Gaussian fits to generated features and to the reference.
 
     |μ − μ_ref|² + tr Σ + tr Σ_ref − 2 tr(Σ^½ Σ_ref Σ^½)^½, with the reference as its mean and
-    factor h.
+    factor h. The last term is the sum of singular values of any factor of Σ times h.
+
+    The interval is for the distance of infinitely many images: value − floor ± 1.96 standard
+    errors, and nothing below zero. It may leave the value itself out. Error, floor and interval are
+    absent from N ≤ D on downwards, floor and interval for N < 2D, where the floor's formula fails.
+
+    Args:
+        features: of the generated images, or of some of them drawn at random.
+        reference_mean: mean of the reference's features.
+        reference_factor: from `covariance_factor`.
+        moments: of all generated images; those of `features` if left out.
+        with_error: without it neither error nor interval are computed, in half the time at
+            D = 2048.
 
     Args:
         features: of the generated images, or of a random choice among them.
@@ -115,23 +153,35 @@ def frechet_distance(
     Raises:
         ValueError: fewer than two images.
     """
-    moments = moments or Moments.of(features)
+    moments = Moments.of(features) if moments is None else moments
+    # Columns of zeros, from a singular Σ_ref, carry nothing.
+    factor = reference_factor[:, reference_factor.any(axis=0)]
     covariance = moments.covariance
     step = moments.mean - reference_mean
-    outside = step @ step + np.trace(covariance) + np.sum(reference_factor**2)
+    outside = float(step @ step + np.trace(covariance) + np.sum(factor**2))
     if moments.count <= len(step) and moments.count == len(features):
         # Σ has rank below D. Its factor is the centred features themselves: exact, and cheaper.
         centred = features.astype(np.float64) - moments.mean
-        singular = np.linalg.svd(centred @ reference_factor, compute_uv=False)
-        return FrechetDistance(
-            _never_negative(outside - 2 * np.sum(singular) / np.sqrt(moments.count - 1)), None
-        )
-    inner, vectors = _clean_eigh(reference_factor.T @ covariance @ reference_factor)
-    value = _never_negative(outside - 2 * np.sum(np.sqrt(inner)))
-    if moments.count <= len(step):
-        return FrechetDistance(value, None)
-    influence = _frechet_influence(features, moments.mean, step, reference_factor, inner, vectors)
-    return FrechetDistance(value, float(influence.std(ddof=1) / np.sqrt(moments.count)))
+        roots = _singular_values(centred @ factor) / np.sqrt(moments.count - 1)
+        return Estimate(_never_negative(outside - 2 * np.sum(roots)))
+    system = _clean_eigh(factor.T @ covariance @ factor, with_vectors=with_error)
+    roots = np.sqrt(system.values)
+    if not np.all(system.values > 0):
+        # The root of an eigenvalue that round-off hides may still count, up to √(D·ε) of the
+        # largest. Singular values of a product of factors are exact to ε.
+        roots = _singular_values(covariance_factor(covariance).T @ factor)
+    value = _never_negative(outside - 2 * np.sum(roots))
+    floor = None
+    if moments.count >= 2 * len(step):
+        floor = (float(np.trace(covariance)) + _spread_floor(roots)) / moments.count
+    if not with_error or moments.count <= len(step):
+        return Estimate(value, floor=floor)
+    influence = _frechet_influence(features, moments.mean, step, factor, system)
+    error = float(influence.std(ddof=1) / np.sqrt(moments.count))
+    if floor is None:
+        return Estimate(value, error)
+    low, high = normal_interval(value - floor, error)
+    return Estimate(value, error, max(low, 0.0), max(high, 0.0), floor)
 
 
 def _never_negative(value: float) -> float:
@@ -143,22 +193,24 @@ def _frechet_influence(
     features: Float[np.ndarray, "N D"],
     mean: Float64[np.ndarray, " D"],
     step: Float64[np.ndarray, " D"],
-    factor: Float64[np.ndarray, "D D"],
-    inner: Float64[np.ndarray, " D"],
-    vectors: Float64[np.ndarray, "D D"],
-) -> Float64[np.ndarray, " N"]:
+    factor: Float64[np.ndarray, "D R"],
+    system: _Eigensystem,
+) -> Float64[np.ndarray, " n"]:
     """How much each image pulls at the distance: its gradient by the generated distribution.
 
     ψ(x) = 2(μ − μ_ref)ᵀ(x − μ) + (x − μ)ᵀ(I − T)(x − μ), where T = h (hᵀΣh)^-½ hᵀ is the optimal
-    transport from Σ to Σ_ref (T Σ T = Σ_ref). `inner` and `vectors` are the eigensystem of hᵀΣh.
+    transport from Σ to Σ_ref (T Σ T = Σ_ref). `system` is that of hᵀΣh. Of many images some are
+    taken, at random, because image sets come sorted by class.
     """
-    inverse_root = np.divide(1.0, inner**0.25, out=np.zeros_like(inner), where=inner > 0)
-    to_transport = factor @ (vectors * inverse_root)
-    influence = np.empty(len(features), dtype=np.float64)
-    for start in range(0, len(features), _BLOCK):
-        centred = features[start : start + _BLOCK].astype(np.float64) - mean
-        squared = np.sum(centred**2, axis=1) - np.sum((centred @ to_transport) ** 2, axis=1)
-        influence[start : start + _BLOCK] = 2 * centred @ step + squared
+    if len(features) > MAX_INFLUENCE_IMAGES:
+        random = np.random.default_rng(0)
+        features = features[random.choice(len(features), MAX_INFLUENCE_IMAGES, replace=False)]
+    values, vectors = system
+    inverse_root = np.divide(1.0, values**0.25, out=np.zeros_like(values), where=values > 0)
+    centred = features.astype(np.float64) - mean
+    transported = (centred @ factor) @ (vectors * inverse_root)
+    squared = np.sum(centred**2, axis=1) - np.sum(transported**2, axis=1)
+    influence: Float64[np.ndarray, " n"] = 2 * centred @ step + squared
     return influence
 
 
@@ -171,63 +223,17 @@ def sampling_floor(covariance: Float64[np.ndarray, "D D"], num_images: int) -> f
     """
     if num_images < 2 * len(covariance):
         return None
-    values, _ = _clean_eigh(covariance)
-    values = values[values > 0]
-    pairs = np.outer(values, values) / np.add.outer(values, values)
-    off_diagonal = np.sum(pairs) - np.trace(pairs)
-    return float((1.5 * np.sum(values) + 0.5 * off_diagonal) / num_images)
+    values = _clean_eigh(covariance, with_vectors=False).values
+    return float((np.sum(values) + _spread_floor(values)) / num_images)
 
 
-def fraction_standard_error(fraction: float, num_images: int) -> float:
-    """Standard error of a share of `num_images` independent images.
+def _spread_floor(roots: Float64[np.ndarray, " R"]) -> float:
+    """N times what the spread of Σ from N images adds to the distance, to first order in 1/N.
 
-    After Agresti & Coull 1998, Am. Stat. 52: two successes and two failures are added first, so
-    that a share of 0 or 1 does not pretend to be certain.
+    The last term of the distance is concave in Σ. Its second derivative in the eigenbasis of hᵀΣh,
+    whose eigenvalues are sᵢ², and Wishart's variances give ½ Σ_ij sᵢsⱼ / (sᵢ + sⱼ) + ¼ Σᵢ sᵢ. For
+    Σ = Σ_ref this and tr Σ, from the mean, are the sampling floor.
     """
-    trials = num_images + 4
-    share = (fraction * num_images + 2) / trials
-    return float(np.sqrt(share * (1 - share) / trials))
-
-
-def score_standard_error(logits: Float[np.ndarray, "N K"], score: float) -> float:
-    """Standard error of a classifier or Inception score.
-
-    log score = E KL(p(y|x) ‖ p(y)). The influence of an image on it is its own KL term (what it
-    changes in p(y) cancels), hence SE(score) = score · sd(KL) / √N.
-    """
-    logits = logits.astype(np.float64)
-    log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    p = np.exp(log_p)
-    log_marginal = np.log(np.maximum(p.mean(axis=0), np.finfo(np.float64).tiny))
-    divergence = np.sum(p * (log_p - log_marginal), axis=1)
-    return float(score * divergence.std(ddof=1) / np.sqrt(len(logits)))
-
-
-def kernel_distance_standard_error(
-    generated: Float[np.ndarray, "N D"], reference: Float[np.ndarray, "M D"]
-) -> float:
-    """Jackknife standard error of the unbiased squared MMD with kernel (xᵀy/D + 1)³.
-
-    Leaving out one generated image at a time needs only the row sums of the kernel. The jackknife
-    of a U-statistic errs upwards (Efron & Stein 1981, Ann. Stat. 9), most where the two sets are
-    alike. Of more than `MAX_PAIRWISE_IMAGES` the first are used, and the result scaled by 1/√N.
-    """
-    x = generated[:MAX_PAIRWISE_IMAGES].astype(np.float64)
-    y = reference[:MAX_PAIRWISE_IMAGES].astype(np.float64)
-    n = len(x)
-    within = _kernel_row_sums(x, x) - (np.sum(x**2, axis=1) / x.shape[1] + 1) ** 3
-    across = _kernel_row_sums(x, y) / len(y)
-    left_out = (np.sum(within) - 2 * within) / ((n - 1) * (n - 2))
-    left_out -= 2 * (np.sum(across) - across) / (n - 1)
-    variance = (n - 1) * np.mean((left_out - left_out.mean()) ** 2)
-    return float(np.sqrt(variance * n / len(generated)))
-
-
-def _kernel_row_sums(
-    x: Float64[np.ndarray, "N D"], y: Float64[np.ndarray, "M D"]
-) -> Float64[np.ndarray, " N"]:
-    sums = np.empty(len(x), dtype=np.float64)
-    for start in range(0, len(x), _BLOCK):
-        kernel = x[start : start + _BLOCK] @ y.T / x.shape[1] + 1
-        sums[start : start + _BLOCK] = np.sum(kernel * kernel * kernel, axis=1)
-    return sums
+    roots = roots[roots > 0]
+    pairs = np.outer(roots, roots) / np.add.outer(roots, roots)
+    return float(0.5 * np.sum(pairs) + 0.25 * np.sum(roots))

@@ -90,8 +90,20 @@ class Measurement(FrozenModel):
     standard_error: float | None = None
     """Standard error of `value` from having only `num_images` images; None where no honest one is
     known."""
+    low: float | None = None
+    """Lower end of the 95 % interval, which may leave a biased `value` out; None where no honest
+    one is known, and in records made before there were any."""
+    high: float | None = None
+    """Upper end of the same interval."""
+    floor: float | None = None
+    """What having only `num_images` images adds to `value` on average; None where unknown."""
     num_images: int
     """Number of generated images behind the value."""
+
+    @property
+    def floor_corrected(self) -> float | None:
+        """The value less its floor; None where the floor is unknown."""
+        return None if self.floor is None else self.value - self.floor
 
 
 class RungScores(FrozenModel):

@@ -76,6 +76,9 @@ def _measurement_cells(standing: Standing, column: MetricColumn) -> dict[str, Ce
         column.name: measurement.value if measurement else None,
         f"{column.name}_se": measurement.standard_error if measurement else None,
         f"{column.name}_num_images": measurement.num_images if measurement else None,
+        f"{column.name}_low": measurement.low if measurement else None,
+        f"{column.name}_high": measurement.high if measurement else None,
+        f"{column.name}_floor_corrected": measurement.floor_corrected if measurement else None,
     }
 
 

@@ -298,6 +298,9 @@ def measurements(scores: Scores) -> tuple[Measurement, ...]:
             name=score.name,
             value=score.value,
             standard_error=score.standard_error,
+            low=score.low,
+            high=score.high,
+            floor=score.floor,
             num_images=score.num_generated,
         )
         for score in scores.scores

@@ -1,5 +1,6 @@
 """The benchmark runs as its command line says, and counts what can be counted by hand."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -73,3 +74,15 @@ def test_predicted_memory_is_what_a_process_takes() -> None:
     predicted = memory["base"] + memory["predicted_tensors"]
     assert predicted == pytest.approx(memory["returning"], rel=0.15)
     assert predicted + memory["predicted_kept"] == pytest.approx(memory["default"], rel=0.15)
+
+
+@pytest.mark.slow
+def test_coverage_study_counts_every_metric_and_writes_both_tables(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/coverage.py", "--repeats", "3", "--num-images", "500"]
+    subprocess.run([*command, "--out", tmp_path], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    rows = list(csv.DictReader((tmp_path / "coverage.csv").read_text().splitlines()))
+    metrics = {row["metric"] for row in rows}
+    assert metrics >= {"fd", "kd", "md", "precision", "recall", "density", "coverage"}
+    assert len(rows) == 2 * len(metrics)
+    assert all(0 <= int(row["held"]) <= int(row["repeats"]) == 3 for row in rows)
+    assert "Do the intervals hold" in (tmp_path / "coverage.md").read_text()

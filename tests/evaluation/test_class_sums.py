@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from evaluation import fidelity
+from evaluation.class_score import class_moments, score_estimate
 from evaluation.class_sums import ClassSums, num_splits, splits_of_images
 
 
@@ -53,13 +54,10 @@ def test_score_is_one_for_equal_images_and_the_number_of_classes_at_best() -> No
     assert sums_of(sure, 0, 1).score.value == pytest.approx(11, rel=1e-9)
 
 
-def test_standard_error_is_the_spread_of_the_images_own_terms() -> None:
+def test_uncertainty_is_that_of_the_moments_over_all_splits() -> None:
     logits = some_logits(503)
     score = sums_of(logits, 0, 3).score
-    p = logits.double().softmax(dim=1)
-    terms = (p * (p.log() - p.mean(dim=0).log())).sum(dim=1)
-    expected = score.value * float(terms.std()) / np.sqrt(503)
-    assert score.standard_error == pytest.approx(expected, rel=1e-9)
+    assert score == score_estimate(score.value, class_moments(logits.numpy()), 10)
 
 
 def test_splits_are_ten_from_500_images_on() -> None:

@@ -45,17 +45,17 @@ def test_same_distribution_gives_about_zero_within_its_error() -> None:
     assert abs(distance.mean) < 4 * distance.standard_error
 
 
-def test_error_is_the_jackknife_and_the_subsets_together() -> None:
-    x, y = features(19, 0.3).double(), features(23).double()
-
-    def of_all(x: Tensor) -> float:
-        within, across, other = ((a @ b.T / 13 + 1) ** 3 for a, b in ((x, x), (x, y), (y, y)))
-        n, m = len(x), len(y)
-        value = (within.sum() - within.trace()) / (n * (n - 1)) - 2 * across.mean()
-        return float(value + (other.sum() - other.trace()) / (m * (m - 1)))
-
-    left_out = np.array([of_all(torch.cat([x[:i], x[i + 1 :]])) for i in range(19)])
-    jackknife = np.sqrt(18 * np.mean((left_out - left_out.mean()) ** 2))
+def test_error_is_that_of_the_images_and_of_the_subsets_together() -> None:
+    x, y = features(19, 0.3), features(23)
     distance = kernel_distance(x, y, num_subsets=7, subset_size=11, seed=0)
-    expected = np.hypot(jackknife, distance.deviation / np.sqrt(7))
-    assert distance.standard_error == pytest.approx(expected, rel=1e-10)
+    assert distance.error_of_images is not None
+    expected = np.hypot(distance.error_of_images, distance.deviation / np.sqrt(7))
+    assert distance.standard_error == pytest.approx(expected, rel=1e-12)
+
+
+def test_error_is_the_same_over_many_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = features(601, 0.3), features(211)
+    once = kernel_distance(x, y, num_subsets=3, subset_size=101, seed=0)
+    monkeypatch.setattr("evaluation.kernel_distance._ROWS", 97)
+    again = kernel_distance(x, y, num_subsets=3, subset_size=101, seed=0)
+    assert once.error_of_images == pytest.approx(again.error_of_images, rel=1e-9)

@@ -64,12 +64,15 @@ def test_dropped_classes_show_in_recall_and_score(
     assert value(scores, "classifier_score") < 5.5
 
 
-def test_all_but_recall_carry_an_error_and_all_their_numbers_of_images(
+def test_every_score_carries_an_error_an_interval_and_its_numbers_of_images(
     prepared: tuple[Evaluator, Path], digits: Digits
 ) -> None:
     scores = prepared[0].score(digits.train_images[:503]).scores
-    without = [score.name for score in scores if score.standard_error is None]
-    assert without == ["recall_digits_classifier"]
+    for score in scores:
+        assert score.standard_error is not None, score.name
+        assert score.low is not None, score.name
+        assert score.high is not None, score.name
+        assert score.low < score.high
     assert {score.num_generated for score in scores} == {503}
     assert {score.num_reference for score in scores} == {600, 0}
 
@@ -135,3 +138,77 @@ def test_extractor_of_the_other_kind_is_refused(
             protocol,
             extractor=prepared[0].extractor,
         )
+
+
+ALL_OF_FEATURES = ("fd", "fd_infinity", "kd", "md", "precision", "recall", "density", "coverage")
+
+
+@pytest.fixture(scope="module")
+def of_features() -> EvaluationProtocol:
+    return EvaluationProtocol(extractor="classifier", metrics=ALL_OF_FEATURES, num_images=503)
+
+
+def measured(
+    images: Tensor, prepared: tuple[Evaluator, Path], protocol: EvaluationProtocol
+) -> Scores:
+    evaluator = prepared[0]
+    return measure(images, evaluator.reference, protocol, extractor=evaluator.extractor)
+
+
+def test_newer_metrics_get_worse_with_noise(
+    prepared: tuple[Evaluator, Path], digits: Digits, of_features: EvaluationProtocol
+) -> None:
+    images = digits.train_images[:503]
+    scores = [
+        measured(with_noise(images, deviation), prepared, of_features)
+        for deviation in (0, 40, 80, 160)
+    ]
+    for key in ("fd_infinity", "md"):
+        values = [value(s, key) for s in scores]
+        assert values == sorted(values)
+    for key in ("density", "coverage"):
+        values = [value(s, key) for s in scores]
+        assert values == sorted(values, reverse=True)
+
+
+def test_interval_of_a_biased_distance_is_around_the_corrected_value(
+    prepared: tuple[Evaluator, Path], digits: Digits, of_features: EvaluationProtocol
+) -> None:
+    scores = measured(with_noise(digits.train_images[:503], 40), prepared, of_features)
+    for key in ("fd", "md"):
+        score = scores[f"{key}_digits_classifier"]
+        assert score.floor is not None
+        assert score.floor > 0
+        assert score.low is not None
+        assert score.high is not None
+        assert (score.low + score.high) / 2 == pytest.approx(score.value - score.floor)
+    corrected = scores["fd_digits_classifier"].value - (scores["fd_digits_classifier"].floor or 0)
+    assert value(scores, "fd_infinity") == pytest.approx(corrected, rel=0.1)
+
+
+def test_collapse_loses_coverage_and_keeps_density(
+    prepared: tuple[Evaluator, Path], digits: Digits, of_features: EvaluationProtocol
+) -> None:
+    collapsed = digits.train_images[:17].repeat(30, 1, 1, 1)[:503]
+    scores = measured(collapsed, prepared, of_features)
+    assert value(scores, "density") > 0.5
+    assert value(scores, "coverage") < 0.3
+
+
+def test_line_to_infinity_is_absent_where_two_images_a_feature_make_no_two_points(
+    prepared: tuple[Evaluator, Path], digits: Digits, of_features: EvaluationProtocol
+) -> None:
+    scores = measured(digits.train_images[:211], prepared, of_features)
+    reason = scores.absent["fd_infinity_digits_classifier"]
+    assert "needs at least 256 images, got 211" in reason
+
+
+def test_two_images_leave_no_interval_but_values_or_reasons(
+    prepared: tuple[Evaluator, Path], digits: Digits, of_features: EvaluationProtocol
+) -> None:
+    scores = measured(digits.train_images[:2], prepared, of_features)
+    taken = {score.name: score for score in scores.scores}
+    assert set(taken) == {"fd_digits_classifier", "md_digits_classifier"}
+    for score in taken.values():
+        assert (score.low, score.high, score.standard_error) == (None, None, None)
+    assert "an error needs two halves of two images" in scores.absent["coverage_digits_classifier"]

@@ -22,6 +22,10 @@ from evaluation.metrics import (
         ("kd", "digits_classifier", "kd_digits_classifier"),
         ("precision", "digits_classifier", "precision_digits_classifier"),
         ("precision", "inception", "precision_inception"),
+        ("density", "inception", "density_inception"),
+        ("md", "digits_classifier", "md_digits_classifier"),
+        ("mind", "inception", "mind"),
+        ("fid_infinity", "inception", "fid_infinity"),
         ("fid", "inception", "fid"),
         ("kid", "inception", "kid"),
         ("inception_score", "inception", "inception_score"),
@@ -59,11 +63,18 @@ def test_no_extractor_but_the_official_inception_records_fid_kid_or_inception_sc
 def test_no_recorded_name_of_a_classifier_mentions_inception(key: str) -> None:
     if "classifier" in METRICS[key].kinds:
         name = recorded_name(key, "digits_classifier")
-        assert not set(name.split("_")) & {"inception", "fid", "kid", "is"}
+        assert not set(name.split("_")) & {"inception", "fid", "kid", "mind", "is"}
 
 
 @pytest.mark.parametrize(
-    ("key", "instead"), [("fid", "fd"), ("kid", "kd"), ("inception_score", "classifier_score")]
+    ("key", "instead"),
+    [
+        ("fid", "fd"),
+        ("fid_infinity", "fd_infinity"),
+        ("kid", "kd"),
+        ("mind", "md"),
+        ("inception_score", "classifier_score"),
+    ],
 )
 def test_inception_metric_with_a_classifier_says_what_to_ask_for(key: str, instead: str) -> None:
     with pytest.raises(MetricError, match=rf"ask for {instead}, or choose extractor: inception"):
@@ -84,7 +95,7 @@ def test_unknown_metric_names_the_nearest() -> None:
 
 
 def test_metric_unlike_any_other_lists_all() -> None:
-    with pytest.raises(MetricError, match="choose among fd, fid, kd"):
+    with pytest.raises(MetricError, match="choose among fd, fid, fd_infinity, fid_infinity, kd"):
         find_metric("zzz")
 
 
@@ -112,7 +123,16 @@ def test_recorded_name_with_number_of_images() -> None:
 
 def test_goals_are_minimize_for_distances_and_maximize_for_the_rest() -> None:
     minimized = {key for key, metric in METRICS.items() if metric.goal == "minimize"}
-    assert minimized == {"fd", "fid", "kd", "kid"}
+    assert minimized == {
+        "fd",
+        "fid",
+        "fd_infinity",
+        "fid_infinity",
+        "kd",
+        "kid",
+        "md",
+        "mind",
+    }
 
 
 def test_only_the_judge_may_not_rank() -> None:

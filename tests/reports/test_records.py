@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reports.records import (
+    Measurement,
     RecordError,
     RunFolder,
     TrialFolder,
@@ -30,6 +31,13 @@ def test_record_is_read_back_as_written_nan_and_tuples_included(
     folder.write(record)
     assert folder.read() == record
     assert isinstance(folder.read().settings["generator.depths"], tuple)
+
+
+def test_measurement_of_an_older_record_has_no_interval_and_no_floor() -> None:
+    older = '{"name": "fd_digits_classifier", "value": 4.0, "standard_error": 0.5, "num_images": 7}'
+    measured = Measurement.model_validate_json(older)
+    assert (measured.low, measured.high, measured.floor) == (None, None, None)
+    assert measured.floor_corrected is None
 
 
 def test_folder_without_sweep_says_so(tmp_path: Path) -> None:

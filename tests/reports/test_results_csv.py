@@ -51,6 +51,20 @@ def test_table_reads_back_exactly(
         assert json.loads(row["generator.depths"]) == list(depths)
 
 
+def test_interval_and_floor_stand_beside_the_value(make_sweep: Sweep, make_trials: Trials) -> None:
+    trial = make_trials()[0]
+    *earlier, rung = trial.scores
+    fd, *others = rung.measurements
+    fd = fd.model_copy(update={"value": 4.0, "low": 2.5, "high": 4.5, "floor": 0.5})
+    rung = rung.model_copy(update={"measurements": (fd, *others)})
+    trial = trial.model_copy(update={"scores": (*earlier, rung)})
+    table = results_table(compare(make_sweep(), [trial]))
+    assert table.loc[0, f"{fd.name}_low"] == 2.5
+    assert table.loc[0, f"{fd.name}_high"] == 4.5
+    assert table.loc[0, f"{fd.name}_floor_corrected"] == 3.5
+    assert table.loc[0, f"{others[0].name}_floor_corrected"] is None
+
+
 def test_missing_measurement_is_blank(table: pd.DataFrame) -> None:
     is_blank = table.set_index("trial").isna()
     assert is_blank.loc["0001", "confident_fraction"]

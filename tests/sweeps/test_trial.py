@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from evaluation.protocol import Score, Scores
 from reports.records import TrialFolder, TrialState
 from sweeps.trial import measurements, run_trial
 from transgan.sampling import NotFiniteError, seeded_images
@@ -36,6 +37,24 @@ def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluato
     generator, config = load_snapshot(folder.snapshot)
     assert config == task.config
     assert generator(torch.zeros(3, config.generator.latent_dim)).shape == (3, 1, 8, 8)
+
+
+def test_record_keeps_all_that_a_score_knows_of_its_uncertainty():
+    score = Score(
+        name=OBJECTIVE,
+        value=4.0,
+        standard_error=0.5,
+        low=2.5,
+        high=4.5,
+        floor=0.5,
+        num_generated=101,
+        num_reference=53,
+    )
+    scores = Scores(extractor="a", extractor_sha256="0" * 64, scores=(score,), seconds=0.1)
+    (kept,) = measurements(scores)
+    fields = ("name", "value", "standard_error", "low", "high", "floor")
+    assert [getattr(kept, field) for field in fields] == [getattr(score, field) for field in fields]
+    assert kept.num_images == 101
 
 
 def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_path):

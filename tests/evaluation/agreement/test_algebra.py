@@ -27,10 +27,6 @@ def test_our_distance_passes(checks: list[Check]) -> None:
     assert not [c for c in checks if c.outcome == "failed" and not identical(c)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="eigenvalues of hᵀΣh lose half the digits of the covariance's small eigenvalues",
-)
 def test_distance_of_a_set_to_itself_is_zero(checks: list[Check]) -> None:
     assert [c.outcome for c in checks if identical(c)] == ["passed"]
 
