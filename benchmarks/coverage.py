@@ -29,9 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
-from evaluation import fidelity
-from evaluation.class_score import class_moments, score_estimate
-from evaluation.class_sums import num_splits
+from evaluation.class_sums import ClassSums, num_splits, splits_of_images
 from evaluation.classifier_training import train_classifier
 from evaluation.extractors import Extractor, classifier_extractor
 from evaluation.extrapolation import frechet_infinity
@@ -93,7 +91,7 @@ def estimates(features: Tensor, logits: Tensor, target: Target) -> dict[str, Est
     distances = neighbour_distances(target.features)
     precision, recall = precision_recall(features, target.features, distances)
     density, coverage = density_coverage(x, y, target.radii)
-    score = fidelity.classifier_score(logits, seed=0)
+    sums = ClassSums.of(logits.numpy(), splits_of_images(len(x), 0), num_splits(len(x)))
     return {
         "fd": frechet_distance(x, mean, target.factor),
         "fd_infinity": frechet_infinity(x, mean, target.factor, seed=0),
@@ -103,9 +101,7 @@ def estimates(features: Tensor, logits: Tensor, target: Target) -> dict[str, Est
         "recall": recall_estimate(recall, x, y, num_neighbors=NUM_NEIGHBORS, seed=0),
         "density": density,
         "coverage": coverage,
-        "classifier_score": score_estimate(
-            score, class_moments(logits.numpy()), num_splits(len(x))
-        ),
+        "classifier_score": sums.score,
     }
 
 

@@ -57,7 +57,8 @@ def test_score_is_one_for_equal_images_and_the_number_of_classes_at_best() -> No
 def test_uncertainty_is_that_of_the_moments_over_all_splits() -> None:
     logits = some_logits(503)
     score = sums_of(logits, 0, 3).score
-    assert score == score_estimate(score.value, class_moments(logits.numpy()), 10)
+    expected = score_estimate(score.value, class_moments(logits.numpy()), 10)
+    assert score[:4] == pytest.approx(expected[:4], rel=1e-9)
 
 
 def test_splits_are_ten_from_500_images_on() -> None:
