@@ -183,6 +183,8 @@ class SettingDomain(FrozenModel):
     path: str
     kind: str
     values: tuple[Setting, ...]
+    when: dict[str, tuple[Setting, ...]] = {}
+    """Values of other settings with which trials have this one; empty where all have it."""
 
 
 class MetricColumn(FrozenModel):
@@ -287,6 +289,7 @@ class RunFolder:
         self.evaluation = path / "evaluation"
         self.study = path / "study.journal"
         self.reals = path / "reals.png"
+        self.infeasible = path / "infeasible.jsonl"
         self.results = path / "results.csv"
         self.report = path / "report.html"
         self.log = path / "driver.log"

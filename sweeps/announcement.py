@@ -17,9 +17,11 @@ from reports.comparison import Comparison
 from reports.formats import measurement_text, parameters_text, setting_text
 from reports.records import RunFolder
 from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
+from sweeps.search_space import Domain
 from sweeps.spec import SweepSpec
 
 SHOWN_RANKS = 10
+SHOWN_BLAMED = 8
 
 
 def plan_of(spec: SweepSpec) -> Plan:
@@ -47,7 +49,10 @@ def say_plan(spec: SweepSpec, name: str, run: Path, console: Console) -> None:
     )
     for path, domain in spec.search.items():
         between = " … " if domain.choice is None else ", "
-        say("", f"{path}: {escape(between.join(map(setting_text, domain.corners)))}")
+        say("", f"{path}: {escape(between.join(map(setting_text, domain.corners)))}{_when(domain)}")
+    for note in plan.sampler_notes:
+        say("Sampler", escape(note))
+    _say_corners(plan, say)
     say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
     say("Scores", f"{', '.join(evaluation.metrics)} of {evaluation.num_images:,} images a trial")
     say(
@@ -160,6 +165,31 @@ def _labelled(console: Console) -> Callable[[str, str], None]:
         console.print(table, highlight=False)
 
     return say
+
+
+def _when(domain: Domain) -> str:
+    conditions = (
+        f"{other} is {' or '.join(map(setting_text, values))}"
+        for other, values in (domain.when or {}).items()
+    )
+    return f", when {escape(' and '.join(conditions))}" if domain.when else ""
+
+
+def _say_corners(plan: Plan, say: Callable[[str, str], None]) -> None:
+    """How much of the space can't be trained, and which settings are to blame."""
+    corners = plan.corners
+    if not corners.num_infeasible:
+        return
+    say(
+        "Refused",
+        f"{corners.num_infeasible} of {corners.num} corners of the search can't be built; such "
+        "proposals are refused before training, and cost no trial:",
+    )
+    for blamed in corners.blamed[:SHOWN_BLAMED]:
+        say("", escape(blamed))
+    hidden = len(corners.blamed) - SHOWN_BLAMED
+    if hidden > 0:
+        say("", f"and {hidden} more")
 
 
 def _range(low: int, high: int) -> str:

@@ -8,6 +8,7 @@ from evaluation.extractor_names import extractor_kind
 from evaluation.metrics import at_num_images, find_metric, printed_label
 from evaluation.protocol import EvaluationRecord
 from reports.records import Forecast, MetricColumn, Segment, SweepRecord
+from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import describe
 from sweeps.spec import SweepSpec
 
@@ -36,7 +37,7 @@ def describe_sweep(
         num_trials=spec.budget.trials,
         total_kimg=spec.training.total_kimg,
         rungs_kimg=spec.rungs,
-        sampler=f"{spec.sampler.name}, first {spec.sampler.startup_trials} at random",
+        sampler=_sampler(spec.sampler),
         early_stopping="none" if stopping.name == "none" else rule,
         seed=spec.sampler.seed,
         extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
@@ -48,6 +49,16 @@ def describe_sweep(
         forecast=forecast,
         segments=(segment,),
     )
+
+
+def _sampler(sampler: SamplerConfig) -> str:
+    match sampler.name:
+        case "random" | "grid":
+            return sampler.name
+        case "nsga2":
+            objectives = ", ".join(sampler.resolved_objectives)
+            return f"nsga2 for {objectives}, {sampler.resolved_population_size} a generation"
+    return f"{sampler.name}, first {sampler.startup_trials} at random"
 
 
 def metric_columns(evaluation: EvaluationRecord) -> tuple[MetricColumn, ...]:

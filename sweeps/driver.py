@@ -15,6 +15,7 @@ from types import FrameType
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from evaluation.evaluator import RECORD_FILE, Evaluator
 from evaluation.inception_weights import InceptionFile
@@ -37,6 +38,7 @@ from sweeps.plan import (
     measure_seconds_per_kimg,
 )
 from sweeps.rehearsal import check_labels
+from sweeps.settled import settle
 from sweeps.spec import SweepSpec
 from sweeps.trial import GRID_IMAGES, now
 from transgan.data import ImageData, load_data
@@ -134,6 +136,7 @@ def execute(
         open_cluster(address, dashboard=dashboard) as cluster,
         tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
     ):
+        spec = settle(run, spec, cpus=cluster.cpus, gpus=cluster.gpus)
         driver = _Driver(run, spec, name, data, inception, cluster, console, started)
         driver.prepare()
         with stop.listening():  # after Ray has set handlers of its own
@@ -224,6 +227,12 @@ class _Driver:
                 should_stop=stop.requested,
             )
             self.ledger.interrupt()
+        if self.ledger.ended_because is not None:
+            self.console.print(
+                f"[bold]Search[/]     ended after {len(self.ledger.records)} trials: "
+                f"{escape(self.ledger.ended_because)}",
+                highlight=False,
+            )
 
     def close(self, outcome: str) -> None:
         """Note how this segment ended."""

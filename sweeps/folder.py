@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reports.records import SPEC_WAY_OUT, RunFolder, write_atomically
+from sweeps.sampler_check import check_sampler
 from sweeps.spec import SweepSpec, resolve
 from sweeps.spec_text import SpecError
 
@@ -79,7 +80,7 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
     """The spec of the sweep in `run` with more trials, there and in its records.
 
     Raises:
-        RunFolderError: fewer trials than have been started.
+        RunFolderError: fewer trials than have been started, or more than a grid has.
     """
     started = len(run.read_trials())
     if trials < started:
@@ -87,6 +88,10 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
             f"--trials {trials}: {started} trials have been started already; give at least as many"
         )
     spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
+    try:
+        check_sampler(spec, f"--trials {trials}")
+    except SpecError as error:
+        raise RunFolderError(str(error)) from None
     write_atomically(run.spec, spec.to_yaml())
     if run.sweep.exists():
         run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 
-import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState as StudyState
-
+from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
 from reports.records import RunFolder, Setting, TrialState
-from sweeps.proposals import propose, trial_seed
+from sweeps.feasibility import MOST_REFUSALS, infeasible_because
+from sweeps.known import Known
+from sweeps.objectives import costs_of
+from sweeps.proposals import Proposals, trial_seed
 from sweeps.spec import SweepSpec
+from sweeps.study_mirror import StudyMirror
 from sweeps.trial import TrialReport, TrialTask, end_trial, new_record
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line a trial is said elsewhere
+from transgan.config import TrainingConfig
 
 
 class Ledger:
@@ -40,8 +38,19 @@ class Ledger:
             for rung, scores in enumerate(record.scores)
             if (taken := scores.measurement(objective))
         }
+        self._costs: dict[int, tuple[float, ...]] = {}
+        self.infeasible = read_infeasible(run)
+        """Proposals that were refused, by trial and attempt."""
+        self.ended_because: str | None = None
+        """Why nothing more can be proposed, though the budget has trials left."""
+        behind = spec.budget.concurrent_trials or concurrent
+        self._proposals = Proposals(
+            spec.sampler, spec.search, spec.goals, behind=behind, baseline=spec.baseline()
+        )
         self._unstarted = [n for n, r in sorted(self.records.items()) if not r.state.is_final]
-        self._study = _StudyMirror(self)
+        self._study = StudyMirror(spec, run, objective)
+        for number in sorted({*self.records, *self._refused_numbers()}):
+            self._mirror_again(number)
 
     @property
     def num_left(self) -> int:
@@ -55,14 +64,15 @@ class Ledger:
         None when the next proposal still waits for another trial's first score.
 
         Raises:
-            StopIteration: every trial has been handed out.
+            StopIteration: every trial has been handed out, or nothing more can be proposed
+                (`ended_because`).
         """
         if self._unstarted:
             record = self.records[self._unstarted.pop(0)]
             return self._task(record.number, record.settings)
         # Where the folder of a trial was removed, that trial is the next.
         number = next(n for n in itertools.count() if n not in self.records)
-        if number >= self.spec.budget.trials:
+        if number >= self.spec.budget.trials or self.ended_because is not None:
             raise StopIteration
         settings = self._proposal(number)
         if settings is None:
@@ -85,7 +95,7 @@ class Ledger:
         if report.state.is_final:
             self.records[number] = folder.read()
         if self.records[number].state.is_final:
-            self._study.ended(number)
+            self._mirror_end(number)
         return self.records[number].state.is_final
 
     def lost(self, number: int, cause: str) -> None:
@@ -94,7 +104,7 @@ class Ledger:
         if not record.state.is_final:
             folder = self.run.trial(record.trial)
             self.records[number] = end_trial(folder, TrialState.FAILED, cause)
-            self._study.ended(number)
+            self._mirror_end(number)
 
     def interrupt(self) -> None:
         """Note that the trials that run now were interrupted, to be resumed."""
@@ -127,15 +137,50 @@ class Ledger:
         Trial 0 is the spec's own training config where it lies in the search space, so that a sweep
         never ends up worse than its starting point.
         """
-        if number == 0 and (baseline := self.spec.baseline()) is not None:
-            return baseline
-        known: dict[int, tuple[dict[str, Setting], float | None]] = {}
-        for earlier in range(number - self.concurrent):  # the last may still be on their way
+        known: dict[int, Known] = {}
+        for earlier in range(number - self._proposals.behind):  # the last may be on their way
             record, value = self.records[earlier], self.value_at(earlier, 0)
             if value is None and not record.state.is_final:
                 return None
-            known[earlier] = (dict(record.settings), value)
-        return propose(self.spec.sampler, self.spec.search, number, known, self.spec.goal)
+            known[earlier] = Known(dict(record.settings), self._values(earlier, value))
+        return self._feasible_proposal(number, known)
+
+    def _feasible_proposal(self, number: int, known: dict[int, Known]) -> dict[str, Setting]:
+        """The first proposal that can be trained; those that can't are noted, and told."""
+        refused = [proposal for proposal in self.infeasible if proposal.number <= number]
+        attempt = self._refused_numbers().count(number)
+        while True:
+            settings = self._proposals.propose(number, known, refused)
+            if settings is None:
+                self.ended_because = f"the grid has no more combinations than {number}"
+                raise StopIteration
+            cause = infeasible_because(self.spec, settings)
+            if cause is None:
+                return settings
+            proposal = InfeasibleProposal(
+                number=number, attempt=attempt, settings=settings, cause=cause
+            )
+            note_infeasible(self.run, proposal)
+            self.infeasible.append(proposal)
+            self._study.refused(proposal)
+            refused.append(proposal)
+            attempt += 1
+            if attempt >= MOST_REFUSALS and self.spec.sampler.name != "grid":
+                self.ended_because = (
+                    f"{attempt} proposals in a row for trial {number:04d} can't be trained, the "
+                    f"last since {cause}; take such settings out of the search"
+                )
+                raise StopIteration
+
+    def _values(self, number: int, score: float | None) -> tuple[float, ...] | None:
+        """A value for each objective of the sampler, if the trial has such a score."""
+        record, objectives = self.records[number], self.spec.sampler.resolved_objectives
+        if score is None or not math.isfinite(score):
+            return None
+        if number not in self._costs:
+            config = TrainingConfig.model_validate(record.config)
+            self._costs[number] = costs_of(objectives, config)
+        return (score, *self._costs[number])
 
     def _task(self, number: int, settings: dict[str, Setting]) -> TrialTask:
         seed = trial_seed(self.spec.sampler.seed, settings)
@@ -157,62 +202,27 @@ class Ledger:
         record = new_record(task)
         folder.write(record)
         self.records[task.number] = record
-        self._study.started(task.number)
+        self._study.started(record)
 
+    def _refused_numbers(self) -> list[int]:
+        return [proposal.number for proposal in self.infeasible]
 
-class _StudyMirror:
-    """`study.journal`: the same trials as an Optuna study, written anew when a ledger is opened."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.trials: dict[int, optuna.Trial] = {}
-        self.entered: set[tuple[int, int]] = set()
-        """Trials and rungs whose score stands in the study (a resumed trial says its last
-        again)."""
-        space = ledger.spec.search
-        self.distributions = {path: domain.distribution() for path, domain in space.items()}
-        ledger.run.study.unlink(missing_ok=True)
-        self.study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(ledger.run.study))),
-            study_name=ledger.run.path.name,
-            direction=ledger.spec.goal,
-            sampler=optuna.samplers.RandomSampler(seed=0),  # every value is enqueued
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.set_metric_names([ledger.objective])
-        for number, record in sorted(ledger.records.items()):
-            self.started(number)
-            for rung in range(len(record.scores)):
-                if (value := ledger.value_at(number, rung)) is not None:
-                    self.scored(number, rung, value)
-            if record.state.is_final:
-                self.ended(number)
-
-    def started(self, number: int) -> None:
-        """Enter a trial as running."""
-        record = self.ledger.records[number]
-        space = self.ledger.spec.search
-        params = {path: space[path].to_suggestion(value) for path, value in record.settings.items()}
-        self.study.enqueue_trial(params, user_attrs={"trial": record.trial})
-        self.trials[number] = self.study.ask(self.distributions)
-
-    def scored(self, number: int, rung: int, value: float) -> None:
-        """Enter a score, as an intermediate value; Optuna's steps are whole, so they are images."""
-        if math.isfinite(value) and (number, rung) not in self.entered:
-            self.entered.add((number, rung))
-            self.trials[number].report(value, step=round(self.ledger.spec.rungs[rung] * 1000))
-
-    def ended(self, number: int) -> None:
-        """Enter a trial's end."""
-        if number not in self.trials:
+    def _mirror_again(self, number: int) -> None:
+        """Enter what earlier ledgers knew of a trial, and of the proposals refused before it."""
+        for proposal in self.infeasible:
+            if proposal.number == number:
+                self._study.refused(proposal)
+        record = self.records.get(number)
+        if record is None:
             return
-        record, trial = self.ledger.records[number], self.trials.pop(number)
-        values = [self.ledger.value_at(number, rung) for rung in range(len(record.scores))]
-        if record.state == TrialState.COMPLETED and values and values[-1] is not None:
-            self.study.tell(trial, values[-1])
-        elif record.state == TrialState.STOPPED_EARLY:
-            self.study.tell(trial, state=StudyState.PRUNED)
-        else:
-            trial.set_user_attr("cause", f"{record.state}: {record.cause}")
-            self.study.tell(trial, state=StudyState.FAIL)
+        self._study.started(record)
+        for rung in range(len(record.scores)):
+            if (value := self.value_at(number, rung)) is not None:
+                self._study.scored(number, rung, value)
+        if record.state.is_final:
+            self._mirror_end(number)
+
+    def _mirror_end(self, number: int) -> None:
+        record = self.records[number]
+        last = self.value_at(number, len(record.scores) - 1)
+        self._study.ended(record, self._values(number, last))

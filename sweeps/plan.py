@@ -12,9 +12,13 @@ from dataclasses import dataclass
 
 import torch
 
-from reports.records import Forecast, Setting
-from sweeps.proposals import propose, trial_seed
+from reports.infeasible import InfeasibleProposal
+from reports.records import Forecast
+from sweeps.feasibility import MOST_REFUSALS, infeasible_because
+from sweeps.proposals import Proposals, trial_seed
+from sweeps.sampler_check import sampler_notes
 from sweeps.search_space import corners
+from sweeps.space_check import Corners, building_fault, judge_corners
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from transgan.config import TrainingConfig
@@ -42,6 +46,9 @@ class Plan:
     concurrent: int
     smallest: ModelCost
     largest: ModelCost
+    corners: Corners
+    sampler_notes: tuple[str, ...]
+    """What the sampler does with this space that one might not expect."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,10 @@ class Calibration:
 
 
 def make_plan(spec: SweepSpec, concurrent: int) -> Plan:
-    """The plan of `spec` with `concurrent` trials at once; every corner of its space is built."""
+    """The plan of `spec` with `concurrent` trials at once; every corner of its space is built.
+
+    Corners that can't be built are counted, and leave no network.
+    """
     costs = [model_cost(config) for config in _distinct_networks(spec)]
     by_parameters = sorted(costs, key=_parameters)
     return Plan(
@@ -65,11 +75,23 @@ def make_plan(spec: SweepSpec, concurrent: int) -> Plan:
         concurrent=concurrent,
         smallest=by_parameters[0],
         largest=by_parameters[-1],
+        corners=judge_corners(spec),
+        sampler_notes=sampler_notes(spec),
     )
 
 
 def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
-    """How many trials fit at once into these resources.
+    """How many trials run at once with these resources, no more than there are or are wanted.
+
+    Raises:
+        SpecError: not even one fits.
+    """
+    wanted = spec.budget.concurrent_trials or spec.budget.trials
+    return min(fitting_trials(spec, cpus, gpus), wanted, spec.budget.trials)
+
+
+def fitting_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
+    """How many trials fit at once into these resources, however many are wanted.
 
     Raises:
         SpecError: not even one does.
@@ -94,8 +116,7 @@ def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
             f"resources.scoring_workers: {needs.scoring_workers} wanted, each with the resources "
             f"of a trial, but there are {cpus} CPUs and {gpus} GPUs; lower it"
         )
-    wanted = spec.budget.concurrent_trials or spec.budget.trials
-    return max(1, min(fitting, wanted, spec.budget.trials))
+    return fitting
 
 
 def device_for(spec: SweepSpec) -> str:
@@ -119,13 +140,35 @@ def available_cpus() -> int:
 
 
 def first_configs(spec: SweepSpec, num: int = CALIBRATED_TRIALS) -> list[TrainingConfig]:
-    """Configs of the trials that are known before any score is: the baseline and random ones."""
-    configs = []
-    for number in range(min(num, spec.budget.trials)):
-        settings: dict[str, Setting] | None = spec.baseline() if number == 0 else None
+    """Configs of the trials that are known before any score is: the baseline and random ones.
+
+    Raises:
+        SpecError: hardly any settings of the space can be trained.
+    """
+    proposals = Proposals(
+        spec.sampler, spec.search, spec.goals, behind=num, baseline=spec.baseline()
+    )
+    configs: list[TrainingConfig] = []
+    infeasible: list[InfeasibleProposal] = []
+    while len(configs) < min(num, spec.budget.trials) and len(infeasible) < MOST_REFUSALS:
+        settings = proposals.propose(len(configs), {}, infeasible)
         if settings is None:
-            settings = propose(spec.sampler, spec.search, number, {}, spec.goal)
-        configs.append(spec.trial_config(settings, trial_seed(spec.sampler.seed, settings)))
+            break
+        cause = infeasible_because(spec, settings)
+        if cause is None:
+            configs.append(spec.trial_config(settings, trial_seed(spec.sampler.seed, settings)))
+        else:
+            attempt = sum(proposal.number == len(configs) for proposal in infeasible)
+            infeasible.append(
+                InfeasibleProposal(
+                    number=len(configs), attempt=attempt, settings=settings, cause=cause
+                )
+            )
+    if not configs:
+        raise SpecError(
+            f"search: {len(infeasible)} proposals in a row can't be trained, the last since "
+            f"{infeasible[-1].cause}; take such settings out of the search"
+        )
     return configs
 
 
@@ -261,6 +304,8 @@ def _distinct_networks(spec: SweepSpec) -> Sequence[TrainingConfig]:
     """One config for each pair of networks in the space."""
     distinct = {}
     for settings in corners(spec.search):
+        if building_fault(spec, settings) is not None:
+            continue
         config = spec.trial_config(settings, spec.training.seed)
         distinct[config.generator, config.discriminator] = config
     return list(distinct.values())

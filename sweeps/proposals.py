@@ -1,71 +1,111 @@
-"""Which settings a trial gets: Optuna's samplers behind a function of what is known so far.
+"""Which settings a trial gets: samplers behind a function of what is known so far.
 
-A proposal depends on the sweep's seed, the trial's number, and the scores *at the first rung* of
-the trials before it (but the last few, which may still be on their way there). All trials are
-scored at the first rung, at the same kimg and with the same latents, so that the comparison is
-fair; and when a proposal is made no longer matters, so that a sweep proposes the same trials on a
-fast and on a busy machine, with one worker or after a resume.
+A proposal depends on the sweep's seed, the trial's number, the scores *at the first rung* of the
+trials before it (but the last few, which may still be on their way there), and what was refused
+before as impossible to train. All trials are scored at the first rung, at the same kimg and with
+the same latents, so that the comparison is fair; and when a proposal is made no longer matters, so
+that a sweep proposes the same trials on a fast and on a busy machine, with one worker or after a
+resume.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import optuna
-from optuna.trial import TrialState, create_trial
-from pydantic import Field
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from evaluation.metrics import Goal
+from reports.infeasible import InfeasibleProposal
 from reports.records import Setting
+from sweeps.evolution import Evolution
+from sweeps.grid import Grid
+from sweeps.known import Known, worst
+from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace
-from transgan.frozen_model import FrozenModel
+from sweeps.suggestion import past_trial, suggest, without_experimental_warnings
 
 
-class SamplerConfig(FrozenModel):
-    """How trials are proposed."""
+class Proposals:
+    """Proposes settings for trials; what it keeps is only kept to be quick."""
 
-    name: Literal["tpe", "random"] = "tpe"
-    """`tpe`: Optuna's tree-structured Parzen estimator; `random`: independent draws."""
-    seed: int = Field(0, ge=0, lt=2**32)
-    """Seed of the sweep: of its proposals and, with their settings, of its trials."""
-    startup_trials: int = Field(5, ge=1)
-    """Trials drawn at random before TPE has enough to learn from."""
+    def __init__(
+        self,
+        sampler: SamplerConfig,
+        space: SearchSpace,
+        goals: tuple[Goal, ...],
+        *,
+        behind: int,
+        baseline: dict[str, Setting] | None = None,
+    ) -> None:
+        """Proposals of `sampler` in `space`.
 
+        Args:
+            sampler: which sampler, with its seed.
+            space: what is searched.
+            goals: which values of each objective are better.
+            behind: how many of the last trials before another may still be on their way, and are
+                not looked at.
+            baseline: settings that come first.
+        """
+        self.sampler, self.space, self.goals = sampler, space, goals
+        self.behind, self.baseline = behind, baseline
 
-def propose(
-    sampler: SamplerConfig,
-    space: SearchSpace,
-    number: int,
-    first_rung: Mapping[int, tuple[dict[str, Setting], float | None]],
-    goal: Goal,
-) -> dict[str, Setting]:
-    """Settings for trial `number`.
+    def propose(
+        self,
+        number: int,
+        known: Mapping[int, Known] = {},
+        infeasible: Sequence[InfeasibleProposal] = (),
+    ) -> dict[str, Setting] | None:
+        """Settings for trial `number`; None where a grid has no more.
 
-    Args:
-        sampler: which sampler, with its seed.
-        space: what is searched.
-        number: the trial's number.
-        first_rung: settings and first score of the earlier trials that count, by number; None for
-            one that failed before it could be scored.
-        goal: which scores are better.
-    """
-    if not space:
-        return {}
-    study = optuna.create_study(storage=None, sampler=_sampler(sampler, number), direction=goal)
-    distributions = {path: domain.distribution() for path, domain in space.items()}
-    for settings, value in (first_rung[key] for key in sorted(first_rung)):
-        suggestions = {
-            path: space[path].to_suggestion(setting) for path, setting in settings.items()
-        }
-        # A pruned trial without values counts as worse than all others: so does one that failed.
-        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-        study.add_trial(
-            create_trial(state=state, value=value, params=suggestions, distributions=distributions)
-        )
-    suggested = study.ask(distributions).params
-    return {path: domain.to_setting(suggested[path]) for path, domain in space.items()}
+        Args:
+            number: the trial's number.
+            known: the earlier trials, all but the last `behind`, by number.
+            infeasible: proposals refused so far, for earlier trials and for this one.
+        """
+        attempt = sum(proposal.number == number for proposal in infeasible)
+        if self.sampler.name == "grid":
+            place = number + len(infeasible)
+            return self._grid[place] if place < len(self._grid) else None
+        if number == attempt == 0 and self.baseline is not None:
+            return self.baseline
+        if not self.space:
+            return {}
+        if self.sampler.name in ("cmaes", "nsga2"):
+            return self._evolution.propose(number, known, infeasible)
+        with without_experimental_warnings():
+            return self._from_history(number, attempt, known, infeasible)
+
+    @cached_property
+    def _grid(self) -> tuple[dict[str, Setting], ...]:
+        return Grid(self.space, self.sampler.seed).starting_from(self.baseline)
+
+    @cached_property
+    def _evolution(self) -> Evolution:
+        return Evolution(self.sampler, self.space, self.goals, self.behind)
+
+    def _from_history(
+        self,
+        number: int,
+        attempt: int,
+        known: Mapping[int, Known],
+        infeasible: Sequence[InfeasibleProposal],
+    ) -> dict[str, Setting]:
+        """What a sampler says that learns anew from finished trials each time."""
+        sampler = _sampler(self.sampler, self.space, number, attempt)
+        study = optuna.create_study(sampler=sampler, directions=list(self.goals))
+        trials = [known[earlier] for earlier in sorted(known)]
+        # TPE takes a pruned trial without values to be worse than all others. Gaussian processes
+        # take numbers only.
+        lacking = worst(trials, self.goals) if self.sampler.name == "gp" else None
+        if len(trials) >= self.sampler.startup_trials:  # before, refusals would cut the start short
+            trials += [Known(proposal.settings, None) for proposal in infeasible]
+        for settings, values in trials:
+            study.add_trial(past_trial(settings, self.space, values or lacking))
+        return suggest(study.ask(), self.space)
 
 
 def trial_seed(sweep_seed: int, settings: Mapping[str, Setting]) -> int:
@@ -74,8 +114,21 @@ def trial_seed(sweep_seed: int, settings: Mapping[str, Setting]) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
-def _sampler(config: SamplerConfig, number: int) -> optuna.samplers.BaseSampler:
-    seed = int.from_bytes(hashlib.sha256(f"{config.seed}/{number}".encode()).digest()[:4])
+def _sampler(config: SamplerConfig, space: SearchSpace, number: int, attempt: int) -> BaseSampler:
+    text = f"{config.seed}/{number}" + (f"/{attempt}" if attempt else "")
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+    startup = config.startup_trials
     if config.name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=config.startup_trials)
+        return RandomSampler(seed=seed)
+    if config.name == "gp":
+        return GPSampler(
+            seed=seed,
+            n_startup_trials=startup,
+            independent_sampler=RandomSampler(seed=seed),
+            warn_independent_sampling=False,
+        )
+    # Paths that apply together are best looked at together, group by group.
+    conditional = any(domain.when for domain in space.values())
+    return TPESampler(
+        seed=seed, n_startup_trials=startup, multivariate=conditional, group=conditional
+    )

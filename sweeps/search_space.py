@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
@@ -44,6 +43,12 @@ class Domain(FrozenModel):
     """A positive number between two bounds, every factor as likely as its inverse."""
     randint: tuple[int, int] | None = None
     """A whole number from the first to the second, both included."""
+    points: int | None = Field(None, ge=2, le=1000)
+    """For the grid sampler: how many values, evenly spread from bound to bound, stand for a numeric
+    domain."""
+    when: dict[str, tuple[Choice, ...]] | None = Field(None, min_length=1)
+    """Values of other searched settings (by path) with which this one applies; a trial with others
+    does not have it, and trains with what `training` says. By default it always applies."""
 
     @field_validator("uniform", "loguniform", "randint", mode="before")
     @classmethod
@@ -67,6 +72,8 @@ class Domain(FrozenModel):
                 + (" and ".join(given) or "none")
             )
         if self.choice is not None:
+            if self.points is not None:
+                raise ValueError("points has no effect on choice, whose values are listed; drop it")
             repeated = [value for value in self.choice if self.choice.count(value) > 1]
             if repeated:
                 raise ValueError(f"choice names {_plain(repeated[0])} twice")
@@ -97,6 +104,31 @@ class Domain(FrozenModel):
     def corners(self) -> tuple[Setting, ...]:
         """The values at which an impossible config would show: every choice, or both ends."""
         return self.choice if self.choice is not None else self.bounds
+
+    def grid_points(self) -> tuple[Setting, ...]:
+        """All values that a grid has of it: the choices, all whole numbers, or `points` of them.
+
+        Raises:
+            ValueError: it is continuous, and has no `points`.
+        """
+        if self.choice is not None:
+            return self.choice
+        low, high = self.bounds
+        if self.points is None:
+            if self.randint is None:
+                raise ValueError(
+                    f"a grid needs to know how many values of {self.kind} {_plain(self.bounds)} to "
+                    "take; add points, such as points: 5"
+                )
+            return tuple(range(int(low), int(high) + 1))
+        shares = [place / (self.points - 1) for place in range(self.points)]
+        if self.loguniform is not None:
+            spread = [low * (high / low) ** share for share in shares]
+        else:
+            spread = [low + (high - low) * share for share in shares]
+        if self.randint is not None:
+            return tuple(dict.fromkeys(round(value) for value in spread))
+        return tuple(self.to_setting(value) for value in spread)
 
     def distribution(self) -> BaseDistribution:
         """The same as Optuna's distribution; lists among choices stand there as text."""
@@ -149,29 +181,66 @@ def apply_settings(training: dict[str, Any], settings: dict[str, Setting]) -> di
 
 
 def settings_of(training: dict[str, Any], space: SearchSpace) -> dict[str, Setting]:
-    """The values a training config, as plain data, has at the paths of `space`."""
+    """The values a training config, as plain data, has at the paths of `space` that apply to it."""
     settings: dict[str, Setting] = {}
     for path in space:
         at: Any = training
         for part in path.split("."):
             at = at[part]
         settings[path] = _frozen_list(at)
-    return settings
+    return applicable(space, settings)
+
+
+def applicable(space: SearchSpace, settings: dict[str, Setting]) -> dict[str, Setting]:
+    """Those of `settings` that apply to the rest of them: whose `when` holds, all the way up.
+
+    `space` has no circles (`sweeps.conditions` refuses them).
+    """
+
+    def applies(path: str) -> bool:
+        conditions = space[path].when or {}
+        return all(
+            other in settings and settings[other] in values and applies(other)
+            for other, values in conditions.items()
+        )
+
+    return {path: setting for path, setting in settings.items() if applies(path)}
 
 
 def corners(space: SearchSpace) -> Iterator[dict[str, Setting]]:
-    """Combinations of every choice and every bound; at most MAX_CORNERS, spread out."""
-    values = [domain.corners for domain in space.values()]
-    total = math.prod(len(value) for value in values)
-    stride = max(1, -(-total // MAX_CORNERS))
-    for combination in itertools.islice(itertools.product(*values), 0, None, stride):
-        yield dict(zip(space, combination, strict=True))
+    """Distinct combinations of every choice and every bound; at most MAX_CORNERS, spread out."""
+    values = {path: domain.corners for path, domain in space.items()}
+    total = math.prod(map(len, values.values()))
+    stride = -(-total // MAX_CORNERS)
+    while math.gcd(stride, total) != 1:  # or some values would never be met
+        stride += 1
+    yield from combinations(space, values, range(0, total, stride))
+
+
+def combinations(
+    space: SearchSpace, values: dict[str, tuple[Setting, ...]], indices: range
+) -> Iterator[dict[str, Setting]]:
+    """Combinations of `values` by index, the last path's running fastest.
+
+    Those that are the same but for settings that do not apply come once.
+    """
+    seen = set()
+    for index in indices:
+        rest, combination = index, dict[str, Setting]()
+        for path in reversed(values):
+            rest, place = divmod(rest, len(values[path]))
+            combination[path] = values[path][place]
+        settings = applicable(space, {path: combination[path] for path in space})
+        key = repr(settings)  # 1, 1.0 and true are different settings
+        if key not in seen:
+            seen.add(key)
+            yield settings
 
 
 def describe(space: SearchSpace) -> tuple[SettingDomain, ...]:
     """The space as the sweep's record keeps it."""
     return tuple(
-        SettingDomain(path=path, kind=domain.kind, values=domain.corners)
+        SettingDomain(path=path, kind=domain.kind, values=domain.corners, when=domain.when or {})
         for path, domain in space.items()
     )
 

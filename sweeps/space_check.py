@@ -1,12 +1,17 @@
-"""What of a search space can be refused before any trial: paths, kinds, and impossible corners."""
+"""What of a search space can be refused before any trial: paths, kinds, values, conditions.
+
+Settings that can't be built *together* are no fault of a space as long as others can: proposals of
+them are refused, one by one, and here it is told which they are.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from reports.records import Setting
+from sweeps.conditions import check_conditions
 from sweeps.refusal import nearest, refusal
 from sweeps.search_space import corners
 from sweeps.spec_text import SpecError, shown
@@ -18,6 +23,16 @@ if TYPE_CHECKING:
 
 FIXED = frozenset({"preset", "image_size", "image_channels", "seed", "total_kimg"})
 """What belongs to the sweep: rows of one table must compare."""
+
+
+class Corners(NamedTuple):
+    """What was found at the corners of a space."""
+
+    num: int
+    num_infeasible: int
+    """Of these, corners that can't be built."""
+    blamed: tuple[str, ...]
+    """Which settings are to blame, a line for each that can't be built, or can't together."""
 
 
 def check_paths_are_whole(search: Any, source: str) -> None:
@@ -42,7 +57,7 @@ def check_paths_are_whole(search: Any, source: str) -> None:
 
 
 def check_search(spec: SweepSpec, source: str) -> None:
-    """Refuse paths that lead nowhere, fractions of whole numbers, networks that can't be built.
+    """Refuse paths that lead nowhere, values that their fields don't take, spaces without a trial.
 
     Raises:
         SpecError: with the path of the setting to change.
@@ -63,13 +78,37 @@ def check_search(spec: SweepSpec, source: str) -> None:
                 f"{source}: search.{path}: {domain.kind} draws fractions, and this takes whole "
                 "numbers; use randint or choice"
             )
+    try:
+        check_conditions(spec.search)
+    except SpecError as error:
+        raise SpecError(f"{source}: {error}") from None
+    any_built, first = False, None
     for settings in corners(spec.search):
-        fault = _fault(spec, settings)
+        fault = building_fault(spec, settings)
+        any_built = any_built or fault is None
         if fault is not None:
-            raise SpecError(f"{source}: {_blame(spec, settings)}")
+            first = first or settings
+            if _is_of_one_field(fault, settings):
+                raise SpecError(f"{source}: {_refusal(spec, settings)}")
+    if not any_built and first is not None:
+        raise SpecError(f"{source}: {_refusal(spec, first)} (and no corner of the search can be)")
 
 
-def _fault(spec: SweepSpec, settings: dict[str, Setting]) -> ValidationError | None:
+def judge_corners(spec: SweepSpec) -> Corners:
+    """Which corners of the space of `spec` can't be built, and what they have in common."""
+    num, num_infeasible = 0, 0
+    guilty_sets: list[dict[str, Setting]] = []
+    for settings in corners(spec.search):
+        num += 1
+        if building_fault(spec, settings) is not None:
+            num_infeasible += 1
+            if not any(guilty.items() <= settings.items() for guilty in guilty_sets):
+                guilty_sets.append(_guilty(spec, settings))
+    return Corners(num, num_infeasible, tuple(_blame(spec, guilty) for guilty in guilty_sets))
+
+
+def building_fault(spec: SweepSpec, settings: dict[str, Setting]) -> ValidationError | None:
+    """Why a training with these settings is none; None if it is one."""
     try:
         spec.trial_config(settings, spec.training.seed)
     except ValidationError as error:
@@ -77,22 +116,38 @@ def _fault(spec: SweepSpec, settings: dict[str, Setting]) -> ValidationError | N
     return None
 
 
-def _blame(spec: SweepSpec, settings: dict[str, Setting]) -> str:
-    """Which of the settings can't be built, in one line: those without which the rest can."""
+def _is_of_one_field(fault: ValidationError, settings: dict[str, Setting]) -> bool:
+    """Whether a value is nothing that its field takes, whatever the others are."""
+    paths = [tuple(path.split(".")) for path in settings]
+    return any(error["loc"][: len(path)] == path for error in fault.errors() for path in paths)
+
+
+def _guilty(spec: SweepSpec, settings: dict[str, Setting]) -> dict[str, Setting]:
+    """Those of the settings without which the rest can be built."""
     guilty = dict(settings)
     for path in settings:
         without = {other: value for other, value in guilty.items() if other != path}
-        if without and _fault(spec, without) is not None:
+        if without and building_fault(spec, without) is not None:
             guilty = without
-    fault = _fault(spec, guilty)
+    return guilty
+
+
+def _blame(spec: SweepSpec, guilty: dict[str, Setting]) -> str:
+    """What can't be built, and why, in one line."""
+    fault = building_fault(spec, guilty)
     assert fault is not None
     (path, value), *others = guilty.items()
     company = " and ".join(f"{other}={shown(setting)}" for other, setting in others)
     return (
         f"search.{path}: {shown(value)} can't be built{' with ' if company else ''}{company}: "
-        f"{refusal(fault, TrainingConfig)}; take {'one of them' if company else 'it'} out of the "
-        "search"
+        f"{refusal(fault, TrainingConfig)}"
     )
+
+
+def _refusal(spec: SweepSpec, settings: dict[str, Setting]) -> str:
+    guilty = _guilty(spec, settings)
+    which = "it" if len(guilty) == 1 else "one of them"
+    return f"{_blame(spec, guilty)}; take {which} out of the search"
 
 
 def _leaves(model: type[BaseModel], at: str = "") -> dict[str, Any]:

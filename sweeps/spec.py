@@ -15,8 +15,9 @@ from evaluation.metrics import Goal, find_metric
 from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
-from sweeps.proposals import SamplerConfig
 from sweeps.refusal import refusal
+from sweeps.sampler_check import check_sampler
+from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace, apply_settings, settings_of
 from sweeps.space_check import check_paths_are_whole, check_search
 from sweeps.spec_text import SpecError, assign, read_text, to_text
@@ -70,7 +71,8 @@ class Budget(FrozenModel):
     hours: float | None = Field(None, gt=0)
     """Wall time after which the sweep stops, resumable; null for none."""
     concurrent_trials: int | None = Field(None, ge=1, le=MOST_TRIALS)
-    """Trials at once; null for as many as the resources allow."""
+    """Trials at once; null for as many as the resources allow. When a sweep starts, the number is
+    settled and written into its `sweep.yaml`: what is proposed depends on it."""
 
 
 class Resources(FrozenModel):
@@ -80,6 +82,9 @@ class Resources(FrozenModel):
     """Cores, and threads of torch, for each trial."""
     gpus_per_trial: float = Field(0.0, ge=0)
     """GPUs for each trial; a fraction lets several share one."""
+    memory_gb: float | None = Field(None, gt=0)
+    """Memory of a trial's device, in GB (1e9 bytes): settings that need more by themselves are
+    refused before any training. Null for its share of the GPU, and without one for no limit."""
     scoring_workers: int = Field(1, ge=1)
     """Processes that score a trial's images, the trial's own among them. Each of the others is
     given as many CPUs and GPUs as the trial, reserved for it while it trains too: more than one
@@ -110,6 +115,12 @@ class SweepSpec(FrozenModel):
     def goal(self) -> Goal:
         """Which scores of the ranking metric are better."""
         return find_metric(self.evaluation.metrics[0]).goal
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The same for each objective of the sampler; all but the score are costs."""
+        costs: list[Goal] = ["minimize"] * (len(self.sampler.resolved_objectives) - 1)
+        return (self.goal, *costs)
 
     @property
     def rungs(self) -> tuple[float, ...]:
@@ -189,6 +200,7 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
         raise SpecError(message) from None
     _check_ranking(spec, source)
     check_search(spec, source)
+    check_sampler(spec, source)
     return spec
 
 

@@ -3,6 +3,7 @@ import re
 import pytest
 import yaml
 
+from sweeps.space_check import judge_corners
 from sweeps.spec import load_spec, resolve, shipped_specs
 from sweeps.spec_text import SpecError
 
@@ -105,7 +106,7 @@ def test_file_that_is_no_mapping_is_refused(tmp_path, text):
         ("budget.hours=-1", r"budget\.hours: must be more than 0, got -1"),
         ("budget.hours=10:30", r"budget\.hours: must be a number, got '10:30'"),
         ("resources.gpus_per_trial=yes", r"resources\.gpus_per_trial: must be a number, got true"),
-        ("sampler=tpe", r"sampler: must be a mapping with name, seed, .*, got 'tpe'"),
+        ("sampler=tpe", r"sampler: must be a mapping with name, .*, seed, .*, got 'tpe'"),
         ("sampler.seed=on", r"sampler\.seed: must be a number, got true"),
         ("evaluation.num_images=true", r"evaluation\.num_images: must be a number, got true"),
         ("evaluation.num_images=1e10", r"evaluation\.num_images: must be at most 1000000, got 1"),
@@ -150,7 +151,8 @@ def test_file_that_is_no_mapping_is_refused(tmp_path, text):
         ("training.preset=mnist", r"training\.preset: no preset called 'mnist'; presets: digits"),
         ("training.image_size=16", r"training\.image_size: 16 given, but data digits has 8"),
         ("training.generator.num_heads=3", r"num_heads=3 does not divide .* nearest that do: "),
-        ("search.generator.num_heads={choice: [2, 3]}", r"heads: 3 can't be built: .*nearest"),
+        ("search.generator.num_heads={choice: [3, 5]}", r"heads: 3 can't be built: .*nearest"),
+        ("search.generator.num_heads={choice: [2, 0]}", r"heads: 0 can't be built: .*at least 1"),
         (
             "search.generator.num_head={choice: [2]}",
             r"search\.generator\.num_head: no such field; did",
@@ -187,10 +189,6 @@ def test_impossible_value_is_refused_with_its_path_and_the_way_out(override, mes
             r"search\.generator\.embed_dim: 48 can't be built with generator\.num_heads=8: ",
         ),
         (
-            ("search.generator.num_heads={choice: [1, 2]}", "search.batch_size={choice: [16, 0]}"),
-            r"search\.batch_size: 0 can't be built: batch_size: must be at least 1, got 0; take it",
-        ),
-        (
             ("training.microbatch_size=32", "search.batch_size={choice: [16, 32]}"),
             r"search\.batch_size: 16 can't be built: microbatch_size is 32 and has no effect",
         ),
@@ -201,9 +199,25 @@ def test_impossible_value_is_refused_with_its_path_and_the_way_out(override, mes
     ],
 )
 def test_impossible_corner_blames_the_settings_that_make_it_so_and_no_others(overrides, message):
-    text = refusal("digits", "search={}", *overrides)
+    corners = judge_corners(load_spec("digits", ("search={}", *overrides))[1])
+    (text,) = corners.blamed
     assert re.search(message, text)
     assert "loss.name" not in text
+    assert 0 < corners.num_infeasible < corners.num
+
+
+def test_value_that_its_field_does_not_take_is_refused_though_others_are_well():
+    text = refusal(
+        "digits",
+        "search={generator.num_heads: {choice: [1, 2]}, batch_size: {choice: [16, 0]}}",
+    )
+    assert "search.batch_size: 0 can't be built: batch_size: must be at least 1, got 0; " in text
+    assert "num_heads" not in text
+
+
+def test_space_of_which_no_corner_can_be_built_is_refused():
+    text = refusal("digits", "search={generator.num_heads: {choice: [3, 5]}}")
+    assert text.endswith("(and no corner of the search can be)")
 
 
 @pytest.mark.parametrize(
