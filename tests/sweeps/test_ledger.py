@@ -1,16 +1,29 @@
 import math
+import re
 import shutil
+import subprocess
+import sys
 
 import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from reports.infeasible import read_infeasible
 from reports.records import Measurement, RunFolder, RungScores, TrialState
 from sweeps.ledger import Ledger
+from sweeps.spec import load_spec
 from sweeps.trial import TrialReport
 
 OBJECTIVE = "fd_digits_classifier"
+TINY = (
+    "training.total_kimg=0.3",
+    "training.batch_size=16",
+    "early_stopping.grace_kimg=0.1",
+    "evaluation.num_images=101",
+    "evaluation.kd_subsets=3",
+    "budget.trials=4",
+)
 
 
 @pytest.fixture
@@ -214,3 +227,156 @@ def test_trial_whose_folder_was_removed_is_the_next_with_the_settings_it_had(tin
     assert after.next_task() == tasks[2]
     with pytest.raises(StopIteration):
         after.next_task()
+
+
+CONDITIONAL = (
+    "search={loss.gradient_penalty: {loguniform: [0.1, 100], when: {loss.name: [rpgan]}}, "
+    "loss.name: {choice: [nonsaturating, rpgan]}, "
+    "generator.num_heads: {choice: [2, 3, 4]}, "
+    "optimizer.generator_lr: {loguniform: [1.0e-4, 1.0e-2]}, "
+    "optimizer.discriminator_lr: {loguniform: [1.0e-4, 1.0e-2]}}"
+)
+NONE = "early_stopping.name=none"
+
+
+def spec_with(*overrides):
+    return load_spec("digits", (*TINY, *overrides))[1]
+
+
+def train_all(ledger, run, value=lambda number: 1.0 + (number * 7) % 5):
+    """Run all that the ledger hands out to its end, one after the other."""
+    while True:
+        try:
+            task = ledger.next_task()
+        except StopIteration:
+            return
+        for rung in range(len(run.trial(task.trial).read().scores), len(ledger.spec.rungs)):
+            if score(ledger, run, task.number, rung, value(task.number)):
+                break
+
+
+@pytest.mark.parametrize("name", ["random", "grid", "tpe", "gp", "cmaes", "nsga2"])
+def test_infeasible_proposals_are_no_trials_and_a_resumed_sweep_makes_the_same(name, tmp_path):
+    pytest.importorskip("cmaes")
+    grid = "search={generator.num_heads: {choice: [2, 3, 4]}, batch_size: {choice: [8, 16, 32]}}"
+    spec = spec_with(
+        grid if name == "grid" else CONDITIONAL,
+        NONE,
+        f"sampler={{name: {name}, seed: 3, startup_trials: 3}}",
+        f"budget.trials={6 if name == 'grid' else 11}",
+    )
+
+    def sweep(folder, killed_at):
+        run = RunFolder(tmp_path / folder)
+        run.trials.mkdir(parents=True)
+        first = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": 5})})
+        train_all(open_ledger(first if killed_at else spec, run), run)
+        ledger = open_ledger(spec, run)
+        train_all(ledger, run)
+        return ledger
+
+    whole, broken = sweep("whole", False), sweep("broken", True)
+    assert whole.infeasible == broken.infeasible
+    assert {number: record.settings for number, record in whole.records.items()} == {
+        number: record.settings for number, record in broken.records.items()
+    }
+    assert len(whole.records) == spec.budget.trials
+    assert not any(record.state.is_failure for record in whole.records.values())
+    assert whole.infeasible
+    assert all(refused.settings["generator.num_heads"] == 3 for refused in whole.infeasible)
+    assert all("does not divide" in refused.cause for refused in whole.infeasible)
+    assert read_infeasible(whole.run) == whole.infeasible
+
+
+def test_removed_trial_comes_back_with_the_settings_it_had_though_others_were_refused(run):
+    spec = spec_with(CONDITIONAL, NONE, "sampler={name: tpe, seed: 3, startup_trials: 3}")
+    spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": 9})})
+    before = open_ledger(spec, run)
+    train_all(before, run)
+    number = before.infeasible[0].number
+    shutil.rmtree(run.trial(f"{number:04d}").path)
+    after = open_ledger(spec, run)
+    assert after.next_task().settings == before.records[number].settings
+    assert after.infeasible == before.infeasible
+
+
+def test_sweep_of_which_hardly_anything_can_be_trained_ends_with_a_reason(run, monkeypatch):
+    spec = spec_with(CONDITIONAL, "resources.memory_gb=0.000001")
+    monkeypatch.setattr("sweeps.ledger.MOST_REFUSALS", 3)
+    ledger = open_ledger(spec, run)
+    for _ in range(2):
+        with pytest.raises(StopIteration):
+            ledger.next_task()
+    assert re.search(
+        r"^3 proposals in a row for trial 0000 can't be trained, the last since .*; take such",
+        ledger.ended_because,
+    )
+    assert len(ledger.infeasible) == 3
+    assert not ledger.records
+
+
+def test_setting_that_does_not_apply_is_absent_from_the_record_and_its_config_has_the_default(run):
+    spec = spec_with(CONDITIONAL, NONE, "budget.trials=9", "sampler.name=random")
+    ledger = open_ledger(spec, run)
+    train_all(ledger, run)
+    without = [r for r in ledger.records.values() if "loss.gradient_penalty" not in r.settings]
+    assert 0 < len(without) < 9
+    for record in without:
+        assert record.settings["loss.name"] == "nonsaturating"
+        assert record.config["loss"]["gradient_penalty"] == spec.training.loss.gradient_penalty
+
+
+def test_proposals_depend_on_the_settled_number_at_once_and_not_on_the_machine(tmp_path):
+    spec = spec_with("budget.concurrent_trials=3", "budget.trials=9", NONE)
+
+    def settings(name, concurrent):
+        run = RunFolder(tmp_path / name)
+        run.trials.mkdir(parents=True)
+        ledger = open_ledger(spec, run, concurrent)
+        train_all(ledger, run)
+        return [record.settings for record in ledger.records.values()]
+
+    assert settings("large", 3) == settings("small", 1)
+
+
+def test_study_shows_refusals_conditions_and_several_objectives_while_the_sweep_writes(run):
+    spec = spec_with(CONDITIONAL, NONE, "sampler={name: nsga2, seed: 3, population_size: 3}")
+    spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": 9})})
+    ledger = open_ledger(spec, run)
+    train_all(ledger, run)
+    for study in (study_of(run), (open_ledger(spec, run), study_of(run))[1]):
+        complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+        refused = [trial for trial in study.trials if "infeasible" in trial.user_attrs]
+        assert len(complete) == 9
+        assert len(refused) == len(ledger.infeasible) > 0
+        assert {trial.state.name for trial in refused} == {"PRUNED"}
+        assert study.metric_names == [OBJECTIVE, "flops"]
+        assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+        assert all(trial.values[1] > 1e3 for trial in complete)
+        assert study.best_trials
+        for trial in complete:
+            rpgan = trial.params["loss.name"] == "rpgan"
+            assert ("loss.gradient_penalty" in trial.params) == rpgan
+
+
+def test_study_is_read_by_another_process_amid_the_sweep(run):
+    ledger = open_ledger(spec_with(CONDITIONAL), run)
+    ledger.next_task()
+    score(ledger, run, 0, 0, 2.0)
+    program = (
+        "import sys, optuna\n"
+        "from optuna.storages import JournalStorage\n"
+        "from optuna.storages.journal import JournalFileBackend\n"
+        "storage = JournalStorage(JournalFileBackend(sys.argv[1]))\n"
+        "study = optuna.load_study(study_name=sys.argv[2], storage=storage)\n"
+        "print(study.trials[0].state.name, study.trials[0].intermediate_values)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(run.study), run.path.name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == f"RUNNING {{{round(ledger.spec.rungs[0] * 1000)}: 2.0}}"
+    assert score(ledger, run, 0, 1, 1.0)
+    assert study_of(run).best_value == 1.0

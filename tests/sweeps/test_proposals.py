@@ -172,28 +172,26 @@ def test_failed_trials_are_avoided():
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp"])
-def test_sampler_that_is_told_of_refusals_meets_fewer_of_them(name):
-    def refusals(told):
-        sampler = SamplerConfig(name=name, seed=3, startup_trials=5)
-        source, known, refused, count = proposals(sampler), {}, [], 0
-        for trial in range(25):
-            while (settings := source.propose(trial, known, refused))["lr"] > 1e-3:
-                count += trial >= 10
-                refused.append(
-                    InfeasibleProposal(
-                        number=trial,
-                        attempt=sum(each.number == trial for each in refused),
-                        # Not told: the same number of refusals, of something else.
-                        settings=settings if told else settings | {"lr": 1e-5},
-                        cause="large",
-                    )
-                )
-                if sum(each.number == trial for each in refused) > 20:
-                    break
-            known[trial] = Known(settings, (1.0,))
-        return count
+def test_sampler_that_is_told_of_refusals_keeps_away_from_them(name):
+    source = proposals(SamplerConfig(name=name, seed=3, startup_trials=5))
+    # Larger is better, as far as there are trials; what is larger still was refused.
+    small = [10 ** (-5 + 0.3 * step) for step in range(7)]
+    known = {
+        number: Known({"lr": lr, "depths": (1, 1)}, (-math.log10(lr),))
+        for number, lr in enumerate(small)
+    }
+    refused = [
+        InfeasibleProposal(
+            number=2, attempt=attempt, settings={"lr": lr, "depths": (1, 1)}, cause="large"
+        )
+        for attempt, lr in enumerate(10 ** (-3 + 0.15 * step) for step in range(13))
+    ]
 
-    assert refusals(told=True) < refusals(told=False)
+    def num_large(told):
+        drawn = [source.propose(number, known, told) for number in range(7, 18)]
+        return sum(settings["lr"] > 1e-3 for settings in drawn)
+
+    assert num_large(refused) < 0.5 * num_large([])
 
 
 def test_grid_proposes_every_combination_once_and_then_nothing():
