@@ -146,7 +146,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # 16×16 and 32×32 colour on one or two CPU cores, in minutes: the digits' recipe with lower
     # learning rates (at 1e-3 the first thousand images throw the photos' generator into black and
-    # white), most blocks where the grid is small, and few channels where it is wide.
+    # white), most blocks where the grid is small, few channels and windows where it is wide.
     "small16": merged(_SMALL, {"image_size": 16}),
     "photos": merged(
         _SMALL,
@@ -155,6 +155,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "generator": {
                 "depths": [2, 2, 1, 1],
                 "upsampling": ["bicubic", "pixel-shuffle", "pixel-shuffle"],
+                "window_size": 8,
+                "max_global_width": 16,
             },
             "discriminator": {"patch_size": 4},
         },

@@ -17,7 +17,7 @@ from transgan.config import TrainingConfig
 from transgan.flops import FlopCounter
 from transgan.live_bytes import LiveBytes
 from transgan.networks.families import build_discriminator, build_generator
-from transgan.sampling import sample_images
+from transgan.sampling import drawn_images
 from transgan.shadow import Shadows, shadow_module
 from transgan.training.ema import update_ema
 from transgan.training.ranks import Ranks
@@ -91,7 +91,7 @@ def sampling_peak_bytes(config: TrainingConfig, num_images: int) -> int:
     with _followed() as (memory, _):
         sampled = shadow_module(generator)
         z = torch.empty(num_images, config.generator.latent_dim)
-        sample_images(sampled, z, batch_size=num_images)
+        drawn_images(sampled, z, batch_size=num_images)
     return memory.peak
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -42,7 +42,6 @@ def latents(
     return torch.stack(drawn)
 
 
-@torch.inference_mode()
 def sample_images(
     generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = IMAGES_AT_ONCE
 ) -> UInt8[Tensor, "num channels height width"]:
@@ -51,28 +50,37 @@ def sample_images(
     Raises:
         NotFiniteError: some are not numbers, of which no image could be made.
     """
+    images, is_finite = drawn_images(generator, z, batch_size=batch_size)
+    if not is_finite.all():
+        broken = torch.nonzero(~is_finite).flatten()
+        raise NotFiniteError(
+            f"{len(broken)} of {len(images)} generated images are not numbers, the first is image "
+            f"{int(broken[0])}"
+        )
+    return images
+
+
+@torch.inference_mode()
+def drawn_images(
+    generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int
+) -> tuple[UInt8[Tensor, "num channels height width"], Bool[Tensor, " num"]]:
+    """What `sample_images` gives, unchecked, and of each image whether all of it was numbers.
+
+    No value decides what is done here, so that it can be rehearsed.
+    """
     device = next(generator.parameters()).device
     was_training = generator.training
     generator.eval()
-    batches: list[Tensor] = []
+    batches, finite = [], []
     try:
         with generator.constant_noise():
             for part in z.split(batch_size):
                 images = generator(part.to(device))
-                _check_finite(images, sum(map(len, batches)))
+                finite.append(images.flatten(1).isfinite().all(dim=1).cpu())
                 batches.append(to_uint8(images).cpu())
     finally:
         generator.train(was_training)
-    return torch.cat(batches)
-
-
-def _check_finite(images: Tensor, start: int) -> None:
-    broken = ~images.flatten(1).isfinite().all(dim=1)
-    if broken.any():
-        raise NotFiniteError(
-            f"{int(broken.sum())} of {len(images)} generated images are not numbers, the first is "
-            f"image {start + int(broken.nonzero()[0])}"
-        )
+    return torch.cat(batches), torch.cat(finite)
 
 
 def seeded_images(generator: Generator, seed: int) -> Callable[[range], Tensor]:

@@ -72,7 +72,7 @@ def test_mode_of_the_generator_is_restored(generator: Generator, training: bool)
 def test_images_that_are_not_numbers_are_refused_with_count_and_first(generator: Generator) -> None:
     z = latents(11, generator.latent_dim, seed=0)
     z[[6, 9]] = torch.nan
-    with pytest.raises(NotFiniteError, match=r"1 of 4 generated images .* the first is image 6"):
+    with pytest.raises(NotFiniteError, match=r"2 of 11 generated images .* the first is image 6"):
         sample_images(generator, z, batch_size=4)
     with pytest.raises(NotFiniteError, match=r"2 of 11 generated images .* the first is image 6"):
         sample_images(generator, z)
