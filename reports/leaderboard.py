@@ -119,7 +119,19 @@ def _setting_column(path: str, comparison: Comparison) -> Column:
     prefix, dot, name = path.rpartition(".")
     present = [s.record.settings[path] for s in comparison.standings if path in s.record.settings]
     is_numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
-    return Column(path, name, prefix + dot, is_numeric=is_numeric, hint=path)
+    return Column(
+        path, name, prefix + dot, is_numeric=is_numeric, hint=path + _when(path, comparison)
+    )
+
+
+def _when(path: str, comparison: Comparison) -> str:
+    """With which other settings trials have this one; nothing where all have it."""
+    domain = next((domain for domain in comparison.sweep.space if domain.path == path), None)
+    conditions = (
+        f"{other} is {' or '.join(map(setting_text, values))}"
+        for other, values in (domain.when if domain else {}).items()
+    )
+    return "".join(f", when {condition}" for condition in conditions)
 
 
 def _cells(

@@ -15,6 +15,7 @@ from rich.table import Table
 from reports.build import read_comparison
 from reports.comparison import Comparison
 from reports.formats import measurement_text, parameters_text, setting_text
+from reports.infeasible import read_infeasible
 from reports.records import RunFolder
 from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
 from sweeps.search_space import Domain
@@ -117,6 +118,11 @@ def say_status(run: Path, console: Console) -> None:
     console.print(standings_table(comparison))
     for damaged in comparison.damaged:
         console.print(f"trial {damaged.trial} left out: {escape(damaged.reason)}", highlight=False)
+    refused = len(read_infeasible(RunFolder(run)))
+    if refused:
+        console.print(
+            f"{refused} proposals refused before training (infeasible.jsonl)", highlight=False
+        )
     missing = comparison.sweep.num_trials - len(comparison.standings) - len(comparison.damaged)
     if missing:
         console.print(
@@ -148,6 +154,7 @@ def status_document(run: Path) -> dict[str, Any]:
         "name": comparison.sweep.name,
         "objective": comparison.sweep.objective,
         "num_trials": comparison.sweep.num_trials,
+        "num_infeasible": len(read_infeasible(RunFolder(run))),
         "damaged": {damaged.trial: damaged.reason for damaged in comparison.damaged},
         "counts": {state.value: count for state, count in comparison.counts.items()},
         "trials": trials,

@@ -103,7 +103,7 @@ def _check_cmaes(spec: SweepSpec, source: str) -> None:
     if find_spec("cmaes") is None:
         raise SpecError(
             f"{source}: sampler.name: cmaes needs the package cmaes, which is not installed; "
-            "install it (pip install cmaes), or take tpe"
+            "install it (pip install 'tg-sweep[cmaes]'), or take tpe"
         )
     numeric = [
         p for p, domain in spec.search.items() if domain.kind != "choice" and not domain.when

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reports.comparison import compare
-from reports.leaderboard import leaderboard
-from reports.records import SweepRecord, TrialCost, TrialFinding, TrialRecord, TrialState
+from reports.leaderboard import NO_SETTING, leaderboard
+from reports.records import (
+    SettingDomain,
+    SweepRecord,
+    TrialCost,
+    TrialFinding,
+    TrialRecord,
+    TrialState,
+)
 
 Make = Callable[..., TrialRecord]
 Sweep = Callable[..., SweepRecord]
@@ -65,3 +72,26 @@ def test_finding_stands_in_the_row_in_few_words_and_below_in_full(
     notes = {row.standing.trial: row.cells[2].note for row in board.rows}
     assert notes == {"0000": "mode collapse at 12 kimg", "0001": ""}
     assert board.findings == {"0000": ("mode collapse: lower the rate",)}
+
+
+def test_conditional_setting_says_when_it_applies_and_is_a_dash_where_it_does_not(
+    make_sweep: Sweep, make_trial: Make
+) -> None:
+    path, base = "loss.gradient_penalty", make_trial(0).settings
+    domain = SettingDomain(
+        path=path, kind="uniform", values=(0.1, 9.0), when={"loss.name": ("wgan-gp", "hinge")}
+    )
+    sweep = make_sweep()
+    sweep = sweep.model_copy(update={"space": (*sweep.space, domain)})
+    trials = [
+        make_trial(0, settings={**base, "loss.name": "nonsaturating"}),
+        make_trial(1, settings={**base, "loss.name": "hinge", path: 2.5}),
+        make_trial(2, settings={**base, "loss.name": "wgan-gp", path: 5.5}),
+    ]
+    board = leaderboard(compare(sweep, trials))
+    place = [column.key for column in board.columns].index(path)
+    assert board.columns[place].hint == f"{path}, when loss.name is wgan-gp or hinge"
+    cells = {row.standing.trial: row.cells[place] for row in board.rows}
+    assert cells["0000"].missing_because == NO_SETTING
+    assert (cells["0001"].text, cells["0002"].sort) == ("2.5", 5.5)
+    assert all("when" not in column.hint for column in board.columns if column.key != path)

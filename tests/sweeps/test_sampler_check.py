@@ -3,6 +3,7 @@ import re
 import pytest
 
 from sweeps import sampler_check
+from sweeps.folder import RunFolderError, create_run, extend, restore_spec
 from sweeps.sampler_check import sampler_notes
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
@@ -117,3 +118,12 @@ def test_what_a_sampler_does_with_the_space_is_said_in_the_plan(name, overrides,
     said = sampler_notes(spec_with(name, *overrides))
     assert len(said) == len(notes)
     assert all(re.search(note, line) for note, line in zip(notes, said, strict=True))
+
+
+def test_sweep_is_not_made_longer_than_its_grid(tmp_path):
+    spec = spec_with("grid", HEADS, "budget.trials=3")
+    run = create_run(tmp_path / "mine", spec)
+    assert extend(run, spec, 4).budget.trials == 4
+    with pytest.raises(RunFolderError, match=r"--trials 5: budget\.trials: 5 given, but the grid"):
+        extend(run, spec, 5)
+    assert restore_spec(run).budget.trials == 4
