@@ -67,13 +67,15 @@ def _summary(cells: Sequence[Cell]) -> list[str]:
 
 
 def _explanations(failed: Sequence[Cell]) -> list[str]:
-    lines = ["## Claims that do not hold", ""]
+    if not failed:
+        return []
+    reasons: dict[tuple[str, str], list[str]] = {}
     for cell in failed:
-        lines.append(
-            f"- {cell.data}, {cell.family.name}, `{cell.metric}` ({cell.claim.kind}): "
-            f"{cell.explanation or 'unexplained'}."
-        )
-    return [*lines, ""] if failed else []
+        place = (f"{cell.data}, {cell.family.name}", cell.explanation or "unexplained")
+        reasons.setdefault(place, []).append(f"`{cell.metric}` ({cell.claim.kind})")
+    lines = ["## Claims that do not hold", ""]
+    lines += [f"- {place}, {', '.join(who)}: {why}." for (place, why), who in reasons.items()]
+    return [*lines, ""]
 
 
 def _claims(cells: Sequence[Cell]) -> list[str]:
