@@ -49,8 +49,9 @@ def recall_estimate(
     error = recall_standard_error(generated, reference, num_neighbors=num_neighbors, seed=seed)
     if error is None:
         return Estimate(recall)
-    # None and all of the reference have no odds; half an image stands for what is not known.
-    share = min(max(recall, 0.5 / len(reference)), 1 - 0.5 / len(reference))
+    # None and all of the reference have no odds, and next to them the odds of an error larger than
+    # the share know no bounds. The error stands for what is not known; it is half an image or more.
+    share = min(max(recall, min(error, 0.5)), 1 - min(error, 0.5))
     reach = ERRORS_TO_A_SIDE * error / (share * (1 - share))
     odds = share / (1 - share) * np.exp([-reach, reach])
     low, high = odds / (1 + odds)

@@ -21,6 +21,13 @@ def measurement_text(column: MetricColumn, measurement: Measurement) -> str:
     return f"{value} ± {error_text(column, measurement.standard_error)}"
 
 
+def interval_text(column: MetricColumn, measurement: Measurement) -> str:
+    """The ends of a measurement's 95 % interval: `3.60 to 4.82`; empty where none is known."""
+    if measurement.low is None or measurement.high is None:
+        return ""
+    return f"{value_text(column, measurement.low)} to {value_text(column, measurement.high)}"
+
+
 def error_text(column: MetricColumn, standard_error: float) -> str:
     """A standard error at its value's precision, or with more digits where that would print 0."""
     text = value_text(column, standard_error)

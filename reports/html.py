@@ -85,6 +85,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         stages=best_trial_stages(comparison, folder),
         spec_text=_spec_text(folder),
         measurement_text=formats.measurement_text,
+        interval_text=formats.interval_text,
         value_text=formats.value_text,
         content_policy=_content_policy(scripts),
         # Trusted: these are this program's own files and its plotly's.

@@ -9,6 +9,7 @@ from reports.comparison import Comparison
 from reports.formats import (
     duration_text,
     finding_text,
+    interval_text,
     kimg_text,
     measurement_text,
     number_text,
@@ -43,6 +44,8 @@ class Cell:
     text: str = ""
     sort: float | str | None = None
     """What the cell is sorted by; None sorts last, whichever way."""
+    interval: str = ""
+    """The ends of a score's 95 % interval, where one is known."""
     note: str = ""
     missing_because: str | None = None
 
@@ -64,6 +67,11 @@ class Leaderboard:
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
     findings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What was found to be wrong with the training of which trials, in whole sentences."""
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any score's interval is known."""
+        return any(cell.interval for row in self.rows for cell in row.cells)
 
 
 def leaderboard(comparison: Comparison) -> Leaderboard:
@@ -185,6 +193,7 @@ def _metric_cell(standing: Standing, metric: MetricColumn, *, is_objective: bool
     return Cell(
         measurement_text(metric, measurement),
         measurement.value,
+        interval=interval_text(metric, measurement),
         note=f"at {kimg_text(standing.rung.kimg)}" if is_earlier else "",
     )
 

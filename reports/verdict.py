@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from reports.formats import (
     counted,
+    interval_text,
     kimg_text,
     listed,
     measurement_text,
@@ -90,6 +91,8 @@ def _headline(
     assert best.objective is not None
     assert best.rung is not None
     score = f"{objective.label} = {measurement_text(objective, best.objective)}"
+    if interval := interval_text(objective, best.objective):
+        score += f" (95% interval {interval})"
     score += f" after {kimg_text(best.rung.kimg)}"
     if best.record.state is TrialState.STOPPED_EARLY:
         return f"No trial completed; trial {best.trial}, stopped early, got furthest: {score}."

@@ -51,6 +51,18 @@ def test_interval_of_none_or_all_holds_it_and_stays_within_bounds(value: float) 
     assert taken.low < taken.high
 
 
+def test_interval_of_a_collapsed_set_does_not_reach_all_of_the_reference() -> None:
+    # A half or quarter of repeated images has some balls of their own, the whole has none.
+    rng = np.random.default_rng(6)
+    y = rng.standard_normal((211, 3))
+    x = np.tile(rng.standard_normal((61, 3)), (5, 1))
+    assert recall(x, y) == 0
+    taken = recall_estimate(0.0, x, y, num_neighbors=3, seed=0)
+    assert taken.standard_error is not None
+    assert taken.high is not None
+    assert taken.standard_error < taken.high < 11 * taken.standard_error
+
+
 def test_error_is_a_function_of_images_and_seed() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.standard_normal((101, 3)), rng.standard_normal((53, 3))

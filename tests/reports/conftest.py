@@ -150,7 +150,15 @@ def make_scores(
     for kimg in rungs:
         value = level * (rungs[-1] / kimg) ** 1.6
         measurements = [
-            Measurement(name=OBJECTIVE, value=value, standard_error=error, num_images=1000),
+            Measurement(
+                name=OBJECTIVE,
+                value=value,
+                standard_error=error,
+                # As of a distance, whose interval is corrected for the bias of few images.
+                low=None if error is None else value - 3 * error,
+                high=None if error is None else value + error,
+                num_images=1000,
+            ),
             *(Measurement(name=name, value=v, num_images=1000) for name, v in others.items()),
         ]
         scores.append(

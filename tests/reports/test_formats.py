@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from reports import formats
-from reports.records import Setting, SweepRecord
+from reports.records import Measurement, Setting, SweepRecord
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,17 @@ from reports.records import Setting, SweepRecord
 )
 def test_durations(seconds: float, text: str) -> None:
     assert formats.duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"), [((-0.014, 0.1), "-0.01 to 0.10"), ((None, None), ""), ((1.0, None), "")]
+)
+def test_interval_is_both_ends_or_nothing(
+    ends: tuple[float | None, float | None], text: str, make_sweep: Callable[..., SweepRecord]
+) -> None:
+    low, high = ends
+    measurement = Measurement(name="x", value=0.05, low=low, high=high, num_images=7)
+    assert formats.interval_text(make_sweep().metrics[0], measurement) == text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,35 @@ def test_page_never_scrolls_sideways(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_interval_is_read_out_and_stands_under_the_score(page: Page) -> None:
+    assert "(95% interval 3.28 to 4.52)" in page.text_content(".headline")
+    for place in ("#board tr[data-trial='0003'] td.col-5", ".quality tbody tr:first-child .value"):
+        shown = page.locator(f"{place} .interval")
+        assert shown.text_content() == "95% interval 3.28 to 4.52"
+        assert shown.get_attribute("title") == "95% interval"
+        assert shown.bounding_box()["y"] > page.locator(place).bounding_box()["y"]
+    assert page.locator("#board tr[data-trial='0003'] td.col-6 .interval").count() == 0
+    assert "infinitely many images of the same generator" in page.text_content("#leaderboard")
+
+
+def test_page_without_intervals_explains_none(
+    browser: Any,
+    make_sweep: Callable[..., SweepRecord],
+    make_trial: Callable[..., TrialRecord],
+    make_scores: Callable[..., object],
+    write_run: Callable[..., RunFolder],
+    tmp_path: Path,
+) -> None:
+    trial = make_trial(0, scores=make_scores(5.0, error=None))
+    run = write_run(tmp_path / "digits", make_sweep(), [trial])
+    build_report(run.path)
+    page = browser.new_page()
+    page.goto(run.report.as_uri())
+    assert page.locator(".interval").count() == 0
+    assert "interval" not in page.text_content("body main")
+    page.close()
+
+
 def test_highlight_fades_the_other_trials_and_lets_go(page: Page) -> None:
     opacities = (
         "[...document.querySelectorAll('.plot[data-chart=learning] .trace.scatter')]"

@@ -32,6 +32,19 @@ def test_missing_measurement_is_a_dash_with_its_reason(
     assert board.reasons["was not measured at 60 kimg"] == ("0001",)
 
 
+def test_interval_stands_with_its_score_and_nowhere_without(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    with_one = make_trial(0, scores=make_scores(5.0, precision=0.7))
+    without = make_trial(1, scores=make_scores(6.0, error=None))
+    board = leaderboard(compare(make_sweep(), [with_one, without]))
+    assert board.has_intervals
+    intervals = {row.standing.trial: [cell.interval for cell in row.cells] for row in board.rows}
+    assert intervals["0000"][4:6] == ["4.07 to 5.31", ""]
+    assert not any(intervals["0001"])
+    assert not leaderboard(compare(make_sweep(), [without])).has_intervals
+
+
 def test_every_cell_has_either_text_or_a_reason(
     make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
 ) -> None:

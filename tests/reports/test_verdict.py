@@ -23,13 +23,21 @@ def test_winner_is_named_with_its_score_budget_and_distance_from_noise(
 ) -> None:
     verdict = compare(make_sweep(), make_trials()).verdict
     assert (
-        verdict.headline == "Trial 0003 won: FD digits_classifier@1000 = 4.21 ± 0.31 after 60 kimg."
+        verdict.headline == "Trial 0003 won: FD digits_classifier@1000 = 4.21 ± 0.31 "
+        "(95% interval 3.28 to 4.52) after 60 kimg."
     )
     assert verdict.sentences[0] == (
         "That is 1/87 of the noise ceiling (366.00) and 9.8 times the real-data floor (0.43)."
     )
     assert verdict.sentences[1].startswith("Trial 0001 can't be told apart from it by 1,000 images")
     assert "sampling of images only" in verdict.sentences[2]
+
+
+def test_winner_without_an_interval_is_named_with_none(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    verdict = compare(make_sweep(), [make_trial(0, scores=make_scores(5.0, error=None))]).verdict
+    assert verdict.headline.endswith("= 5.00 after 60 kimg.")
 
 
 def test_all_failed_has_no_winner(make_sweep: Sweep, make_trial: Make) -> None:
