@@ -32,7 +32,7 @@ from evaluation.measurement import (
 )
 from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Scores
 from evaluation.reference import Reference
-from evaluation.storage import write_atomically
+from evaluation.whole_files import write_atomically
 
 RECORD_VERSION = 1
 RECORD_FILE = "evaluation.json"

@@ -24,7 +24,8 @@ from evaluation.image_sets import ImageSet, TensorImages
 from evaluation.images import ImagesError
 from evaluation.manifolds import neighbour_distances
 from evaluation.statistics import covariance_factor, sampling_floor
-from evaluation.storage import arrays_sha256, write_atomically
+from evaluation.storage import arrays_sha256
+from evaluation.whole_files import write_atomically
 
 REFERENCE_VERSION = 1
 """Goes up whenever the same images would give other statistics, so that cached ones retire."""

@@ -29,7 +29,7 @@ from evaluation.metrics import METRICS
 from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError, Scores
 from evaluation.reference import Reference
 from evaluation.scoring import image_channels, reference_of
-from reports.records import RunFolder, TrialFolder
+from reports.run_folder import RunFolder, TrialFolder
 from transgan.config import TrainingConfig
 from transgan.data import ImageData, load_data
 from transgan.data_config import DATA_SETS, DataConfig

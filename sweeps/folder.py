@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports.records import SPEC_WAY_OUT, RunFolder, write_atomically
+from evaluation.whole_files import write_atomically
+from reports.run_folder import SPEC_WAY_OUT, RunFolder
 from sweeps.spec import SweepSpec, resolve
 from sweeps.spec_text import SpecError
 
@@ -87,7 +88,7 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
             f"--trials {trials}: {started} trials have been started already; give at least as many"
         )
     spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
-    write_atomically(run.spec, spec.to_yaml())
+    write_atomically(run.spec, spec.to_yaml().encode())
     if run.sweep.exists():
         run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
     return spec

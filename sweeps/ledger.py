@@ -15,7 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as StudyState
 
-from reports.records import RunFolder, Setting, TrialState
+from reports.records import Setting, TrialState
+from reports.run_folder import RunFolder
 from sweeps.proposals import propose, trial_seed
 from sweeps.spec import SweepSpec
 from sweeps.trial import TrialReport, TrialTask, end_trial, new_record

@@ -215,7 +215,10 @@ def test_two_images_leave_no_interval_but_values_or_reasons(
 
 
 def test_line_to_infinity_needs_of_the_reference_no_more_than_its_statistics(
-    prepared: tuple[Evaluator, Path], digits: Digits, of_features: EvaluationProtocol, tmp_path: Path
+    prepared: tuple[Evaluator, Path],
+    digits: Digits,
+    of_features: EvaluationProtocol,
+    tmp_path: Path,
 ) -> None:
     evaluator, _ = prepared
     evaluator.reference.save_statistics(tmp_path / "statistics.npz")

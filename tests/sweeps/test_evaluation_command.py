@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from evaluation.protocol import EvaluationProtocol
 from evaluation.scoring import score
-from reports.records import TrialFolder, TrialRecord
+from reports.records import TrialRecord
+from reports.run_folder import TrialFolder
 from sweeps.cli import app
 from sweeps.trial import run_trial
 

@@ -6,7 +6,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from reports.records import Measurement, RunFolder, RungScores, TrialState
+from reports.records import Measurement, RungScores, TrialState
+from reports.run_folder import RunFolder
 from sweeps.ledger import Ledger
 from sweeps.trial import TrialReport
 
