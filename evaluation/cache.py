@@ -61,7 +61,7 @@ class Entries(Generic[T]):
         if folder is None:
             return make()
         path = folder / f"{key}{self.suffix}"
-        found = self._find(path)
+        found = self._find(path, warn=False)  # if it is still so once we are alone, it is said then
         if found is not None:
             return found
         with _alone(path.with_suffix(".lock")) as is_alone:
@@ -78,13 +78,14 @@ class Entries(Generic[T]):
                 _warn_unusable(folder.parent, error)
             return made
 
-    def _find(self, path: Path) -> T | None:
+    def _find(self, path: Path, *, warn: bool = True) -> T | None:
         try:
             if not path.exists():
                 return None
             return self.read(path)
         except self.damage as error:
-            _LOGGER.warning("%s is damaged and will be made anew (%s)", path, error)
+            if warn:
+                _LOGGER.warning("%s is damaged and will be made anew (%s)", path, error)
         except OSError as error:
             _warn_unusable(path.parent.parent, error)
         return None

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from evaluation.images import check_images
 from evaluation.protocol import FrozenModel
-from evaluation.storage import tensors_sha256, write_atomically
+from evaluation.storage import tensors_sha256
+from evaluation.whole_files import write_atomically
 
 FEATURE_DIM = 64
 STEM_WIDTH = 32

@@ -32,7 +32,7 @@ from evaluation.measurement import (
 )
 from evaluation.protocol import EvaluationProtocol, EvaluationRecord, Scores
 from evaluation.reference import Reference
-from evaluation.storage import write_atomically
+from evaluation.whole_files import write_atomically
 
 RECORD_VERSION = 1
 RECORD_FILE = "evaluation.json"
@@ -142,7 +142,7 @@ class Evaluator:
             ceiling=scores_of(_noise(_shape(train_images), protocol)),
             sampling_floor=reference.sampling_floor(protocol.num_images),
             seconds=time.perf_counter() - started,
-            scoring=record_of(protocol, extractor, reference, protocol.num_images),
+            scoring=record_of(protocol, extractor, judge, reference, protocol.num_images),
         )
         evaluator = cls(record, extractor, judge, reference)
         evaluator._write(folder)
@@ -285,6 +285,7 @@ class Evaluator:
             self.reference,
             self.protocol,
             extractor=self.extractor,
+            judge=self.judge,
             started=started,
         )
 

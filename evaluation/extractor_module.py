@@ -12,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -33,7 +35,8 @@ class OwnModule(NamedTuple):
 
     network: nn.Module
     sha256: str
-    """Hash of import path and state: the module's code is not looked at."""
+    """Hash of import path, state, and the source files of its class and of its parts' classes, but
+    torch's own. What else these files import is not looked at."""
     dim: int
     """Number of features."""
     num_logits: int
@@ -181,9 +184,20 @@ def _check_same(choice: str, first: Tensor, second: Tensor, when: str) -> None:
         )
 
 
+def _sources(choice: str, network: nn.Module) -> list[Path]:
+    """The files behind an import path and a network, in the order of their modules' names."""
+    names = {type(part).__module__ for part in network.modules()} | {choice.partition(":")[0]}
+    own = sorted(name for name in names if name.partition(".")[0] != "torch")
+    files = (getattr(sys.modules[name], "__file__", None) for name in own)
+    return [Path(file) for file in files if file is not None]
+
+
 def _sha256(choice: str, network: nn.Module) -> str:
-    """Over the import path and name, type, shape and bytes of each tensor of the state."""
+    """Over the import path, the source, and name, type, shape and bytes of each tensor."""
     digest = hashlib.sha256(f"{choice}|".encode())
+    # Without it a cached reference would outlive the code that it was taken with.
+    for source in _sources(choice, network):
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
     for name, tensor in sorted(network.state_dict().items()):
         if not isinstance(tensor, Tensor):
             raise ExtractorModuleError(

@@ -40,7 +40,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from torch_fidelity.utils import create_feature_extractor
 
 from evaluation.class_sums import num_splits
-from evaluation.manifolds import NUM_NEIGHBORS
+from evaluation.manifolds import NUM_NEIGHBORS, PrecisionRecall
 
 FEATURES, LOGITS = "features", "logits"
 
@@ -162,70 +162,6 @@ def resize_like_tensorflow(
     return resized
 
 
-class KernelDistance(NamedTuple):
-    """Mean and standard deviation over subsets, and how those were drawn."""
-
-    mean: float
-    deviation: float
-    num_subsets: int
-    subset_size: int
-
-
-def kernel_distance(
-    generated: Float[Tensor, "N D"],
-    reference: Float[Tensor, "M D"],
-    *,
-    num_subsets: int,
-    subset_size: int,
-    seed: int,
-) -> KernelDistance:
-    """Unbiased squared MMD with the kernel (xᵀy/D + 1)³, mean over random subsets, as in KID."""
-    subset_size = min(subset_size, len(generated), len(reference))
-    result = kid_features_to_metric(
-        generated,
-        reference,
-        **_options(
-            kid_subsets=num_subsets, kid_subset_size=subset_size, rng_seed=seed, verbose=False
-        ),
-    )
-    mean, deviation = result[KEY_METRIC_KID_MEAN], result[KEY_METRIC_KID_STD]
-    return KernelDistance(mean, deviation, num_subsets, subset_size)
-
-
-def classifier_score(logits: Float[Tensor, "N K"], *, seed: int) -> float:
-    """The Inception score's formula, exp E KL(p(y|x) ‖ p(y)): from 1 to K."""
-    splits = num_splits(len(logits))
-    result = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=seed)
-    return float(result[KEY_METRIC_ISC_MEAN])
-
-
-class PrecisionRecall(NamedTuple):
-    """Shares of generated images in the reference's manifold, and the other way round."""
-
-    precision: float
-    recall: float
-
-
-def precision_recall(
-    generated: Float[Tensor, "N D"], reference: Float[Tensor, "M D"]
-) -> PrecisionRecall:
-    """Improved precision and recall with three neighbours; both sets need at least four images.
-
-    Computed in parts, so that memory grows with N, not with N².
-    """
-    result = prc_features_to_metric(
-        generated,
-        reference,
-        **_options(
-            prc_neighborhood=NUM_NEIGHBORS,
-            prc_batch_size=_PAIRWISE_BATCH,
-            save_cpu_ram=True,
-            verbose=False,
-        ),
-    )
-    return PrecisionRecall(result[KEY_METRIC_PRECISION], result[KEY_METRIC_RECALL])
-
-
 class _ImagesDataset(Dataset[Tensor]):
     """Images one by one, as torch-fidelity wants them; a `TensorDataset` gives tuples."""
 
@@ -262,6 +198,53 @@ def oracle_statistics_distance(
     return float(
         fid_statistics_to_metric(of_generated, of_reference, verbose=False)[KEY_METRIC_FID]
     )
+
+
+def oracle_kernel_distance(
+    generated: Float[Tensor, "N D"],
+    reference: Float[Tensor, "M D"],
+    *,
+    num_subsets: int,
+    subset_size: int,
+    seed: int,
+) -> tuple[float, float]:
+    """Mean and deviation over subsets of KID's squared MMD, as torch-fidelity computes it."""
+    subset_size = min(subset_size, len(generated), len(reference))
+    result = kid_features_to_metric(
+        generated,
+        reference,
+        **_options(
+            kid_subsets=num_subsets, kid_subset_size=subset_size, rng_seed=seed, verbose=False
+        ),
+    )
+    return result[KEY_METRIC_KID_MEAN], result[KEY_METRIC_KID_STD]
+
+
+def oracle_classifier_score(logits: Float[Tensor, "N K"], *, seed: int) -> float:
+    """The Inception score's formula as torch-fidelity computes it."""
+    splits = num_splits(len(logits))
+    result = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=seed)
+    return float(result[KEY_METRIC_ISC_MEAN])
+
+
+def oracle_precision_recall(
+    generated: Float[Tensor, "N D"], reference: Float[Tensor, "M D"]
+) -> PrecisionRecall:
+    """Improved precision and recall as torch-fidelity computes them; four images a set at least.
+
+    Computed in parts, so that memory grows with N, not with N².
+    """
+    result = prc_features_to_metric(
+        generated,
+        reference,
+        **_options(
+            prc_neighborhood=NUM_NEIGHBORS,
+            prc_batch_size=_PAIRWISE_BATCH,
+            save_cpu_ram=True,
+            verbose=False,
+        ),
+    )
+    return PrecisionRecall(result[KEY_METRIC_PRECISION], result[KEY_METRIC_RECALL])
 
 
 def oracle_inception(weights: Path) -> nn.Module:

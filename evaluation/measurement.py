@@ -51,6 +51,9 @@ MIN_REFERENCE_IMAGES = {
     "coverage": 6,
 }
 
+_OF_STATISTICS = ("fd", "fid", "fd_infinity", "fid_infinity")
+"""Metrics that look at the reference's mean and covariance alone."""
+
 
 def check_num_images(num_images: int, protocol: EvaluationProtocol) -> None:
     """Refuse another number of images than the protocol's.
@@ -94,7 +97,9 @@ def measure(
     check_extractor(extractor, reference, protocol)
     started = time.perf_counter()
     extracted = extract_for(protocol, images, extractor=extractor, judge=judge)
-    return measure_extracted(extracted, reference, protocol, extractor=extractor, started=started)
+    return measure_extracted(
+        extracted, reference, protocol, extractor=extractor, judge=judge, started=started
+    )
 
 
 def check_extractor(
@@ -157,6 +162,7 @@ def measure_extracted(
     protocol: EvaluationProtocol,
     *,
     extractor: Extractor,
+    judge: Classifier | None,
     started: float,
 ) -> Scores:
     """Score a whole set of images from what was extracted.
@@ -166,6 +172,7 @@ def measure_extracted(
         reference: the real ones, under the same extractor.
         protocol: which metrics to take, and how.
         extractor: the one that was used.
+        judge: likewise; None where there was none.
         started: when the extraction began, by `time.perf_counter`.
     """
     # Of the devices beside a CPU only CUDA's are sure to know float64.
@@ -186,14 +193,19 @@ def measure_extracted(
         scores=tuple(scores),
         absent=absent,
         seconds=time.perf_counter() - started,
-        protocol=record_of(protocol, extractor, reference, extracted.num_images),
+        protocol=record_of(protocol, extractor, judge, reference, extracted.num_images),
     )
 
 
 def record_of(
-    protocol: EvaluationProtocol, extractor: Extractor, reference: Reference, num_images: int
+    protocol: EvaluationProtocol,
+    extractor: Extractor,
+    judge: Classifier | None,
+    reference: Reference,
+    num_images: int,
 ) -> ProtocolRecord:
     """The record of scores taken so, of so many images."""
+    is_judged = any(METRICS[key].needs == "judge" for key in protocol.metrics)
     return ProtocolRecord(
         metrics=protocol.metrics,
         num_images=num_images,
@@ -203,6 +215,7 @@ def record_of(
         extractor=extractor.name,
         extractor_sha256=extractor.sha256,
         resize=extractor.resize,
+        judge_sha256=judge.sha256 if judge and is_judged else None,
         reference_sha256=reference.sha256,
         device=extractor.device.type,
         versions=package_versions(),
@@ -229,10 +242,9 @@ class _Views:
             )
         num_reference = len(self.reference.features)
         if num_reference == 0 and metric.needs == "features":
-            if key in ("fd", "fid"):
-                return None
-            return "needs the reference's images, and its statistics are all that was given"
-        if num_reference < MIN_REFERENCE_IMAGES.get(key, 0):
+            if key not in _OF_STATISTICS:
+                return "needs the reference's images, and its statistics are all that was given"
+        elif num_reference < MIN_REFERENCE_IMAGES.get(key, 0):
             return (
                 f"needs at least {MIN_REFERENCE_IMAGES[key]} reference images, got {num_reference}"
             )

@@ -124,6 +124,8 @@ class ProtocolRecord(FrozenModel):
     """Hash of its weights."""
     resize: str
     """The rule by which images are brought to the extractor's size."""
+    judge_sha256: str | None = None
+    """Hash of the weights of the judge behind `confident_fraction`; None where it was not taken."""
     reference_sha256: str
     """Hash of the reference's images and statistics."""
     device: str
@@ -134,7 +136,7 @@ class ProtocolRecord(FrozenModel):
     @property
     def sha256(self) -> str:
         """Hash of all that `check_comparable` looks at: equal where scores compare."""
-        compared = self.model_dump_json(include=set(_COMPARED))
+        compared = self.model_dump_json(include=set(_COMPARED), exclude_none=True)
         return hashlib.sha256(compared.encode()).hexdigest()
 
 
@@ -142,6 +144,7 @@ _COMPARED = {
     "extractor": "give both the same extractor",
     "extractor_sha256": "score both with the same weights",
     "resize": "score both by the same rule",
+    "judge_sha256": "have both judged with the same weights",
     "num_images": "score as many images of both",
     "reference_sha256": "score both against the same reference",
     "seed": "score both with the same seed",
@@ -171,7 +174,7 @@ def check_comparable(
     """
     for field, way_out in _COMPARED.items():
         one, other = getattr(first, field), getattr(second, field)
-        if one != other:
+        if None not in (one, other) and one != other:
             raise ProtocolMismatchError(
                 f"scores of {first_name} and of {second_name} do not compare: {field} is {one} "
                 f"for the first and {other} for the second; {way_out}"

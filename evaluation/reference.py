@@ -21,9 +21,11 @@ from evaluation.extraction import extract
 from evaluation.extractors import Extractor
 from evaluation.image_files import ZIP_ERRORS
 from evaluation.image_sets import ImageSet, TensorImages
+from evaluation.images import ImagesError
 from evaluation.manifolds import neighbour_distances
 from evaluation.statistics import covariance_factor, sampling_floor
-from evaluation.storage import arrays_sha256, write_atomically
+from evaluation.storage import arrays_sha256
+from evaluation.whole_files import write_atomically
 
 REFERENCE_VERSION = 1
 """Goes up whenever the same images would give other statistics, so that cached ones retire."""
@@ -60,9 +62,15 @@ class Reference:
         """The reference that `images`, a set or a uint8 tensor (N, C, H, W), are to `extractor`.
 
         Raises:
-            ValueError: fewer than two images, or images that the extractor does not take.
+            ImagesError: fewer than two images.
+            ValueError: images that the extractor does not take.
         """
         images = TensorImages(images) if isinstance(images, Tensor) else images
+        if images.num_images < 2:
+            raise ImagesError(
+                f"{images.name}: a reference needs two images, since a covariance does; it has "
+                f"{images.num_images}; give more"
+            )
         extracted = extract(images, extractor)
         return cls(
             images_sha256=images.sha256,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from reports.comparison import Comparison, DamagedRecord, compare
 from reports.html import write_report
-from reports.records import RecordError, RunFolder, TrialRecord
+from reports.records import TrialRecord
 from reports.results_csv import write_results
+from reports.run_folder import RecordError, RunFolder
 
 
 class OutputError(ValueError):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from reports.comparison import Comparison
 from reports.formats import finding_text, kimg_text, measurement_text
 from reports.ranking import Standing, finite_measurement
-from reports.records import MetricColumn, RunFolder, TrialFinding, TrialState
+from reports.records import MetricColumn, TrialFinding, TrialState
+from reports.run_folder import RunFolder
 
 LOSSES = (("d_loss", "discriminator loss"), ("g_loss", "generator loss"))
 """Keys of `stats.jsonl` that are drawn, and their names."""

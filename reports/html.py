@@ -15,12 +15,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from evaluation.whole_files import write_atomically
 from reports import figures, formats
 from reports.comparison import Comparison
 from reports.curves import LearningCurves, LossPanel, learning_curves, training_losses
 from reports.importance import Importance, setting_importance
 from reports.leaderboard import leaderboard, state_text
-from reports.records import RunFolder, write_atomically
+from reports.run_folder import RunFolder
 from reports.samples import best_trial_stages, sample_grids
 from reports.slices import setting_slices
 
@@ -47,7 +48,7 @@ class LegendEntry:
 
 def write_report(comparison: Comparison, folder: RunFolder, path: Path) -> None:
     """Write the page to `path` atomically."""
-    write_atomically(path, render_report(comparison, folder))
+    write_atomically(path, render_report(comparison, folder).encode())
 
 
 def render_report(comparison: Comparison, folder: RunFolder) -> str:

@@ -9,7 +9,8 @@ import os
 
 from pydantic import ValidationError
 
-from reports.records import FrozenModel, RunFolder, Setting
+from reports.records import FrozenModel, Setting
+from reports.run_folder import RunFolder
 
 
 class InfeasibleProposal(FrozenModel):

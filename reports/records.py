@@ -1,4 +1,4 @@
-"""What a sweep writes about itself: the run folder's file names and the records kept in it.
+"""What a sweep writes about itself: the records of its trials and of the sweep as a whole.
 
 These records are the truth about a sweep. They are written by `sweeps`, and read, without torch or
 Ray, by everything that shows or compares results.
@@ -6,15 +6,10 @@ Ray, by everything that shows or compares results.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evaluation.protocol import ProtocolRecord
 
@@ -23,16 +18,6 @@ RECORD_VERSION = 1
 Scalar = bool | int | float | str | None
 Setting = Scalar | tuple[Scalar, ...]
 """A searched value, as it stands in the config: a scalar, or a list such as depths."""
-
-
-SPEC_WAY_OUT = (
-    "the file is damaged or was changed: put it back (report.html shows it as resolved), or start "
-    "the sweep anew in another folder"
-)
-
-
-class RecordError(ValueError):
-    """A file of a run folder is missing, damaged, or of a version this program does not read."""
 
 
 class FrozenModel(BaseModel):
@@ -54,9 +39,6 @@ class VersionedRecord(FrozenModel):
         if version != RECORD_VERSION:
             raise ValueError(f"written as version {version}, this program reads {RECORD_VERSION}")
         return version
-
-
-M = TypeVar("M", bound=VersionedRecord)
 
 
 class TrialState(StrEnum):
@@ -276,155 +258,3 @@ class SweepRecord(VersionedRecord):
             if column.name == name:
                 return column
         raise KeyError(name)
-
-
-class RunFolder:
-    """The files of one sweep, by name; reading and writing of the records among them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.spec = path / "sweep.yaml"
-        self.sweep = path / "sweep.json"
-        self.trials = path / "trials"
-        self.evaluation = path / "evaluation"
-        self.study = path / "study.journal"
-        self.reals = path / "reals.png"
-        self.infeasible = path / "infeasible.jsonl"
-        self.results = path / "results.csv"
-        self.report = path / "report.html"
-        self.log = path / "driver.log"
-
-    def trial(self, trial: str) -> TrialFolder:
-        """The folder of the trial called `trial`."""
-        return TrialFolder(self.trials / trial)
-
-    def read_sweep(self) -> SweepRecord:
-        """The sweep's own record.
-
-        Raises:
-            RecordError: the folder holds no sweep, or its record can't be read.
-        """
-        return _read_model(
-            SweepRecord,
-            self.sweep,
-            absent="not a sweep's run folder (no sweep.json)",
-            way_out="the record is damaged; remove it, and `tg-sweep resume` writes it anew",
-        )
-
-    def write_sweep(self, record: SweepRecord) -> None:
-        """Replace the sweep's record atomically."""
-        write_atomically(self.sweep, record.model_dump_json(indent=1))
-
-    def read_spec(self) -> dict[str, Any]:
-        """The resolved spec, as plain data.
-
-        Raises:
-            RecordError: it is missing or damaged.
-        """
-        try:
-            values = yaml.safe_load(self.spec.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = str(error).splitlines()[0]
-            raise RecordError(f"{self.spec}: can't be read ({reason}); {SPEC_WAY_OUT}") from None
-        if not isinstance(values, dict):
-            raise RecordError(f"{self.spec}: holds no spec; {SPEC_WAY_OUT}")
-        return values
-
-    def read_trials(self) -> list[TrialRecord]:
-        """The records of all trials that have been started, by number.
-
-        Raises:
-            RecordError: a record can't be read.
-        """
-        found = sorted(self.trials.glob("*/record.json")) if self.trials.is_dir() else []
-        records = [TrialFolder(path.parent).read() for path in found]
-        return sorted(records, key=lambda record: record.number)
-
-
-class TrialFolder:
-    """The files of one trial, by name."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.record = path / "record.json"
-        self.stats = path / "stats.jsonl"
-        self.checkpoint = path / "checkpoint.safetensors"
-        self.snapshot = path / "snapshot.safetensors"
-
-    def fakes(self, kimg: float) -> Path:
-        """The sample grid after `kimg`."""
-        return self.path / f"fakes{round(kimg):06d}.png"
-
-    def read(self) -> TrialRecord:
-        """The trial's record.
-
-        Raises:
-            RecordError: there is none, or it can't be read.
-        """
-        return _read_model(
-            TrialRecord,
-            self.record,
-            absent="no record of a trial there",
-            way_out=f"the record is damaged; remove the folder {self.path.name}, and "
-            "`tg-sweep resume` trains this trial anew",
-        )
-
-    def write(self, record: TrialRecord) -> None:
-        """Replace the trial's record atomically."""
-        write_atomically(self.record, record.model_dump_json(indent=1))
-
-    def read_stats(self) -> Iterator[dict[str, Any]]:
-        """The lines of `stats.jsonl`, oldest first; a half-written last line is left out.
-
-        Each has numbers by name, `kimg` among them, and, where something was wrong, the list of its
-        names as `findings`.
-
-        After a resume, training past the checkpoint was done twice: the later attempt counts, so
-        the lines are handed out with kimg strictly rising.
-        """
-        if not self.stats.exists():
-            return
-        entries: list[dict[str, Any]] = []
-        for line in self.stats.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if not isinstance(entry, dict) or not isinstance(entry.get("kimg"), int | float):
-                continue
-            # A line that goes back in kimg starts a new attempt, from a checkpoint before it.
-            while entries and entries[-1]["kimg"] >= entry["kimg"]:
-                entries.pop()
-            entries.append(entry)
-        yield from entries
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that `path` holds the old content or all of the new, also after a crash."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        if partial.exists():
-            partial.unlink()
-
-
-def _read_model(model: type[M], path: Path, *, absent: str, way_out: str) -> M:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise RecordError(f"{path.parent}: {absent}") from None
-    except OSError as error:
-        raise RecordError(f"{path}: can't be read ({error.strerror}); {way_out}") from None
-    except ValidationError as error:
-        # A record of another version has other fields, too: the version is what to say first.
-        first = min(error.errors(), key=lambda found: found["loc"] != ("version",))
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        if place == "version":
-            way_out = "read it with the tg-sweep that wrote it"
-        fault = str(first["msg"]).removeprefix("Value error, ")
-        raise RecordError(f"{path}: {place}: {fault}; {way_out}") from None

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from evaluation.whole_files import write_atomically
 from reports.comparison import Comparison
 from reports.formats import finding_text
 from reports.ranking import Standing
-from reports.records import MetricColumn, Setting, write_atomically
+from reports.records import MetricColumn, Setting
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that starts with one of these."""
@@ -33,7 +34,7 @@ def write_results(comparison: Comparison, path: Path) -> None:
     Read it back with `pandas.read_csv(path, dtype={"trial": str})`.
     """
     text = results_table(comparison).to_csv(index=False, lineterminator="\n")
-    write_atomically(path, text)
+    write_atomically(path, text.encode())
 
 
 def _row(comparison: Comparison, standing: Standing, paths: tuple[str, ...]) -> dict[str, Cell]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from reports.comparison import Comparison
 from reports.formats import kimg_text, measurement_text
-from reports.records import RunFolder, RungScores
+from reports.records import RungScores
+from reports.run_folder import RunFolder
 
 MAX_GRIDS = 4
 MAX_STAGES = 6

@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from evaluation.inception_weights import InceptionFile
 from reports.build import read_comparison
 from reports.comparison import Comparison
 from reports.formats import measurement_text, parameters_text, setting_text
 from reports.infeasible import read_infeasible
-from reports.records import RunFolder
+from reports.run_folder import RunFolder
+from sweeps.extractor_options import planned_metrics
 from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
 from sweeps.search_space import Domain
 from sweeps.spec import SweepSpec
@@ -35,7 +37,9 @@ def plan_document(spec: SweepSpec, name: str) -> dict[str, Any]:
     return {"version": 1, "name": name, **asdict(plan_of(spec)), "rungs_kimg": spec.rungs}
 
 
-def say_plan(spec: SweepSpec, name: str, run: Path, console: Console) -> None:
+def say_plan(
+    spec: SweepSpec, name: str, run: Path, inception: InceptionFile, console: Console
+) -> None:
     """What the sweep will be, from the spec alone."""
     plan = plan_of(spec)
     stopping, evaluation = spec.early_stopping, spec.evaluation
@@ -55,7 +59,8 @@ def say_plan(spec: SweepSpec, name: str, run: Path, console: Console) -> None:
         say("Sampler", escape(note))
     _say_corners(plan, say)
     say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
-    say("Scores", f"{', '.join(evaluation.metrics)} of {evaluation.num_images:,} images a trial")
+    metrics = ", ".join(planned_metrics(spec, inception))
+    say("Scores", f"{metrics} of {evaluation.num_images:,} images a trial")
     say(
         "Models",
         f"{plan.num_networks} pairs of networks, all built; generator "

@@ -8,7 +8,7 @@ from evaluation.protocol import (
     ProtocolMismatchError,
     check_comparable,
 )
-from reports.records import RunFolder
+from reports.run_folder import RunFolder
 
 
 def check_scoring(run: RunFolder, wanted: EvaluationProtocol, evaluation: EvaluationRecord) -> None:

@@ -97,7 +97,7 @@ def _extractor_note(evaluation: EvaluationRecord) -> str:
         case "module":
             return (
                 f"The module {evaluation.protocol.extractor} "
-                f"(path and weights with SHA-256 {evaluation.extractor_sha256})"
+                f"(path, code and weights with SHA-256 {evaluation.extractor_sha256})"
             )
     note = (
         f"A small network trained to classify the training images of {evaluation.dataset}; "

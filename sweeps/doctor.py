@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from evaluation.agreement.check import Check
-from evaluation.storage import write_atomically
+from evaluation.whole_files import write_atomically
 from sweeps.doctor_text import agreement_page, say_check, say_finding, say_rung, summary
 from sweeps.machine import Finding, examine, ladder
 from sweeps.plan import available_cpus

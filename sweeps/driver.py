@@ -22,7 +22,8 @@ from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationRecord
 from reports.build import build_report
 from reports.comparison import Comparison
-from reports.records import Forecast, RunFolder, Segment
+from reports.records import Forecast, Segment
+from reports.run_folder import RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns

@@ -29,7 +29,7 @@ from evaluation.metrics import METRICS
 from evaluation.protocol import EvaluationProtocol, ProtocolMismatchError, Scores
 from evaluation.reference import Reference
 from evaluation.scoring import image_channels, reference_of
-from reports.records import RunFolder, TrialFolder
+from reports.run_folder import RunFolder, TrialFolder
 from transgan.config import TrainingConfig
 from transgan.data import ImageData, load_data
 from transgan.data_config import DATA_SETS, DataConfig
@@ -87,7 +87,6 @@ class Outcome:
                 "num_images": self.reference.num_images,
                 "images_sha256": self.reference.images_sha256,
             },
-            "protocol": self.protocol.model_dump(mode="json"),
             **self.scores.model_dump(mode="json"),
         }
 
@@ -107,7 +106,8 @@ def evaluate(request: EvaluationRequest, console: Console) -> Outcome:
     seed = _first(request.seed, prepared.protocol.seed if prepared else None, 0)
     data = _data_set(request, source)
     choice = prepared.protocol.extractor if prepared else _choice(request)
-    protocol = _protocol(request, prepared, choice, source.num_images(request, prepared), seed)
+    num_images = source.num_images(request, prepared)
+    protocol = _protocol(request, prepared, choice, num_images, seed, console)
     if source.num_found is not None:
         check_num_images(source.num_found, protocol)
     if request.inception != InceptionFile() and choice != INCEPTION:
@@ -296,15 +296,23 @@ def _protocol(
     choice: str,
     num_images: int,
     seed: int,
+    console: Console,
 ) -> EvaluationProtocol:
-    """How to score: as asked for, else as prepared, else with the metrics that may rank."""
+    """How to score: as asked for, else as prepared, else with the metrics that may rank.
+
+    Of these the ones are left out, and named, for which there are too few images.
+    """
     values: dict[str, Any] = {}
     if prepared is not None:
         values = prepared.protocol.model_dump()
     else:
         kind = chosen_kind(choice)
-        usual = (m.key for m in METRICS.values() if kind in m.kinds and m.may_rank)
-        values = {"extractor": choice, "metrics": tuple(usual)}
+        usual = [m for m in METRICS.values() if kind in m.kinds and m.may_rank]
+        fitting = [metric for metric in usual if metric.min_images <= num_images] or usual
+        if request.metrics is None and len(fitting) < len(usual):
+            left_out = ", ".join(metric.key for metric in usual if metric not in fitting)
+            _say(console, f"Left out, as {num_images} images are too few: {left_out}")
+        values = {"extractor": choice, "metrics": tuple(metric.key for metric in fitting)}
     values |= {"num_images": num_images, "seed": seed}
     if request.metrics is not None:
         values["metrics"] = request.metrics

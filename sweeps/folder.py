@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports.records import SPEC_WAY_OUT, RunFolder, write_atomically
+from evaluation.whole_files import write_atomically
+from reports.run_folder import SPEC_WAY_OUT, RunFolder
 from sweeps.sampler_check import check_sampler
 from sweeps.spec import SweepSpec, resolve
 from sweeps.spec_text import SpecError
@@ -92,7 +93,7 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
         check_sampler(spec, f"--trials {trials}")
     except SpecError as error:
         raise RunFolderError(str(error)) from None
-    write_atomically(run.spec, spec.to_yaml())
+    write_atomically(run.spec, spec.to_yaml().encode())
     if run.sweep.exists():
         run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
     return spec

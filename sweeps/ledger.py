@@ -10,7 +10,8 @@ import itertools
 import math
 
 from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
-from reports.records import RunFolder, Setting, TrialState
+from reports.records import Setting, TrialState
+from reports.run_folder import RunFolder
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.known import Known
 from sweeps.objectives import costs_of

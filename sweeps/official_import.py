@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from safetensors import SafetensorError
 
-from reports.records import TrialFolder
+from reports.run_folder import TrialFolder
 from transgan.networks.generator import Generator
 from transgan.official import (
     DISCRIMINATOR_PARTS,

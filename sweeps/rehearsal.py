@@ -8,19 +8,28 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluation.dinov2_weights import Dinov2WeightsError
+from evaluation.extractor_module import ExtractorModuleError
 from evaluation.inception_weights import (
     INCEPTION_VARIABLE,
     InceptionFile,
     InceptionWeightsError,
     locate_inception_weights,
 )
+from evaluation.metrics import MetricError
 from sweeps.cluster import ClusterError, open_cluster
+from sweeps.extractor_options import inception_file
 from sweeps.folder import RunFolderError, check_vacant
-from sweeps.inception_options import inception_file
 from sweeps.plan import concurrent_trials, device_for
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from transgan.data import DataError, foresee_data
+
+_OBSTACLES = (
+    *(RunFolderError, DataError, SpecError, ClusterError),
+    *(InceptionWeightsError, Dinov2WeightsError, ExtractorModuleError, MetricError),
+)
+"""What the checks raise for people."""
 
 
 class Rehearsal(NamedTuple):
@@ -46,12 +55,12 @@ def rehearse(
         partial(check_vacant, path),
         partial(_check_data, spec, notes),
         partial(_check_place, spec, address),
-        partial(_check_weights, spec, inception, notes),
+        partial(_check_extractor, spec, inception, notes),
     )
     for check in checks:
         try:
             check()
-        except (RunFolderError, DataError, SpecError, ClusterError, InceptionWeightsError) as error:
+        except _OBSTACLES as error:
             found.append(str(error))
     return Rehearsal(tuple(found), tuple(notes))
 
@@ -85,7 +94,7 @@ def _check_place(spec: SweepSpec, address: str | None) -> None:
             concurrent_trials(spec, cluster.cpus, cluster.gpus)
 
 
-def _check_weights(spec: SweepSpec, inception: InceptionFile, notes: list[str]) -> None:
+def _check_extractor(spec: SweepSpec, inception: InceptionFile, notes: list[str]) -> None:
     named = inception.path or os.environ.get(INCEPTION_VARIABLE)
     wanted = spec.evaluation.extractor == "inception"
     if wanted and not named and locate_inception_weights() is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from reports.records import RecordError, RunFolder
+from reports.run_folder import RecordError, RunFolder
 from sweeps.folder import restore_spec
 from sweeps.trial import TICK_KIMG
 from transgan.config import TrainingConfig

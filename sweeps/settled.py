@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from reports.records import RunFolder, write_atomically
+from evaluation.whole_files import write_atomically
+from reports.run_folder import RunFolder
 from sweeps.feasibility import GB
 from sweeps.plan import fitting_trials
 from sweeps.spec import MOST_TRIALS, SweepSpec
@@ -35,5 +36,5 @@ def settle(run: RunFolder, spec: SweepSpec, *, cpus: int, gpus: int) -> SweepSpe
         share = min(resources.gpus_per_trial, 1.0)
         resources = resources.model_copy(update={"memory_gb": round(whole * share, 3)})
     settled = spec.model_copy(update={"budget": budget, "resources": resources})
-    write_atomically(run.spec, settled.to_yaml())
+    write_atomically(run.spec, settled.to_yaml().encode())
     return settled

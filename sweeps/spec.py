@@ -274,6 +274,3 @@ def _check_ranking(spec: SweepSpec, source: str) -> None:
             f"{source}: evaluation.metrics: {ranking.key} can't rank trials, and the first "
             "metric does; put another first"
         )
-
-
-DEFAULT_SPEC = "digits"

@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as StudyState
 
 from reports.infeasible import InfeasibleProposal
-from reports.records import RunFolder, TrialRecord, TrialState
+from reports.records import TrialRecord, TrialState
+from reports.run_folder import RunFolder
 from sweeps.spec import SweepSpec
 from sweeps.suggestion import (
     distributions_of,

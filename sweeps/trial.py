@@ -23,10 +23,10 @@ from reports.records import (
     Setting,
     TrialCost,
     TrialFinding,
-    TrialFolder,
     TrialRecord,
     TrialState,
 )
+from reports.run_folder import TrialFolder
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData

@@ -17,7 +17,7 @@ from evaluation.evaluator import Evaluator
 from evaluation.extraction import Extracted
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import Scores
-from reports.records import RunFolder
+from reports.run_folder import RunFolder
 from sweeps.cluster import prepare_environment
 from sweeps.ledger import Ledger
 from sweeps.spec import Resources

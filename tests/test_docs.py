@@ -9,7 +9,7 @@ import pytest
 import typer
 import yaml
 
-from reports.records import RunFolder, TrialFolder
+from reports.run_folder import RunFolder, TrialFolder
 from sweeps.cli import app
 from sweeps.spec import resolve
 

@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from evaluation.evaluator import Evaluator
-from reports.records import RunFolder, TrialState
+from reports.records import TrialState
+from reports.run_folder import RunFolder
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.cache import Entries, content_key
-from evaluation.storage import write_atomically
+from evaluation.whole_files import write_atomically
 
 
 class DamageError(ValueError):
@@ -122,7 +122,7 @@ PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from evaluation.cache import Entries
-from evaluation.storage import write_atomically
+from evaluation.whole_files import write_atomically
 
 
 def write(text, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from evaluation.cached import cached_reference
 from evaluation.evaluator import EvaluationError, Evaluator
 from evaluation.extractor_module import ExtractorModuleError
 from evaluation.extractor_names import ExtractorNameError
@@ -154,6 +156,33 @@ def test_module_with_logits_gives_both() -> None:
     features, logits = both(torch.zeros(3, 3, 8, 8, dtype=torch.uint8))
     assert torch.equal(features[:, :5], logits)
     both.check_metrics(("classifier_score",))
+
+
+def test_hash_changes_with_the_code_so_that_no_reference_outlives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TG_SWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    images = torch.arange(7 * 3 * 4, dtype=torch.uint8).reshape(7, 3, 2, 2)
+    taken = []
+    for unit in (255, 128, 255):
+        code = f"""
+from torch import nn
+
+class Means(nn.Module):
+    def forward(self, images):
+        return images.float().mean(dim=(2, 3)) / {unit}
+"""
+        (tmp_path / "changing.py").write_text(code, encoding="utf-8")
+        sys.modules.pop("changing", None)
+        importlib.invalidate_caches()
+        extractor = module_extractor("changing:Means", (2, 2))
+        taken.append((extractor.sha256, cached_reference(images, extractor).mean.max()))
+    (former, large), (latter, larger), again = taken
+    assert former != latter
+    assert larger == pytest.approx(large * 255 / 128)
+    assert again == (former, large)
 
 
 def test_hash_is_of_path_and_weights() -> None:

@@ -72,17 +72,20 @@ def test_registered_name_carries_the_hash_and_registering_twice_is_harmless(
 def test_few_images_get_a_smaller_subset_and_one_split() -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(7, 5, generator=generator), torch.randn(11, 5, generator=generator)
-    distance = fidelity.kernel_distance(x, y, num_subsets=3, subset_size=1000, seed=0)
-    assert distance.subset_size == 7
+    few = [
+        fidelity.oracle_kernel_distance(x, y, num_subsets=3, subset_size=size, seed=0)
+        for size in (7, 1000)
+    ]
+    assert few[0] == few[1]
     assert (fidelity.num_splits(499), fidelity.num_splits(500)) == (1, 10)
-    assert 1 <= fidelity.classifier_score(x, seed=0) <= 5
+    assert 1 <= fidelity.oracle_classifier_score(x, seed=0) <= 5
 
 
 def test_precision_is_of_the_first_set_and_recall_of_the_second() -> None:
     generator = torch.Generator().manual_seed(0)
     wide = torch.randn(211, 3, generator=generator)
     narrow = wide[:101] * 0.05
-    precision, recall = fidelity.precision_recall(narrow, wide)
+    precision, recall = fidelity.oracle_precision_recall(narrow, wide)
     assert precision > 0.9
     assert recall < 0.2
 

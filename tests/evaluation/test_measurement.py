@@ -212,3 +212,41 @@ def test_two_images_leave_no_interval_but_values_or_reasons(
     for score in taken.values():
         assert (score.low, score.high, score.standard_error) == (None, None, None)
     assert "an error needs two halves of two images" in scores.absent["coverage_digits_classifier"]
+
+
+def test_line_to_infinity_needs_of_the_reference_no_more_than_its_statistics(
+    prepared: tuple[Evaluator, Path],
+    digits: Digits,
+    of_features: EvaluationProtocol,
+    tmp_path: Path,
+) -> None:
+    evaluator, _ = prepared
+    evaluator.reference.save_statistics(tmp_path / "statistics.npz")
+    statistics = Reference.load_statistics(tmp_path / "statistics.npz", evaluator.extractor)
+    images = digits.train_images[:257]
+    protocol = of_features.model_copy(update={"metrics": ("fd_infinity", "kd")})
+    of_statistics = measure(images, statistics, protocol, extractor=evaluator.extractor)
+    of_images = measure(images, evaluator.reference, protocol, extractor=evaluator.extractor)
+    name = "fd_infinity_digits_classifier"
+    assert of_statistics[name].value == pytest.approx(of_images[name].value, rel=1e-6)
+    assert of_statistics[name].num_reference == evaluator.reference.num_images
+    assert "needs the reference's images" in of_statistics.absent["kd_digits_classifier"]
+
+
+def test_record_of_the_scores_knows_the_judge_where_it_was_asked(
+    prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    evaluator, _ = prepared
+    assert evaluator.judge is not None
+    protocol = evaluator.protocol.model_copy(update={"metrics": ("fd", "confident_fraction")})
+
+    def judge_of(protocol: EvaluationProtocol) -> str | None:
+        images, reference = digits.train_images[:17], evaluator.reference
+        scores = measure(
+            images, reference, protocol, extractor=evaluator.extractor, judge=evaluator.judge
+        )
+        assert scores.protocol is not None
+        return scores.protocol.judge_sha256
+
+    assert judge_of(protocol) == evaluator.judge.sha256
+    assert judge_of(protocol.model_copy(update={"metrics": ("fd",)})) is None

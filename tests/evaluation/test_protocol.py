@@ -161,6 +161,7 @@ def record(**changes: object) -> ProtocolRecord:
         "extractor": "a_classifier",
         "extractor_sha256": "0" * 64,
         "resize": "none",
+        "judge_sha256": "4" * 64,
         "reference_sha256": "1" * 64,
         "device": "cpu",
         "versions": package_versions(),
@@ -178,6 +179,7 @@ def record(**changes: object) -> ProtocolRecord:
         ("extractor", "b_classifier"),
         ("extractor_sha256", "2" * 64),
         ("resize", "tf1-bilinear-299"),
+        ("judge_sha256", "5" * 64),
         ("reference_sha256", "3" * 64),
     ],
 )
@@ -206,9 +208,13 @@ def test_what_leaves_the_meaning_of_a_value_as_it_is_does_not_matter(
     assert record().sha256 == changed.sha256
 
 
+def test_scores_that_no_judge_had_a_part_in_compare_with_those_of_any_judge() -> None:
+    check_comparable(record(), record(judge_sha256=None), first_name="one", second_name="other")
+
+
 def test_every_field_of_the_record_is_either_compared_or_known_not_to_matter() -> None:
     compared = {"num_images", "seed", "kd_subsets", "kd_subset_size", "extractor"}
-    compared |= {"extractor_sha256", "resize", "reference_sha256"}
+    compared |= {"extractor_sha256", "resize", "judge_sha256", "reference_sha256"}
     assert set(ProtocolRecord.model_fields) == compared | {"metrics", "device", "versions"}
 
 

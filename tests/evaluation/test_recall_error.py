@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.fidelity import NUM_NEIGHBORS, precision_recall
+from evaluation.fidelity import oracle_precision_recall
+from evaluation.manifolds import NUM_NEIGHBORS
 from evaluation.recall_error import recall_estimate, recall_standard_error
 
 
 def recall(x: np.ndarray, y: np.ndarray) -> float:
-    return precision_recall(torch.from_numpy(x).float(), torch.from_numpy(y).float()).recall
+    return oracle_precision_recall(torch.from_numpy(x).float(), torch.from_numpy(y).float()).recall
 
 
 @pytest.mark.parametrize(("num_images", "num_reference"), [(101, 307), (307, 307), (307, 503)])

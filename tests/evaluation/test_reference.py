@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from evaluation.extractors import Extractor
+from evaluation.image_sets import TensorImages
+from evaluation.images import ImagesError
 from evaluation.reference import Reference, ReferenceFileError
 
 
@@ -174,3 +176,11 @@ def test_statistics_packed_in_an_unknown_way_are_refused(
     path.write_bytes(content)
     with pytest.raises(ReferenceFileError, match="compression method is not supported"):
         Reference.load_statistics(path, coloured_extractor)
+
+
+def test_reference_of_one_image_is_refused_by_the_name_of_its_set(
+    images: torch.Tensor, coloured_extractor: Extractor
+) -> None:
+    lone = TensorImages(images[:1], "photos/one")
+    with pytest.raises(ImagesError, match=r"^photos/one: a reference needs two images, .* more$"):
+        Reference.of(lone, coloured_extractor)

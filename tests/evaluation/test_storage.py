@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 import torch
 
-from evaluation.storage import arrays_sha256, images_sha256, tensors_sha256, write_atomically
+from evaluation.storage import arrays_sha256, images_sha256, tensors_sha256
 
 
 def test_hash_depends_on_names_values_types_and_shapes_but_not_on_order() -> None:
@@ -35,19 +32,3 @@ def test_image_sets_in_another_order_are_other_sets() -> None:
     images = torch.arange(2 * 3 * 5 * 7).remainder(256).to(torch.uint8).reshape(2, 3, 5, 7)
     assert images_sha256(images) == images_sha256(images.clone())
     assert images_sha256(images) != images_sha256(images.flip(0))
-
-
-def test_interrupted_write_leaves_the_old_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail(_: int) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]

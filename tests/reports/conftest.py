@@ -15,7 +15,6 @@ from reports.records import (
     Forecast,
     Measurement,
     MetricColumn,
-    RunFolder,
     RungScores,
     Segment,
     SettingDomain,
@@ -24,6 +23,7 @@ from reports.records import (
     TrialRecord,
     TrialState,
 )
+from reports.run_folder import RunFolder
 
 OBJECTIVE = "fd_digits_classifier"
 RUNGS = (20.0, 40.0, 60.0)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from reports.build import OutputError, build_report
-from reports.records import RecordError, RunFolder, SweepRecord, TrialFinding, TrialRecord
+from reports.records import SweepRecord, TrialFinding, TrialRecord
+from reports.run_folder import RecordError, RunFolder
 
 
 def test_report_and_table_are_written_into_the_run_folder(run: RunFolder) -> None:

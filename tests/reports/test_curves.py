@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from reports.comparison import compare
 from reports.curves import downsample, learning_curves, training_losses
-from reports.records import RunFolder, SweepRecord, TrialFinding, TrialRecord
+from reports.records import SweepRecord, TrialFinding, TrialRecord
+from reports.run_folder import RunFolder
 
 Make = Callable[..., TrialRecord]
 Sweep = Callable[..., SweepRecord]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from reports.build import build_report
-from reports.records import RunFolder, SweepRecord, TrialRecord
+from reports.records import SweepRecord, TrialRecord
+from reports.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 

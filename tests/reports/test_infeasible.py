@@ -1,5 +1,5 @@
 from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
-from reports.records import RunFolder
+from reports.run_folder import RunFolder
 
 
 def proposal(number, attempt=0, cause="too large"):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reports.comparison import compare
-from reports.records import RunFolder, RungScores, SweepRecord, TrialRecord
+from reports.records import RungScores, SweepRecord, TrialRecord
+from reports.run_folder import RunFolder
 from reports.samples import best_trial_stages, sample_grids
 
 Trials = Callable[[], list[TrialRecord]]

@@ -10,8 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from reports.records import MetricColumn, SweepRecord
-from sweeps.cli import _errors_in_one_line, app
+from sweeps.cli import app
 from sweeps.folder import create_run
+from sweeps.outlets import errors_in_one_line
 from sweeps.spec import load_spec
 
 runner = CliRunner()
@@ -342,7 +343,7 @@ def test_broken_pipe_that_is_not_stdout_keeps_its_traceback(monkeypatch):
     reading, writing = os.pipe()
     with open(reading), open(writing, "w") as stdout:  # noqa: PTH123  (descriptors have no path)
         monkeypatch.setattr("sys.stdout", stdout)
-        with pytest.raises(BrokenPipeError, match="a socket"), _errors_in_one_line():
+        with pytest.raises(BrokenPipeError, match="a socket"), errors_in_one_line():
             raise BrokenPipeError("a socket")
 
 
@@ -407,3 +408,50 @@ def test_weights_that_are_not_the_official_ones_are_refused_before_anything_is_w
     assert "official 6726825d0af5" in line
     assert "--allow-unverified-weights" in line
     assert not (tmp_path / "out").exists()
+
+
+OWN_MODULE = """
+import torch
+
+class Means(torch.nn.Module):
+    def forward(self, images):
+        return images.float().mean(dim=(2, 3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("extractor", "metrics", "message"),
+    [
+        ("dinov2", "fd", "DINOv2: no weights at "),
+        ("lone_means:Nope", "fd", "lone_means has no Nope"),
+        ("lone_means:Means", "fd,classifier_score", "classifier_score needs logits, and lone_"),
+    ],
+)
+@pytest.mark.parametrize("dry", [["-n"], []])
+def test_extractor_that_can_not_be_had_is_said_before_anything_is_written(
+    dry, extractor, metrics, message, tmp_path, monkeypatch
+):
+    (tmp_path / "lone_means.py").write_text(OWN_MODULE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    spec = (
+        "--set",
+        f"evaluation.extractor={extractor}",
+        "--set",
+        f"evaluation.metrics=[{metrics}]",
+    )
+    assert message in error_line("run", *dry, *spec, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [("run", "-n"), ("plan",)])
+def test_plan_calls_nothing_fid_that_unverified_weights_will_give(command, tmp_path, monkeypatch):
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"other")
+    monkeypatch.setenv("TG_SWEEP_INCEPTION_WEIGHTS", str(weights))
+    monkeypatch.setenv("TG_SWEEP_ALLOW_UNVERIFIED_WEIGHTS", "1")
+    spec = ("--set", "evaluation.extractor=inception", "--set", "evaluation.metrics=[fid,recall]")
+    result = call(*command, *spec)
+    assert result.exit_code == 0, result.output
+    assert "fd_inception_unverified, recall_inception_unverified of 1,000 images" in result.output
+    assert not re.search(r"\bfid\b", result.output)

@@ -4,7 +4,8 @@ import pytest
 
 from evaluation.evaluator import read_record
 from evaluation.protocol import ProtocolMismatchError
-from reports.records import Forecast, RunFolder, RungScores, Segment
+from reports.records import Forecast, RungScores, Segment
+from reports.run_folder import RunFolder
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep
 from sweeps.trial import TrialTask, new_record

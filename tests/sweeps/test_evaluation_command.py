@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from evaluation.protocol import EvaluationProtocol
 from evaluation.scoring import score
-from reports.records import TrialFolder, TrialRecord
+from reports.records import TrialRecord
+from reports.run_folder import TrialFolder
 from sweeps.cli import app
 from sweeps.trial import run_trial
 
@@ -220,3 +221,28 @@ def test_corrupt_files_are_one_line_that_names_and_counts_them(files, run, tmp_p
     assert f"3 of the 101 images in {tmp_path} can't be used: 003.png (" in line
     assert "050.png (" in line
     assert "097.png (" in line
+
+
+def test_metrics_for_which_there_are_too_few_images_are_left_out_by_name(files, run, tmp_path):
+    images = [np.asarray(Image.open(path)) for path in sorted(files["folder"].iterdir())[:3]]
+    np.savez(tmp_path / "three.npz", np.stack(images))
+    extractor = run / "evaluation" / "extractor.safetensors"
+    arguments = (tmp_path / "three.npz", "--reference", files["zip"], "--extractor", extractor)
+    taken = document(*arguments)
+    assert set(values(taken)) == {
+        f"{key}_digits_classifier" for key in ("fd", "kd", "md", "classifier_score")
+    }
+    assert taken["absent"] == {}
+    said = call(*arguments).stderr
+    assert "Left out, as 3 images are too few: fd_infinity, precision, recall, density" in said
+    asked = error_line(*arguments, "--metrics", "fd,recall")
+    assert "recall needs at least 4 images" in asked
+
+
+def test_reference_of_one_image_is_one_line(files, run, tmp_path):
+    np.savez(tmp_path / "one.npz", np.asarray(Image.open(files["folder"] / "000.png"))[None])
+    extractor = run / "evaluation" / "extractor.safetensors"
+    line = error_line(
+        *(files["zip"], "--reference", tmp_path / "one.npz", "--extractor", extractor)
+    )
+    assert "one.npz: a reference needs two images" in line

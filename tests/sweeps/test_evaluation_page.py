@@ -20,7 +20,7 @@ from evaluation.inception_weights import (
     UNVERIFIED_VARIABLE,
 )
 from evaluation.metrics import METRICS
-from reports.records import TrialFolder
+from reports.run_folder import TrialFolder
 from sweeps.cli import app
 from sweeps.trial import run_trial
 

@@ -10,7 +10,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from reports.infeasible import read_infeasible
-from reports.records import Measurement, RunFolder, RungScores, TrialState
+from reports.records import Measurement, RungScores, TrialState
+from reports.run_folder import RunFolder
 from sweeps.ledger import Ledger
 from sweeps.spec import load_spec
 from sweeps.trial import TrialReport

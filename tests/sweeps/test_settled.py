@@ -1,6 +1,6 @@
 import pytest
 
-from reports.records import RunFolder
+from reports.run_folder import RunFolder
 from sweeps.folder import restore_spec
 from sweeps.settled import settle
 from sweeps.spec import load_spec

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from evaluation.protocol import Score, Scores
-from reports.records import TrialFolder, TrialState
+from reports.records import TrialState
+from reports.run_folder import TrialFolder
 from sweeps.trial import measurements, run_trial
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
