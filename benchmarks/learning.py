@@ -71,7 +71,11 @@ class RandomFeatures(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, 2·channels) of uint8 images (N, C, H, W)."""
         seen = [self.layers(to_float(part)).flatten(2) for part in images.split(250)]
-        return torch.cat([torch.cat([x.mean(-1), x.std(-1)], dim=1) for x in seen])
+        # Of the smallest images there is one position, and no deviation.
+        correction = min(1, seen[0].shape[-1] - 1)
+        spreads = [x.std(-1, correction=correction) for x in seen]
+        means = [x.mean(-1) for x in seen]
+        return torch.cat([torch.cat(means), torch.cat(spreads)], dim=1)
 
 
 def classifier_evaluator(data: ImageData, folder: Path) -> Evaluator | None:
