@@ -269,7 +269,7 @@ def _measures(
             "give a classifier's file or a run folder as --extractor, or a data set with labels as "
             "--reference"
         )
-    _say(console, f"Training the classifier on {data.name}")
+    _say(console, f"Taking the classifier of {data.name} from the cache, or training it")
     training = LabelledImages(data.train_images, data.train_labels)
     held_out = LabelledImages(data.held_out_images, data.held_out_labels)
     classifier = cached_classifier(training, held_out, dataset=data.name, seed=seed, device=device)
