@@ -174,12 +174,12 @@ def curves(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(preset: str, rows: list[Row], threads: int) -> str:
+def page(preset: str, rows: list[Row], options: str) -> str:
     """The Markdown page of a preset: how far each seed came, the curves, the images."""
     lines = [
         f"# What `{preset}` learns in {max(row.seconds for row in rows) / 60:.1f} minutes",
         "",
-        f"`python benchmarks/learning.py --preset {preset}`, {threads} thread(s) of a CPU, torch "
+        f"`python benchmarks/learning.py --preset {preset} {options}` on a CPU, torch "
         f"{torch.__version__}. Fréchet distance of {NUM_IMAGES} images of the averaged generator "
         "to all held-out ones.",
         "",
@@ -209,6 +209,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=["digits", "photos"], default="digits")
     parser.add_argument("--minutes", type=float, default=10.0, help="training time of each seed")
+    parser.add_argument("--kimg", type=float, help="end of the training; the preset's if left out")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("docs/learning"))
@@ -220,12 +221,16 @@ def main(argv: list[str] | None = None) -> None:
         evaluator = classifier_evaluator(data, Path(folder))
         for seed in arguments.seeds:
             values = PRESETS[arguments.preset] | {"preset": arguments.preset, "seed": seed}
+            if arguments.kimg is not None:
+                values["total_kimg"] = arguments.kimg
             config = TrainingConfig.model_validate(values)
             for row in learn(config, data, evaluator, arguments.minutes, arguments.out):
                 rows.append(row)
                 print(row, flush=True)
     arguments.out.joinpath(f"{arguments.preset}.svg").write_text(curves(rows), encoding="utf-8")
-    text = page(arguments.preset, rows, arguments.threads)
+    length = "" if arguments.kimg is None else f" --kimg {arguments.kimg:g}"
+    options = f"--minutes {arguments.minutes:g}{length} --threads {arguments.threads}"
+    text = page(arguments.preset, rows, options)
     arguments.out.joinpath(f"{arguments.preset}.md").write_text(text, encoding="utf-8")
     with (arguments.out / f"{arguments.preset}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Row)])
