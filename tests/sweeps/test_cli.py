@@ -238,7 +238,7 @@ def test_errors_of_our_own_making_keep_their_traceback(monkeypatch):
     assert type(result.exception) is ValueError
 
 
-def test_results_go_to_stdout_and_progress_to_stderr():
+def test_results_go_to_stdout_and_progress_to_stderr(tmp_path):
     environment = os.environ | {"NO_COLOR": "1"}
     code = "from sweeps.cli import main; main()"
     done = subprocess.run(
@@ -246,6 +246,7 @@ def test_results_go_to_stdout_and_progress_to_stderr():
         capture_output=True,
         text=True,
         env=environment,
+        cwd=tmp_path,  # where no earlier sweep stands in the way
         check=False,
     )
     assert done.returncode == 0
@@ -277,7 +278,8 @@ def test_dry_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path,
 
     for index, image in enumerate(data.train_images[:101]):
         image_grid(image[None], columns=1).save(tmp_path / f"{index:03d}.png")
-    line = error_line("run", "-n", "--set", f"data={{name: {tmp_path}, image_size: 8}}")
+    out = ("--out", tmp_path / "out")
+    line = error_line("run", "-n", *out, "--set", f"data={{name: {tmp_path}, image_size: 8}}")
     assert "evaluation: extractor: classifier is trained on the data's labels" in line
 
 
@@ -450,6 +452,7 @@ def test_plan_calls_nothing_fid_that_unverified_weights_will_give(command, tmp_p
     weights.write_bytes(b"other")
     monkeypatch.setenv("TG_SWEEP_INCEPTION_WEIGHTS", str(weights))
     monkeypatch.setenv("TG_SWEEP_ALLOW_UNVERIFIED_WEIGHTS", "1")
+    monkeypatch.chdir(tmp_path)
     spec = ("--set", "evaluation.extractor=inception", "--set", "evaluation.metrics=[fid,recall]")
     result = call(*command, *spec)
     assert result.exit_code == 0, result.output
