@@ -24,11 +24,6 @@ def class_vectors(logits: Float[np.ndarray, "N K"]) -> Float64[np.ndarray, "N K+
     return np.concatenate([p, np.sum(p * log_p, axis=1, keepdims=True)], axis=1)
 
 
-def class_moments(logits: Float[np.ndarray, "N K"]) -> Moments:
-    """Moments of `class_vectors`: all that the uncertainty needs, without the logits."""
-    return Moments.of(class_vectors(logits))
-
-
 def score_estimate(score: float, moments: Moments, num_splits: int) -> Estimate:
     """The score with its error, and the interval of the score of infinitely many images.
 
@@ -42,7 +37,7 @@ def score_estimate(score: float, moments: Moments, num_splits: int) -> Estimate:
 
     Args:
         score: mean over `num_splits` equal parts of the images.
-        moments: from `class_moments`.
+        moments: of `class_vectors`.
         num_splits: number of parts.
     """
     covariance = moments.covariance

@@ -308,7 +308,7 @@ class _Views:
             case _:
                 raise AssertionError(f"metric {key} is in the table, but nothing computes it")
         num_reference: int | None = len(self.reference.features)
-        if key in ("fd_infinity", "fid_infinity"):
+        if key in _OF_STATISTICS:
             num_reference = self.reference.num_images
         return _score(name, estimate, len(kept), num_reference)
 

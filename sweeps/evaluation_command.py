@@ -34,7 +34,7 @@ from transgan.config import TrainingConfig
 from transgan.data import ImageData, load_data
 from transgan.data_config import DATA_SETS, DataConfig
 from transgan.networks.generator import Generator
-from transgan.sampling import latents, sample_images
+from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
 
 DEFAULT_NUM_IMAGES = 5000
@@ -175,11 +175,8 @@ class _Source:
         if generator is None:
             return open_images(self.path, channels=channels, size=size)
 
-        def generate(indices: range) -> torch.Tensor:
-            z = latents(len(indices), generator.latent_dim, protocol.seed, start=indices.start)
-            return sample_images(generator, z)
-
         name = str(self.path)
+        generate = seeded_images(generator, protocol.seed)
         images = GeneratedImages(generate, protocol.num_images, self.shape, name=name)
         return open_images(images, channels=channels, size=size)
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from evaluation import fidelity
-from evaluation.class_score import class_moments, score_estimate
+from evaluation.class_score import class_vectors, score_estimate
 from evaluation.class_sums import ClassSums, num_splits, splits_of_images
+from evaluation.statistics import Moments
 
 
 def some_logits(num_images: int, scale: float = 5.0) -> torch.Tensor:
@@ -57,7 +58,7 @@ def test_score_is_one_for_equal_images_and_the_number_of_classes_at_best() -> No
 def test_uncertainty_is_that_of_the_moments_over_all_splits() -> None:
     logits = some_logits(503)
     score = sums_of(logits, 0, 3).score
-    expected = score_estimate(score.value, class_moments(logits.numpy()), 10)
+    expected = score_estimate(score.value, Moments.of(class_vectors(logits.numpy())), 10)
     assert score[:4] == pytest.approx(expected[:4], rel=1e-9)
 
 
