@@ -280,7 +280,7 @@ class _Driver:
             cpus=threads * self.spec.resources.scoring_workers,  # as many at once as trials
             gpus=self.spec.resources.gpus_per_trial,
         )
-        # What was not spent training was spent starting the workers, as each trial's will be.
+        # What was not spent training was spent starting the processes, as each trial's will be.
         busy = sum(seconds for _, seconds in measured) / self.concurrent
         return Calibration(
             seconds_per_kimg=tuple(pace for pace, _ in measured),

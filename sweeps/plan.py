@@ -195,11 +195,12 @@ def forecast(
     done: Mapping[int, float] = {},
     ended: Collection[int] = (),
 ) -> Forecast:
-    """How long the trials will take: the median of many simulated sweeps, and 90 % of them.
+    """How long the trials will take: the mean of many simulated sweeps, and 90 % of them.
 
     Each simulation gives the trials a random order of merit (the baseline a good place in it, since
     presets are tuned) and a measured speed, and runs the spec's own stopping rule on them with as
-    many workers.
+    many workers. The mean, since they are of two kinds, in which the last trial to start is stopped
+    or goes on alone: their median says nothing of how long the others take.
 
     Args:
         spec: the sweep.
@@ -216,11 +217,11 @@ def forecast(
     ]
     seconds = sorted(run[0] for run in runs)
     return Forecast(
-        seconds=statistics.median(seconds),
+        seconds=statistics.fmean(seconds),
         low_seconds=seconds[len(seconds) // 20],
         high_seconds=seconds[-1 - len(seconds) // 20],
         seconds_per_kimg=statistics.fmean(calibration.seconds_per_kimg),
-        expected_kimg=statistics.median(run[1] for run in runs),
+        expected_kimg=statistics.fmean(run[1] for run in runs),
     )
 
 
