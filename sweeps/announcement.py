@@ -27,26 +27,37 @@ SHOWN_RANKS = 10
 SHOWN_BLAMED = 8
 
 
-def plan_of(spec: SweepSpec) -> Plan:
-    """The plan of `spec` on this machine."""
-    return make_plan(spec, concurrent_trials(spec, available_cpus(), torch.cuda.device_count()))
+def concurrent_here(spec: SweepSpec) -> int:
+    """How many trials of `spec` would run at once on this machine.
+
+    Raises:
+        SpecError: not even one fits.
+    """
+    return concurrent_trials(spec, available_cpus(), torch.cuda.device_count())
 
 
-def plan_document(spec: SweepSpec, name: str) -> dict[str, Any]:
+def plan_document(spec: SweepSpec, name: str, concurrent: int) -> dict[str, Any]:
     """The plan as one JSON document."""
-    return {"version": 1, "name": name, **asdict(plan_of(spec)), "rungs_kimg": spec.rungs}
+    plan = asdict(make_plan(spec, concurrent))
+    return {"version": 1, "name": name, **plan, "rungs_kimg": spec.rungs}
 
 
 def say_plan(
-    spec: SweepSpec, name: str, run: Path, inception: InceptionFile, console: Console
+    spec: SweepSpec,
+    name: str,
+    run: Path,
+    inception: InceptionFile,
+    console: Console,
+    *,
+    concurrent: int,
 ) -> None:
     """What the sweep will be, from the spec alone."""
-    plan = plan_of(spec)
+    plan = make_plan(spec, concurrent)
     stopping, evaluation = spec.early_stopping, spec.evaluation
     rule = "nobody is stopped early"
     if stopping.name == "asha":
         rule = f"the best 1/{stopping.reduction_factor} go on (asha)"
-    say = _labelled(console)
+    say = labelled(console)
     say(
         "Sweep",
         f"{name}: [bold]{plan.num_trials} trials[/] of up to {spec.training.total_kimg:g} kimg, "
@@ -166,7 +177,7 @@ def status_document(run: Path) -> dict[str, Any]:
     }
 
 
-def _labelled(console: Console) -> Callable[[str, str], None]:
+def labelled(console: Console) -> Callable[[str, str], None]:
     """A way to print lines that hang under a label."""
 
     def say(label: str, text: str) -> None:

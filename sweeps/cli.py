@@ -21,7 +21,7 @@ from sweeps.arguments import (
     Trials,
     given_path,
 )
-from sweeps.lone_commands import doctor, evaluate, generate, import_
+from sweeps.lone_commands import doctor, evaluate, generate, import_, init
 from sweeps.outlets import (
     EXIT_FAILED_TRIALS,
     EXIT_INTERRUPTED,
@@ -111,14 +111,19 @@ def plan(
     """
     with errors_in_one_line():
         from evaluation.inception_weights import USUAL_FILE
-        from sweeps.announcement import plan_document
+        from sweeps.announcement import plan_document, say_plan
+        from sweeps.outlook import foresee, outlook_document, say_outlook
         from sweeps.spec import load_spec
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
+        outlook = foresee(resolved, progress())
         if as_json:
-            print(json.dumps(plan_document(resolved, name), indent=1))
+            document = plan_document(resolved, name, outlook.concurrent)
+            print(json.dumps(document | outlook_document(outlook), indent=1))
         else:
-            _say_plan(resolved, name, Path("runs") / name, USUAL_FILE, result())
+            path = Path("runs") / name
+            say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=outlook.concurrent)
+            say_outlook(outlook, result())
 
 
 @app.command()
@@ -220,7 +225,7 @@ def rerun(
             raise typer.Exit(EXIT_USER_ERROR)
 
 
-for command in (generate, evaluate):
+for command in (init, generate, evaluate):
     app.command()(command)
 app.command("import")(import_)
 app.command()(doctor)
@@ -282,9 +287,9 @@ def _rehearse(
 def _say_plan(
     spec: SweepSpec, name: str, path: Path, weights: InceptionFile, console: Console
 ) -> None:
-    from sweeps.announcement import say_plan
+    from sweeps.announcement import concurrent_here, say_plan
 
-    say_plan(spec, name, path, weights, console)
+    say_plan(spec, name, path, weights, console, concurrent=concurrent_here(spec))
 
 
 def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, ...]:

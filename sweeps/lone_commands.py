@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +42,55 @@ def generate(
 
         generator, _ = load_snapshot(checkpoint)
         write_samples(generator, num, seed, out)
+        print(out)
+
+
+def init(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES", parser=given_path, help="A folder or zip file of your images."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml", parser=given_path, help="By default my-sweep.yaml, here."
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side to train at, in pixels; by default what suits.")
+    ] = None,
+) -> None:
+    """Write a commented spec for your own images.
+
+    Example: tg-sweep init path/to/pictures --out pictures.yaml
+    """
+    with errors_in_one_line():
+        import torch
+
+        from sweeps.new_spec import new_spec
+        from sweeps.spec import load_spec
+        from sweeps.spec_text import SpecError
+        from transgan.data.survey import survey
+
+        out = out or Path("my-sweep.yaml")
+        if out.suffix not in (".yaml", ".yml"):
+            raise SpecError(f"--out {out}: a spec's name ends in .yaml; give another --out")
+        if out.exists():
+            raise SpecError(f"--out {out}: exists already; give another --out")
+        command = shlex.join(["tg-sweep", *sys.argv[1:]])
+        has_gpu = torch.cuda.is_available()
+        found = survey(images.expanduser())
+        text = new_spec(images, found, image_size=image_size, has_gpu=has_gpu, command=command)
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SpecError(
+                f"--out {out}: can't be written ({error.strerror}); give another --out"
+            ) from None
+        load_spec(str(out))
+        progress().print(f"next: tg-sweep plan {shlex.quote(str(out))}", highlight=False)
         print(out)
 
 

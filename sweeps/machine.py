@@ -23,11 +23,11 @@ from evaluation.inception_weights import (
 )
 from evaluation.protocol import FrozenModel
 from evaluation.storage import file_sha256
+from sweeps.memory import GB
 from sweeps.plan import available_cpus
 from transgan.data import DataError
 from transgan.data.cache_folder import CACHE_VARIABLE, cache_folder
 
-GB = 1e9
 LIBRARIES = ("torch", "torchvision", "torch-fidelity", "numpy", "ray", "optuna")
 CIFAR10_FILE = Path("cifar-10-batches-py", "test_batch")
 DATA_FILES: dict[str, tuple[Path, ...]] = {

@@ -6,7 +6,7 @@ import torch
 
 from evaluation.whole_files import write_atomically
 from reports.run_folder import RunFolder
-from sweeps.feasibility import GB
+from sweeps.memory import GB
 from sweeps.plan import fitting_trials
 from sweeps.spec import MOST_TRIALS, SweepSpec
 

@@ -83,7 +83,7 @@ class Resources(FrozenModel):
     gpus_per_trial: float = Field(0.0, ge=0)
     """GPUs for each trial; a fraction lets several share one."""
     memory_gb: float | None = Field(None, gt=0)
-    """Memory of a trial's device, in GB (1e9 bytes): settings that need more by themselves are
+    """Memory of a trial's device, in GB (1e9 bytes): settings that are predicted to need more are
     refused before any training. Null for its share of the GPU, and without one for no limit."""
     scoring_workers: int = Field(1, ge=1)
     """Processes that score a trial's images, the trial's own among them. Each of the others is

@@ -25,8 +25,6 @@ from sweeps.suggestion import (
     without_experimental_warnings,
 )
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line a trial is said elsewhere
-
 
 class StudyMirror:
     """The study of one sweep, which holds no trial yet."""

@@ -15,6 +15,8 @@ from reports.records import Setting
 from sweeps.conditions import in_order
 from sweeps.search_space import SearchSpace, applicable
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line a trial is said elsewhere
+
 
 def suggest(trial: optuna.Trial, space: SearchSpace) -> dict[str, Setting]:
     """Settings for all paths that apply, asked of `trial` one after the other, in their order."""

@@ -104,11 +104,33 @@ def test_help_answers_in_half_a_second_of_cpu():
     assert min(cpu_seconds(sys.executable, "-c", code) for _ in range(3)) - bare < 0.5
 
 
-def test_plan_as_json_is_one_document():
-    result = call("plan", "digits", "--json", "--trials", 11)
+HEADS_ALONE = ("--set", "search={generator.num_heads: {choice: [2, 4]}}")
+"""A space of few corners, since each kind of trial is rehearsed."""
+
+
+@pytest.fixture
+def quick_tries(monkeypatch):
+    """Plans that train for no second; the processes that try don't hear of it, and are few."""
+    monkeypatch.setattr("sweeps.trial_time.TRIED_CONFIGS", 1)
+
+
+def test_plan_as_json_is_one_document(quick_tries):
+    result = call("plan", "digits", "--json", "--trials", 11, *HEADS_ALONE)
     plan = json.loads(result.stdout)
     assert plan["num_trials"] == 11
     assert plan["smallest"]["generator_parameters"] > 0
+    assert 0.4 < plan["memory"][0]["cpu_gb"] < 1
+    assert [device["num_fitting"] for device in plan["devices"]] == [2] * len(plan["devices"])
+    assert plan["time"]["forecast"]["seconds"] > 20
+    assert plan["time"]["gpu_hours"] is None
+
+
+def test_plan_for_gpus_that_are_not_here_says_so_and_what_fits_elsewhere():
+    result = call("plan", "digits", "--set", "resources.gpus_per_trial=1", *HEADS_ALONE)
+    assert result.exit_code == 0, result.output
+    assert "it can't run on this machine: resources.gpus_per_trial" in result.stdout
+    assert "a GPU of 8 GB (8.0 GB): every trial fits" in result.stdout
+    assert "GPU-hours at 20 TFLOP/s (an assumption)" in " ".join(result.stdout.split())
 
 
 def test_dry_run_writes_nothing(tmp_path):
@@ -326,7 +348,11 @@ def test_number_of_images_beyond_reason_is_a_usage_error_with_the_bound():
     assert "1000000" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("plan",), ("plan", "--json")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [("plan", *HEADS_ALONE), ("plan", "--json", *HEADS_ALONE)],
+    ids=["plan", "plan as JSON"],
+)
 def test_reader_who_leaves_early_is_no_error(arguments):
     reading, writing = os.pipe()
     os.close(reading)
@@ -454,7 +480,7 @@ def test_plan_calls_nothing_fid_that_unverified_weights_will_give(command, tmp_p
     monkeypatch.setenv("TG_SWEEP_ALLOW_UNVERIFIED_WEIGHTS", "1")
     monkeypatch.chdir(tmp_path)
     spec = ("--set", "evaluation.extractor=inception", "--set", "evaluation.metrics=[fid,recall]")
-    result = call(*command, *spec)
+    result = call(*command, *spec, *HEADS_ALONE)
     assert result.exit_code == 0, result.output
     assert "fd_inception_unverified, recall_inception_unverified of 1,000 images" in result.output
     assert not re.search(r"\bfid\b", result.output)

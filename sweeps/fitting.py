@@ -1,0 +1,127 @@
+"""Which trials of a sweep fit which device's memory, and what would make the others fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.records import Setting
+from sweeps.devices import Device
+from sweeps.memory import needed_gb, without_rates
+from sweeps.search_space import corners
+from sweeps.space_check import building_fault
+from sweeps.spec import SweepSpec
+from transgan.config import TrainingConfig
+
+_SMALLEST_BATCHES = 8
+"""Batches are halved at most as often, in looking for one that fits."""
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What trials with certain settings take at their peak, in GB."""
+
+    settings: dict[str, Setting]
+    """Of the first corner with this need."""
+    cpu_gb: float
+    gpu_gb: float
+
+    def on(self, device: Device) -> float:
+        """The need on one kind of device."""
+        return self.gpu_gb if device.is_gpu else self.cpu_gb
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """Trials that a device can't hold."""
+
+    settings: dict[str, Setting]
+    needed_gb: float
+    way_out: str
+    """What would make them fit, in spec terms."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the trials of a sweep fit one device."""
+
+    device: str
+    memory_gb: float
+    num_needs: int
+    """Kinds of trials that differ in memory."""
+    num_fitting: int
+    at_once: int
+    """Trials of the largest fitting kind that the device holds at once, by memory alone."""
+    too_large: tuple[TooLarge, ...]
+
+
+def memory_needs(
+    spec: SweepSpec, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[MemoryNeed, ...]:
+    """The peak memory of every kind of trial at the corners of the space, least first.
+
+    Args:
+        spec: the sweep.
+        on_progress: told how many kinds of how many have been rehearsed; each takes from under a
+            second to half a minute (`transgan.cost.training_cost`).
+    """
+    distinct = dict(_distinct(spec))
+    needs = []
+    for done, (config, settings) in enumerate(distinct.items()):
+        on_progress(done, len(distinct))
+        cpu, gpu = (needed_gb(config, on_gpu=on_gpu) for on_gpu in (False, True))
+        needs.append(MemoryNeed(settings, cpu, gpu))
+    return tuple(sorted(needs, key=lambda need: need.gpu_gb))
+
+
+def fit(spec: SweepSpec, needs: Sequence[MemoryNeed], device: Device) -> Fit:
+    """How trials with `needs` fit `device`."""
+    fitting = [need.on(device) for need in needs if need.on(device) <= device.memory_gb]
+    return Fit(
+        device=device.name,
+        memory_gb=device.memory_gb,
+        num_needs=len(needs),
+        num_fitting=len(fitting),
+        at_once=int(device.memory_gb / max(fitting)) if fitting else 0,
+        too_large=tuple(
+            TooLarge(need.settings, need.on(device), _way_out(spec, need.settings, device))
+            for need in needs
+            if need.on(device) > device.memory_gb
+        ),
+    )
+
+
+def _distinct(spec: SweepSpec) -> Iterator[tuple[TrainingConfig, dict[str, Setting]]]:
+    seen = set()
+    for settings in corners(spec.search):
+        if building_fault(spec, settings) is not None:
+            continue
+        config = without_rates(spec.trial_config(settings, spec.training.seed))
+        if config not in seen:
+            seen.add(config)
+            yield config, settings
+
+
+def _way_out(spec: SweepSpec, settings: dict[str, Setting], device: Device) -> str:
+    """The mildest change that fits: recompute activations, then split batches, then both.
+
+    None of them changes what is learned, but for losses that look at a whole batch, which can't be
+    split.
+    """
+    config = spec.trial_config(settings, spec.training.seed)
+    whole = config.microbatch_size or config.batch_size
+    sizes = [whole >> halvings for halvings in range(1, _SMALLEST_BATCHES) if whole >> halvings]
+    splits: list[dict[str, int | bool]] = [{"microbatch_size": size} for size in sizes]
+    changes = splits
+    if not config.activation_checkpointing:
+        again: dict[str, int | bool] = {"activation_checkpointing": True}
+        changes = [again, *splits, *(again | split for split in splits)]
+    for change in changes:
+        try:
+            changed = TrainingConfig.model_validate(config.model_dump() | change)
+        except ValueError:
+            continue
+        if needed_gb(changed, on_gpu=device.is_gpu) <= device.memory_gb:
+            words = (f"training.{name}: {str(value).lower()}" for name, value in change.items())
+            return "fits with " + " and ".join(words)
+    return "fits with no batch, however small; take it out of the search, or use a larger device"

@@ -1,0 +1,47 @@
+"""What a trial takes of its device's memory at its peak, predicted."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from transgan.config import EmaConfig, TrainingConfig
+from transgan.cost import TrainingCost, training_cost
+
+GB = 1e9
+PROCESS_GB = 0.45
+"""Resident memory of a trial's process with all libraries loaded and no tensors (measured: 0.43 to
+0.46 by `benchmarks/memory.py`)."""
+GPU_CONTEXT_GB = 0.6
+"""What CUDA and its libraries take of a GPU for each process: an assumption, not measured by us."""
+GPU_SLACK = 1.1
+"""What torch's caching allocator reserves, by the tensors' bytes: likewise an assumption."""
+
+
+def needed_gb(config: TrainingConfig, *, on_gpu: bool) -> float:
+    """Peak memory of a trial in GB: of its GPU, or resident memory of its process on a CPU.
+
+    The data set is not counted: on a CPU, trials map it from one file; a GPU holds a copy, one byte
+    a value.
+    """
+    cost = _cost(without_rates(config))
+    if on_gpu:
+        return GPU_CONTEXT_GB + GPU_SLACK * max(cost.peak_tensor_bytes, cost.sampling_bytes) / GB
+    base = PROCESS_GB * GB
+    return max(cost.resident_bytes(base), base + cost.sampling_bytes) / GB
+
+
+def without_rates(config: TrainingConfig) -> TrainingConfig:
+    """The config without what changes from trial to trial and takes neither memory nor time."""
+    plain = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
+    return config.model_copy(
+        update={
+            "seed": 0,
+            "ema": EmaConfig(),
+            "optimizer": config.optimizer.model_copy(update=plain),
+        }
+    )
+
+
+@lru_cache(maxsize=1024)
+def _cost(config: TrainingConfig) -> TrainingCost:
+    return training_cost(config)

@@ -1,0 +1,132 @@
+"""What `tg-sweep plan` foresees beyond the plan itself: memory on each device, and time here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.markup import escape
+
+from reports.formats import setting_text
+from sweeps.announcement import concurrent_here, labelled
+from sweeps.devices import devices
+from sweeps.fitting import Fit, MemoryNeed, TooLarge, fit, memory_needs
+from sweeps.plan import device_for
+from sweeps.spec import SweepSpec
+from sweeps.spec_text import SpecError
+from sweeps.trial_time import TrialTime, try_out
+
+SHOWN_TOO_LARGE = 4
+SUSTAINED_TFLOPS = 20.0
+"""An assumption for a sweep that can't be tried here: what one recent data-centre or large desktop
+GPU may sustain in training; it is said wherever it is used."""
+
+
+class Outlook(NamedTuple):
+    """What is foreseen of a sweep."""
+
+    needs: tuple[MemoryNeed, ...]
+    fits: tuple[Fit, ...]
+    """For each device: those of this machine first."""
+    concurrent: int
+    """Trials at once on this machine; 0 if none can run here."""
+    not_here_because: str | None
+    time: TrialTime
+
+
+def foresee(spec: SweepSpec, console: Console) -> Outlook:
+    """Predict the memory of every kind of trial, and try how fast this machine trains.
+
+    Args:
+        spec: the sweep.
+        console: where it is shown how far this is.
+    """
+    with console.status("Predicting memory …") as status:
+        needs = memory_needs(
+            spec, lambda done, of: status.update(f"Predicting memory: {done} of {of} kinds …")
+        )
+        fits = tuple(fit(spec, needs, device) for device in devices())
+    concurrent, why = 0, None
+    try:
+        device = device_for(spec)
+        concurrent = concurrent_here(spec)
+    except SpecError as error:
+        device, why = "cpu", str(error)
+    with console.status("Measuring how fast this machine trains …"):
+        time = try_out(spec, concurrent, device)
+    return Outlook(needs, fits, concurrent, why, time)
+
+
+def outlook_document(outlook: Outlook) -> dict[str, Any]:
+    """What is foreseen, as a part of the plan's JSON document."""
+    return {
+        "memory": [asdict(need) for need in outlook.needs],
+        "devices": [asdict(fit) for fit in outlook.fits],
+        "not_here_because": outlook.not_here_because,
+        "time": asdict(outlook.time) | {"forecast": _forecast_document(outlook.time)},
+    }
+
+
+def say_outlook(outlook: Outlook, console: Console) -> None:
+    """What is foreseen, as lines under the plan."""
+    say = labelled(console)
+    least, most = outlook.needs[0], outlook.needs[-1]
+    say(
+        "Memory",
+        f"a trial takes {_range(least.cpu_gb, most.cpu_gb)} GB on a CPU, "
+        f"{_range(least.gpu_gb, most.gpu_gb)} GB of a GPU, as predicted for "
+        f"{len(outlook.needs)} kinds of trial",
+    )
+    for found in outlook.fits:
+        say("", f"{escape(found.device)} ({found.memory_gb:.1f} GB): {_verdict(found)}")
+        for large in found.too_large[:SHOWN_TOO_LARGE]:
+            say("", f"  {_too_large(large)}")
+        if len(found.too_large) > SHOWN_TOO_LARGE:
+            say("", f"  and {len(found.too_large) - SHOWN_TOO_LARGE} more kinds")
+    time = outlook.time
+    if outlook.not_here_because is not None:
+        say("Here", f"it can't run on this machine: {escape(outlook.not_here_because)}")
+    if time.forecast is None:
+        hours = time.expected_flops / (SUSTAINED_TFLOPS * 1e12) / 3600
+        say(
+            "Time",
+            f"{escape(time.note)}; the trainings take {time.expected_flops / 1e15:.3g} PFLOP, "
+            f"which would be {hours:.3g} GPU-hours at {SUSTAINED_TFLOPS:g} TFLOP/s (an assumption)",
+        )
+        return
+    told = time.forecast
+    gpus = f", {time.gpu_hours:.3g} GPU-hours" if time.gpu_hours else ""
+    say(
+        "Time",
+        f"about {_duration(told.seconds)} ({_duration(told.low_seconds)} to "
+        f"{_duration(told.high_seconds)}){gpus} with {outlook.concurrent} trials at once; "
+        f"{told.seconds_per_kimg:.2f} s per kimg, about {told.expected_kimg:.0f} kimg; "
+        f"{time.seconds_to_score:.1f} s a scoring ({escape(time.note)})",
+    )
+
+
+def _verdict(found: Fit) -> str:
+    if not found.num_fitting:
+        return "no trial fits"
+    at_once = f"{found.at_once} at once by memory"
+    if found.num_fitting == found.num_needs:
+        return f"every trial fits, {at_once}"
+    return f"{found.num_fitting} of {found.num_needs} kinds of trial fit, {at_once}"
+
+
+def _too_large(large: TooLarge) -> str:
+    settings = ", ".join(f"{path}={setting_text(to)}" for path, to in large.settings.items())
+    return escape(f"{settings or 'the training'}: needs {large.needed_gb:.3g} GB; {large.way_out}")
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.2g}" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to {high:.2g}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.1f} minutes"
+
+
+def _forecast_document(time: TrialTime) -> dict[str, Any] | None:
+    return None if time.forecast is None else time.forecast.model_dump()

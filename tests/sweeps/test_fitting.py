@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from sweeps.devices import USUAL_GPUS_GB, Device, devices
+from sweeps.fitting import fit, memory_needs
+from sweeps.memory import needed_gb, without_rates
+from sweeps.spec import load_spec
+from transgan.config import TrainingConfig
+
+SPACE = "search={batch_size: {choice: [16, 128]}, optimizer.generator_lr: {uniform: [1e-3, 2e-3]}}"
+
+
+def spec_with(*overrides):
+    return load_spec("digits", (SPACE, *overrides))[1]
+
+
+def gpu_of(gb):
+    return Device("a GPU", gb, is_gpu=True, is_here=False)
+
+
+def test_needs_are_one_a_kind_that_differs_in_memory_least_first():
+    told = []
+    needs = memory_needs(spec_with(), lambda done, of: told.append((done, of)))
+    assert [need.settings["batch_size"] for need in needs] == [16, 128]
+    assert needs[0].cpu_gb < needs[1].cpu_gb
+    assert needs[0].gpu_gb < needs[1].gpu_gb
+    assert told == [(0, 2), (1, 2)]
+
+
+def test_device_between_two_kinds_holds_one_and_is_told_what_would_make_the_other_fit():
+    spec = spec_with()
+    small, large = memory_needs(spec)
+    found = fit(spec, (small, large), gpu_of((small.gpu_gb + large.gpu_gb) / 2))
+    assert (found.num_fitting, found.num_needs, found.at_once) == (1, 2, 1)
+    (too_large,) = found.too_large
+    assert too_large.settings["batch_size"] == 128
+    assert too_large.needed_gb == large.gpu_gb
+    assert too_large.way_out.startswith("fits with training.")
+    config = spec.trial_config(too_large.settings, 0).model_dump()
+    for assignment in too_large.way_out.removeprefix("fits with ").split(" and "):
+        name, value = assignment.removeprefix("training.").split(": ")
+        config[name] = json.loads(value)
+    changed = TrainingConfig.model_validate(config)
+    assert needed_gb(changed, on_gpu=True) <= found.memory_gb < large.gpu_gb
+
+
+def test_device_too_small_for_anything_is_told_so():
+    spec = spec_with()
+    found = fit(spec, memory_needs(spec), gpu_of(0.1))
+    assert (found.num_fitting, found.at_once) == (0, 0)
+    assert all("no batch, however small" in large.way_out for large in found.too_large)
+
+
+def test_many_small_trials_share_a_large_device():
+    spec = spec_with()
+    needs = memory_needs(spec)
+    assert fit(spec, needs, gpu_of(24)).at_once == int(24 / needs[1].gpu_gb) > 10
+
+
+def test_rates_and_seeds_are_no_kind_of_their_own():
+    config = spec_with().training
+    other = config.model_copy(
+        update={"seed": 5, "optimizer": config.optimizer.model_copy(update={"generator_lr": 1e-5})}
+    )
+    assert without_rates(config) == without_rates(other)
+
+
+def test_devices_are_this_machine_and_common_gpus():
+    found = list(devices())
+    assert not found[0].is_gpu
+    assert 0.5 < found[0].memory_gb < 1e5
+    elsewhere = [device.memory_gb for device in found if not device.is_here]
+    assert elsewhere == list(USUAL_GPUS_GB)
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_need_counts_the_process_itself(on_gpu):
+    config = spec_with().training
+    small = config.model_copy(update={"batch_size": 2})
+    assert 0.4 < needed_gb(small, on_gpu=on_gpu) < needed_gb(config, on_gpu=on_gpu)

@@ -1,0 +1,100 @@
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from sweeps.cli import app
+from sweeps.new_spec import new_spec
+from sweeps.spec import load_spec
+from sweeps.spec_text import SpecError
+from transgan.data import DataError
+from transgan.data.survey import Survey, survey
+
+
+def write_images(folder, num, size, label=""):
+    (folder / label).mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for number in range(num):
+        pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / label / f"{number:04d}.png")
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["init", *map(str, arguments)])
+
+
+def test_survey_counts_images_and_labels_and_finds_the_shorter_side(tmp_path):
+    write_images(tmp_path, 60, (40, 50), "cats")
+    write_images(tmp_path, 50, (90, 36), "dogs")
+    (tmp_path / "dogs" / "broken.png").write_bytes(b"no picture")
+    assert survey(tmp_path) == Survey(num_images=111, num_labels=2, side=36, looked_at=110)
+
+
+def test_survey_of_too_few_images_is_refused(tmp_path):
+    write_images(tmp_path, 3, (8, 8))
+    with pytest.raises(DataError, match="holds 3 images"):
+        survey(tmp_path)
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+@pytest.mark.parametrize("image_size", [None, 16, 32, 48, 64, 128, 256, 512, 1024])
+def test_every_spec_that_is_written_can_be_read(tmp_path, image_size, has_gpu):
+    found = Survey(num_images=500, num_labels=0, side=300, looked_at=200)
+    path = tmp_path / "mine.yaml"
+    images = tmp_path / 'odd "name": #1'
+    text = new_spec(images, found, image_size=image_size, has_gpu=has_gpu, command="made by hand")
+    path.write_text(text, encoding="utf-8")
+    _, spec = load_spec(str(path))
+    assert spec.data.name == str(images)
+    assert spec.data.image_size == (image_size or (64 if has_gpu else 32))
+    assert spec.rungs == tuple(spec.training.total_kimg / share for share in (9, 3, 1))
+    assert spec.evaluation.extractor == "inception"
+    assert len(spec.search["generator.depths"].choice) == 2
+    assert spec.baseline() is None or spec.baseline()["generator.num_heads"] in (2, 4)
+
+
+def test_labels_make_a_classifier_the_extractor(tmp_path):
+    found = Survey(num_images=500, num_labels=3, side=40, looked_at=200)
+    text = new_spec(tmp_path, found, image_size=None, has_gpu=False, command="")
+    assert "extractor: classifier, metrics: [fd, kd" in text
+    assert "3 labels" in text
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted", "message"),
+    [(300, 100, "--image-size 100: no preset"), (9, None, "only 9 pixels")],
+)
+def test_sizes_that_no_preset_has_are_refused_with_those_that_do(tmp_path, side, wanted, message):
+    found = Survey(num_images=500, num_labels=0, side=side, looked_at=200)
+    with pytest.raises(SpecError, match=message) as refusal:
+        new_spec(tmp_path, found, image_size=wanted, has_gpu=False, command="")
+    assert "16" in str(refusal.value)
+
+
+def test_init_writes_a_spec_that_can_be_planned_and_overwrites_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "pictures", 100, (20, 20))
+    result = call("pictures")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "my-sweep.yaml\n"
+    assert "next: tg-sweep plan my-sweep.yaml" in result.stderr
+    written = (tmp_path / "my-sweep.yaml").read_text(encoding="utf-8")
+    assert re.search(r"^data: \{name: \"pictures\", image_size: 16\}$", written, re.MULTILINE)
+    again = call("pictures")
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+    assert (tmp_path / "my-sweep.yaml").read_text(encoding="utf-8") == written
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("spec.txt", "a spec's name ends in .yaml"), ("no/where/x.yaml", "can't be written")],
+)
+def test_place_that_can_hold_no_spec_is_refused(tmp_path, monkeypatch, out, message):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "pictures", 100, (20, 20))
+    result = call("pictures", "--out", out)
+    assert result.exit_code == 1
+    assert message in result.stderr
