@@ -27,6 +27,9 @@ from reports.trade_off import TradeOffs, trade_offs
 
 MAX_MILESTONES = 600
 
+AXIS_WIDTH = 130
+"""Pixels of a parallel axis and its name."""
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -57,6 +60,8 @@ class SettingCharts:
     importance: Chart | None
     parallel: Chart | None
     parallel_note: str
+    parallel_width: int
+    """Pixels without which the axes' names would overlap."""
     slices: tuple[Chart, ...]
     slices_note: str
     pairs: tuple[Chart, ...]
@@ -196,6 +201,7 @@ def _settings(
         shares,
         _parallel_chart(parallel, comparison, colours),
         _parallel_note(parallel),
+        AXIS_WIDTH * len(parallel.axes) if parallel else 0,
         slices,
         slices_note,
         tuple(_pair_chart(place, pair, comparison) for place, pair in enumerate(pairs)),

@@ -18,10 +18,10 @@ NORMAL_95 = 1.959964
 LOSSES = (("d_loss", "discriminator loss"), ("g_loss", "generator loss"))
 """Keys of `stats.jsonl` that are drawn, and their names."""
 
-MAX_POINTS = 12_000
+MAX_POINTS = 8_000
 """Of one loss chart, all trials together: more only makes the page heavy."""
 
-MAX_CURVES = 120
+MAX_CURVES = 80
 """Of one chart: more lines are one blot. The leaders are among them, the others evenly by rank."""
 
 LOG_FROM_RATIO = 10.0

@@ -12,16 +12,27 @@ from reports.comparison import Comparison
 from reports.formats import counted, listed, setting_key, setting_text
 from reports.ranking import Standing
 
-MIN_TRIALS = 5
-"""A choice with fewer scored trials has no curve."""
+MIN_TRIALS = 6
+"""A choice with fewer scored trials has no curve: all six may lie on one side of the median by
+chance, 2 in 64 times; with five trials there is no 95 % interval at all."""
 
 FEW_TRIALS = 10
 """A choice with fewer scored trials is said to rest on few."""
 
 MAX_POINTS = 60
-NUM_RESAMPLES = 200
+TAIL = 0.025
+"""Chance beyond each end of a 95 % interval."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class BestInterval:
+    """Where the median best of so many trials lies, with 95 % confidence."""
+
+    better: float | None
+    """None where it may be better than every trial that was seen."""
+    worse: float
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,7 @@ class BestCurve:
     """Sizes of the subsets, from 1 to all."""
     expected: tuple[float, ...]
     """Mean of the subsets' best scores."""
-    low: tuple[float, ...]
-    """Ends of the 95 % interval, from resampling the trials."""
-    high: tuple[float, ...]
+    intervals: tuple[BestInterval, ...]
 
     @property
     def seconds(self) -> tuple[float, ...]:
@@ -56,8 +65,7 @@ class EqualBudgetBest:
     num_drawn: float
     """Trials that the budget pays for, of which it may pay for a part."""
     expected: float
-    low: float
-    high: float
+    interval: BestInterval
     num_trials: int
 
 
@@ -124,9 +132,13 @@ def _curve(name: str, members: Sequence[Standing], goal: str) -> BestCurve | Non
         return None
     count = len(scores)
     sizes = sorted({round(size) for size in np.geomspace(1, count, MAX_POINTS)})
-    expected, low, high = best_of_subsets(scores, sizes, goal)
     return BestCurve(
-        name, count, seconds / count, tuple(sizes), tuple(expected), tuple(low), tuple(high)
+        name,
+        count,
+        seconds / count,
+        tuple(sizes),
+        tuple(best_of_subsets(scores, size, goal) for size in sizes),
+        tuple(best_interval(scores, size, goal) for size in sizes),
     )
 
 
@@ -134,33 +146,60 @@ def _scores(members: Sequence[Standing]) -> list[float]:
     return [m.objective.value for m in members if m.objective is not None]
 
 
-def best_of_subsets(
-    scores: Sequence[float], sizes: Sequence[float], goal: str
-) -> tuple[list[float], list[float], list[float]]:
-    """The mean best of all subsets of each size, with the ends of its 95 % interval.
+def best_of_subsets(scores: Sequence[float], size: float, goal: str) -> float:
+    """The mean best score of all subsets of a size.
 
     Args:
         scores: one a trial.
-        sizes: each from 1 to the number of scores; between two whole ones lies the line that
-            joins their means.
+        size: from 1 to the number of scores; between two whole ones lies the line that joins
+            their means.
         goal: `minimize` or `maximize`.
     """
-    sign = -1.0 if goal == "maximize" else 1.0
-    ordered = np.sort(sign * np.asarray(scores, dtype=np.float64))
-    columns = []
-    for size in sizes:
-        whole = int(size)
-        column = _weights(len(ordered), whole)
-        if size > whole:
-            rest = size - whole
-            column = (1 - rest) * column + rest * _weights(len(ordered), whole + 1)
-        columns.append(column)
-    weights = np.stack(columns, axis=1)
-    rng = np.random.default_rng(0)
-    resampled = np.sort(rng.choice(ordered, (NUM_RESAMPLES, len(ordered))), axis=1) @ weights
-    ends = sign * np.quantile(resampled, (0.025, 0.975), axis=0)
-    low, high = np.sort(ends, axis=0)
-    return (sign * (ordered @ weights)).tolist(), low.tolist(), high.tolist()
+    ordered = np.sort(scores)[:: -1 if goal == "maximize" else 1]
+    whole = int(size)
+    best = float(ordered @ _weights(len(ordered), whole))
+    if size > whole:
+        rest = size - whole
+        best = (1 - rest) * best + rest * float(ordered @ _weights(len(ordered), whole + 1))
+    return best
+
+
+def best_interval(scores: Sequence[float], size: float, goal: str) -> BestInterval:
+    """The 95 % interval of the median best of so many trials, whatever their distribution.
+
+    The median best of n is a quantile of single scores, that of 1 - 0.5^(1/n), and the exact
+    interval of a quantile lies between two of the ordered scores, by the binomial distribution
+    (Lourie, He & Cho 2023, arXiv:2311.09480, take the median for this reason). Resampling the
+    trials would not do: in simulations such intervals held the truth half of the time at the
+    right end of a curve, as no resample is better than the best trial.
+
+    Args:
+        scores: one a trial, `MIN_TRIALS` or more.
+        size: from 1 to the number of scores.
+        goal: `minimize` or `maximize`.
+    """
+    assert len(scores) >= MIN_TRIALS
+    ordered = np.sort(scores)[:: -1 if goal == "maximize" else 1]
+    count = len(ordered)
+    share = 1 - 0.5 ** (1 / size)
+    successes = np.arange(count + 1)
+    log_factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, count + 1)))))
+    chances = np.exp(
+        log_factorials[-1]
+        - log_factorials
+        - log_factorials[::-1]
+        + successes * np.log(share)
+        + (count - successes) * np.log1p(-share)
+    )
+    at_most = np.cumsum(chances)
+    # The j-th best (from 0) is better than the quantile unless at most j of the scores are, and
+    # worse than it unless more than j are.
+    is_better = np.flatnonzero(at_most[:-1] <= TAIL)
+    is_worse = np.flatnonzero(1 - at_most[:-1] <= TAIL)
+    return BestInterval(
+        float(ordered[is_better[-1]]) if len(is_better) else None,
+        float(ordered[is_worse[0]]),
+    )
 
 
 def _weights(count: int, size: int) -> Floats:
@@ -187,8 +226,15 @@ def _at_equal(
         size = min(seconds / curve.seconds_per_trial, float(curve.num_trials))
         if size < 1:
             continue
-        (expected,), (low,), (high,) = best_of_subsets(values, [size], goal)
-        rows.append(EqualBudgetBest(curve.name, size, expected, low, high, curve.num_trials))
+        rows.append(
+            EqualBudgetBest(
+                curve.name,
+                size,
+                best_of_subsets(values, size, goal),
+                best_interval(values, size, goal),
+                curve.num_trials,
+            )
+        )
     sign = -1.0 if goal == "maximize" else 1.0
     return tuple(sorted(rows, key=lambda row: sign * row.expected))
 

@@ -61,7 +61,11 @@ class Timeline:
 
 
 def timeline(comparison: Comparison) -> Timeline:
-    """Put the trials on the sweep's clock; a trial without usable times is named instead."""
+    """Put the trials on the sweep's clock; a trial without usable times is named instead.
+
+    Not Optuna's timeline, which has a row for each trial: places show at a glance what ran at once
+    and where one stood empty, and there are as many for ten trials as for ten thousand.
+    """
     segments = comparison.sweep.segments
     moments = [
         found

@@ -48,7 +48,11 @@ class TradeOffs:
 
 
 def trade_offs(comparison: Comparison) -> TradeOffs:
-    """The Pareto fronts of the completed trials: their scores are after the same training."""
+    """The Pareto fronts of the completed trials: their scores are after the same training.
+
+    Not Optuna's plot of a front, which takes a study that searched for these objectives: a front
+    of score and cost says something of every sweep.
+    """
     done = [
         (standing.record.cost, standing.trial, standing.objective)
         for standing in comparison.standings

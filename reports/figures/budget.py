@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from reports.comparison import Comparison
-from reports.expected_best import ExpectedBest
+from reports.expected_best import BestCurve, ExpectedBest
 from reports.figures.canvas import empty_figure, log_axis, needs_log, plain, time_unit
 from reports.figures.palette import ACCENT_COLOUR, PALETTE, REFERENCE_COLOUR, with_alpha
 from reports.trade_off import CostPoint, TradeOff
@@ -74,15 +74,16 @@ def expected_best_figure(best: ExpectedBest, comparison: Comparison) -> go.Figur
     figure = empty_figure(
         x_title=f"time of all trials together ({unit})", y_title=plain(comparison.objective.label)
     )
-    values = [value for curve in best.curves for value in (*curve.low, *curve.high)]
+    bands = [_band(curve) for curve in best.curves]
+    values = [value for ends in bands for end in ends for value in end]
     if needs_log(values):
         log_axis(figure.layout.yaxis, values)
-    for place, curve in enumerate(best.curves):
+    for place, (curve, (better, worse)) in enumerate(zip(best.curves, bands, strict=True)):
         colour = PALETTE[place % len(PALETTE)] if best.path else ACCENT_COLOUR
         times = [time / seconds for time in curve.seconds]
         figure.add_scatter(
             x=[*times, *reversed(times)],
-            y=[*curve.high, *reversed(curve.low)],
+            y=[*worse, *reversed(better)],
             mode="lines",
             fill="toself",
             fillcolor=with_alpha(colour, 0.13),
@@ -118,3 +119,10 @@ def expected_best_figure(best: ExpectedBest, comparison: Comparison) -> go.Figur
             legend={"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"},
         )
     return figure
+
+
+def _band(curve: BestCurve) -> tuple[list[float], list[float]]:
+    """The better and the worse ends; an open one is drawn to the best score seen."""
+    best = curve.expected[-1]
+    better = [best if end.better is None else end.better for end in curve.intervals]
+    return better, [end.worse for end in curve.intervals]
