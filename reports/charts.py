@@ -20,7 +20,7 @@ from reports.importance import Importance, ImportanceRow
 from reports.pairs import Pair, setting_pairs
 from reports.parallel import ParallelAxes, parallel_axes
 from reports.rung_prediction import RungPredictions, rung_predictions
-from reports.slices import MAX_POINTS, setting_slices
+from reports.slices import setting_slices
 from reports.thinning import drawn_milestones
 from reports.timeline import MAX_BARS, Timeline, timeline
 from reports.trade_off import TradeOffs, trade_offs
@@ -194,9 +194,10 @@ def _settings(
     )
     parallel = parallel_axes(comparison, importance)
     pairs = setting_pairs(comparison, importance)
-    num_scored = len(comparison.equal_budget.scores) if comparison.equal_budget else 0
-    drawn = max((len(values.points) for values in found), default=0)
-    slices_note = _thinned(drawn, num_scored) if num_scored > MAX_POINTS else ""
+    most = max(found, key=lambda values: values.num_trials, default=None)
+    slices_note = ""
+    if most is not None and len(most.points) < most.num_trials:
+        slices_note = _thinned(len(most.points), most.num_trials)
     return SettingCharts(
         shares,
         _parallel_chart(parallel, comparison, colours),

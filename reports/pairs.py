@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna.visualization import plot_contour
 
-from reports.comparison import Comparison
+from reports.comparison import Comparison, EqualBudgetScore
 from reports.formats import measurement_text, setting_text
 from reports.importance import Importance
 from reports.optuna_study import quiet_optuna, score_study
 from reports.parallel import by_importance
 from reports.records import Setting
 from reports.slices import Slice, setting_slices
-from reports.thinning import drawn_scores
+from reports.thinning import scores_with, spread
 
 MIN_TRIALS = 4
 MAX_SETTINGS = 5
@@ -63,6 +64,7 @@ class Pair:
     surface: Surface | None
     """None where a setting is a choice, or the trials are too few."""
     num_trials: int
+    """Scored trials with both settings."""
 
 
 def setting_pairs(comparison: Comparison, importance: Importance) -> tuple[Pair, ...]:
@@ -70,6 +72,9 @@ def setting_pairs(comparison: Comparison, importance: Importance) -> tuple[Pair,
     slices = by_importance(setting_slices(comparison), importance)[:MAX_SETTINGS]
     pairs = []
     for x, y in itertools.combinations(slices, 2):
+        scores = scores_with(comparison, x.path, y.path)
+        if len(scores) < MIN_TRIALS:
+            continue
         points = tuple(
             PairPoint(
                 score.record.trial,
@@ -81,24 +86,22 @@ def setting_pairs(comparison: Comparison, importance: Importance) -> tuple[Pair,
                 f"{x.path} {setting_text(score.record.settings[x.path])}\n"
                 f"{y.path} {setting_text(score.record.settings[y.path])}",
             )
-            for score in drawn_scores(comparison, MAX_POINTS)
-            if x.path in score.record.settings and y.path in score.record.settings
+            for score in spread(scores, MAX_POINTS)
         )
-        if len(points) >= MIN_TRIALS:
-            pairs.append(Pair(x, y, points, _surface(comparison, x, y), len(x.points)))
+        pairs.append(Pair(x, y, points, _surface(comparison, scores, x, y), len(scores)))
     return tuple(pairs)
 
 
-def _surface(comparison: Comparison, x: Slice, y: Slice) -> Surface | None:
+def _surface(
+    comparison: Comparison, scores: Sequence[EqualBudgetScore], x: Slice, y: Slice
+) -> Surface | None:
     """The grid of Optuna's contour plot, whose drawing knows nothing of the page's themes."""
     if not (x.is_numeric and y.is_numeric):
         return None
-    scores = [
-        score
-        for score in drawn_scores(comparison, MAX_TRIALS_IN_SURFACE)
-        if x.path in score.record.settings and y.path in score.record.settings
-    ]
     if len(scores) < MIN_TRIALS_FOR_SURFACE:
+        return None
+    scores = spread(scores, MAX_TRIALS_IN_SURFACE)
+    if any(len({score.record.settings[a.path] for score in scores}) == 1 for a in (x, y)):
         return None
     study = score_study(comparison, scores, [x.path, y.path])
     with quiet_optuna():

@@ -10,7 +10,7 @@ from reports.formats import measurement_text, setting_text, value_text
 from reports.importance import Importance
 from reports.records import Setting
 from reports.slices import Slice, setting_slices
-from reports.thinning import drawn_scores
+from reports.thinning import scores_with, spread
 
 MIN_TRIALS = 3
 MAX_LINES = 80
@@ -63,7 +63,7 @@ def parallel_axes(comparison: Comparison, importance: Importance) -> ParallelAxe
         return place if comparison.objective.goal == "maximize" else 1 - place
 
     lines = []
-    for score in drawn_scores(comparison, MAX_LINES):
+    for score in spread(scores_with(comparison), MAX_LINES):
         settings = score.record.settings
         places = [
             setting_place(axis, settings[axis.path]) if axis.path in settings else None

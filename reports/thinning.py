@@ -30,16 +30,19 @@ def spread(items: Sequence[T], at_most: int) -> tuple[T, ...]:
     )
 
 
-def drawn_scores(comparison: Comparison, at_most: int) -> tuple[EqualBudgetScore, ...]:
-    """The scores at an equal budget, the best first, thinned where there are too many."""
+def scores_with(comparison: Comparison, *paths: str) -> list[EqualBudgetScore]:
+    """The scores at an equal budget of the trials that have these settings, the best first."""
     if comparison.equal_budget is None:
-        return ()
+        return []
     sign = -1.0 if comparison.objective.goal == "maximize" else 1.0
-    ordered = sorted(
-        comparison.equal_budget.scores,
+    return sorted(
+        (
+            score
+            for score in comparison.equal_budget.scores
+            if all(path in score.record.settings for path in paths)
+        ),
         key=lambda score: (sign * score.measurement.value, score.record.number),
     )
-    return spread(ordered, at_most)
 
 
 def drawn_milestones(milestones: Sequence[Milestone], at_most: int) -> tuple[Milestone, ...]:

@@ -67,17 +67,17 @@ def timeline(comparison: Comparison) -> Timeline:
     and where one stood empty, and there are as many for ten trials as for ten thousand.
     """
     segments = comparison.sweep.segments
+    records = [standing.record for standing in comparison.standings]
     moments = [
         found
         for text in (
             *(segment.ended_at for segment in segments),
-            *(t for s in comparison.standings for t in (s.record.started_at, s.record.ended_at)),
+            *(t for record in records for t in (record.started_at, record.ended_at)),
         )
         if (found := moment(text))
     ]
     spans, without = [], []
-    for standing in comparison.standings:
-        record = standing.record
+    for record in records:
         started, ended = moment(record.started_at), moment(record.ended_at)
         if ended is None and not record.state.is_final and moments:
             ended = max(moments)
@@ -98,10 +98,10 @@ def timeline(comparison: Comparison) -> Timeline:
     places = 1 + max(bar.lane for bar in bars)
     waiting = None
     if wall is not None and not without:
+        worked = sum(record.cost.train_seconds + record.cost.score_seconds for record in records)
+        # Times are on record in whole seconds, so that short trials may seem to overlap their work.
         waiting = Waiting(
-            places,
-            max(0.0, busy - comparison.ledger.trial_seconds),
-            max(0.0, places * wall - max(busy, comparison.ledger.trial_seconds)),
+            places, max(0.0, busy - worked), max(0.0, places * wall - max(busy, worked))
         )
     mean = busy / span if span else float(places)
     return Timeline(

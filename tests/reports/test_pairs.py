@@ -80,6 +80,21 @@ def test_surface_of_many_trials_is_thinned(
     assert len(pair.surface.x) <= MAX_TRIALS_IN_SURFACE + 2
 
 
+def test_setting_that_is_one_in_all_trials_with_another_has_no_surface(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [
+        make_trial(
+            i,
+            settings={FIRST: 1e-3 / (i + 1), **({SECOND: 2e-4} if i < 12 else {})},
+            scores=make_scores(5.0 + i),
+        )
+        for i in range(14)
+    ]
+    (pair,) = setting_pairs(compare(make_sweep(), trials), Importance((), ""))
+    assert (len(pair.points), pair.surface) == (12, None)
+
+
 def test_three_trials_have_no_pairs(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:

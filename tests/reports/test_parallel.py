@@ -77,6 +77,23 @@ def test_lines_are_thinned_and_the_number_of_trials_kept(
     assert found.lines[0].trial == "0000"
 
 
+def test_choice_outside_of_the_declared_ones_has_a_place(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [
+        make_trial(
+            i,
+            settings={DEPTHS: (9, 9) if i == 299 else (1, 1), RATE: 1e-3 / (i + 1)},
+            scores=make_scores(5.0 + i),
+        )
+        for i in range(300)
+    ]
+    found = parallel_axes(compare(make_sweep(), trials), _importance(DEPTHS, RATE))
+    assert found is not None
+    assert found.axes[0].ticks[-1] == (1.0, "[9, 9]")
+    assert {line.trial: line.places[0] for line in found.lines}["0299"] == 1.0
+
+
 def test_two_trials_have_no_lines(make_sweep: Sweep, make_trial: Make, make_scores: Scores) -> None:
     trials = [make_trial(i, scores=make_scores(5.0 + i)) for i in range(2)]
     assert parallel_axes(compare(make_sweep(), trials), _importance()) is None
