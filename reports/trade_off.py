@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reports.comparison import Comparison
-from reports.formats import counted, duration_text, measurement_text, parameters_text
+from reports.formats import counted, duration_text, flops_text, measurement_text, parameters_text
 from reports.records import TrialCost, TrialState
 from reports.thinning import spread
 
@@ -109,12 +109,17 @@ def _training_seconds(cost: TrialCost) -> float:
     return cost.train_seconds
 
 
+def _training_flops(cost: TrialCost) -> float:
+    return cost.flops_per_real_image or 0.0
+
+
 def _parameters(cost: TrialCost) -> float:
     return float(cost.generator_parameters + cost.discriminator_parameters)
 
 
 COSTS: tuple[tuple[str, str, Callable[[TrialCost], float], Callable[[float], str]], ...] = (
     ("seconds", "training time", _training_seconds, duration_text),
+    ("flops", "training operations for each real image", _training_flops, flops_text),
     (
         "parameters",
         "parameters of both networks",

@@ -8,6 +8,7 @@ from reports.comparison import Comparison
 from reports.expected_best import BestCurve, ExpectedBest
 from reports.figures.canvas import empty_figure, log_axis, needs_log, plain, time_unit
 from reports.figures.palette import ACCENT_COLOUR, PALETTE, REFERENCE_COLOUR, with_alpha
+from reports.formats import parameters_text
 from reports.trade_off import CostPoint, TradeOff
 
 
@@ -28,6 +29,11 @@ def trade_off_figure(
         log_axis(figure.layout.yaxis, scores)
     if needs_log(costs):
         log_axis(figure.layout.xaxis, [cost / seconds for cost in costs])
+    if not is_time:
+        figure.update_xaxes(exponentformat="SI")
+        if figure.layout.xaxis.tickvals:
+            ticks = [parameters_text(round(tick)) for tick in figure.layout.xaxis.tickvals]
+            figure.update_xaxes(ticktext=ticks)
     figure.add_scatter(
         x=[point.cost / seconds for point in trade_off.front],
         y=[point.score for point in trade_off.front],

@@ -55,6 +55,23 @@ def test_best_and_cheapest_are_on_the_front_by_cost(
     assert [point.trial for point in kind.front] == ["0003", "0001", "0000"]
 
 
+def test_operations_are_a_cost_where_they_are_on_record(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [
+        make_trial(
+            i,
+            scores=make_scores(9.0 - i),
+            cost=TrialCost(flops_per_real_image=3e9 * (i + 1) if i < 4 else None),
+        )
+        for i in range(5)
+    ]
+    (kind,) = trade_offs(compare(make_sweep(), trials)).kinds
+    assert kind.key == "flops"
+    assert [point.trial for point in kind.front] == ["0000", "0001", "0002", "0003"]
+    assert kind.front[0].label.endswith(", 3 GFLOPs")
+
+
 def test_front_is_drawn_whole_where_the_trials_are_too_many(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:
