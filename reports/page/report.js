@@ -52,9 +52,12 @@
 
   // A select that changes which of several charts is drawn in its place.
   document.querySelectorAll("[data-picks]").forEach((picker) => picker.addEventListener("change", () => {
-    const plot = document.getElementById(picker.dataset.picks);
-    plot.dataset.chart = picker.value;
-    plot.setAttribute("aria-label", picker.selectedOptions[0].dataset.alternative);
+    const [chosen] = picker.selectedOptions;
+    const place = document.getElementById(picker.dataset.picks);
+    const plot = place.querySelector(".plot");
+    plot.dataset.chart = chosen.value;
+    plot.setAttribute("aria-label", chosen.dataset.alternative);
+    place.querySelector("h3").textContent = chosen.textContent;
     draw();
   }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

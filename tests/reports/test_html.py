@@ -169,9 +169,10 @@ def test_highlight_fades_the_other_trials_and_lets_go(page: Page) -> None:
 
 def test_select_changes_which_two_settings_are_drawn(page: Page) -> None:
     select = page.locator("#pair")
-    plot = page.locator("#pair-plot")
-    shown = "document.getElementById('pair-plot').layout.xaxis.title.text"
+    plot = page.locator("#pairs .plot")
+    shown = "document.querySelector('#pairs .plot').layout.xaxis.title.text"
     before, words = page.evaluate(shown), plot.get_attribute("aria-label")
+    title = page.text_content("#pairs h3")
     select.focus()
     for _ in range(4):
         select.press("ArrowDown")
@@ -179,6 +180,8 @@ def test_select_changes_which_two_settings_are_drawn(page: Page) -> None:
     assert page.evaluate("document.getElementById('pair').selectedIndex") == 4
     assert page.evaluate(shown) != before
     assert plot.get_attribute("aria-label") != words
+    assert page.text_content("#pairs h3") == page.locator("#pair option").nth(4).text_content()
+    assert page.text_content("#pairs h3") != title
     assert page.complaints == []
 
 
