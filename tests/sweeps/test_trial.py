@@ -6,8 +6,8 @@ import torch
 from evaluation.protocol import Score, Scores
 from reports.records import TrialState
 from reports.run_folder import TrialFolder
+from sweeps.objectives import costs_of
 from sweeps.trial import measurements, run_trial
-from transgan.cost import model_cost
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
@@ -34,7 +34,7 @@ def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluato
     assert record.cost.train_seconds > 0
     assert record.cost.score_seconds > 0
     assert record.cost.generator_parameters > 0
-    assert record.cost.flops_per_real_image == model_cost(task.config).flops_per_real_image
+    assert (record.cost.flops_per_real_image,) == costs_of(("score", "flops"), task.config)
     for name in ("fakes000000.png", record.checkpoint_path, record.snapshot_path):
         assert (folder.path / name).stat().st_size > 0
     generator, config = load_snapshot(folder.snapshot)
