@@ -31,10 +31,10 @@ def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluato
     assert record.scores[-1].measurement(OBJECTIVE).standard_error > 0
     assert record.kimg == pytest.approx(0.304)
     assert record.attempts == 1
+    assert (record.cost.flops_per_real_image,) == costs_of(("score", "flops"), task.config)
     assert record.cost.train_seconds > 0
     assert record.cost.score_seconds > 0
     assert record.cost.generator_parameters > 0
-    assert (record.cost.flops_per_real_image,) == costs_of(("score", "flops"), task.config)
     for name in ("fakes000000.png", record.checkpoint_path, record.snapshot_path):
         assert (folder.path / name).stat().st_size > 0
     generator, config = load_snapshot(folder.snapshot)
