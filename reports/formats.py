@@ -87,7 +87,17 @@ def duration_text(seconds: float) -> str:
 
 def parameters_text(count: int) -> str:
     """A number of parameters: `812`, `34.1k`, `1.2M`."""
-    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    return _shortened(count)
+
+
+def flops_text(flops: float) -> str:
+    """A number of operations: `812 FLOPs`, `1.2 GFLOPs`."""
+    text = _shortened(round(flops))
+    return f"{text} FLOPs" if text[-1].isdigit() else f"{text[:-1]} {text[-1]}FLOPs"
+
+
+def _shortened(count: int) -> str:
+    for size, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= size:
             return f"{count / size:.3g}{suffix}"
     return str(count)

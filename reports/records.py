@@ -122,6 +122,9 @@ class TrialCost(FrozenModel):
     score_seconds: float = 0.0
     generator_parameters: int = 0
     discriminator_parameters: int = 0
+    flops_per_real_image: float | None = None
+    """Operations of training for each real image, counted from the config; None in records of
+    versions that did not keep it."""
     peak_memory_mb: float | None = None
     """Peak resident (CPU) or allocated (CUDA) memory, in MiB; None where the system doesn't say."""
 

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from reports.comparison import Comparison
 from reports.formats import kimg_text, measurement_text, setting_text
 from reports.records import Setting
+from reports.thinning import scores_with, spread
 
 MAX_SLICES = 12
 """Settings that get a chart; a page of more is not read."""
+
+MAX_POINTS = 600
+"""Of one chart."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Slice:
     bounds: tuple[float, float] | None
     """What a numeric setting was searched between, trials outside of it included."""
     points: tuple[SlicePoint, ...]
+    """The best first; thinned where there are too many."""
+    num_trials: int
+    """Scored trials that have the setting."""
 
 
 def setting_slices(comparison: Comparison) -> tuple[Slice, ...]:
@@ -45,6 +52,9 @@ def setting_slices(comparison: Comparison) -> tuple[Slice, ...]:
     domains = {domain.path: domain for domain in comparison.sweep.space}
     slices = []
     for path in comparison.varied[:MAX_SLICES]:
+        scores = scores_with(comparison, path)
+        if not scores:
+            continue
         points = tuple(
             SlicePoint(
                 score.record.trial,
@@ -53,14 +63,11 @@ def setting_slices(comparison: Comparison) -> tuple[Slice, ...]:
                 f"Trial {score.record.trial}, {kimg_text(budget.kimg)}: "
                 f"{measurement_text(comparison.objective, score.measurement)}",
             )
-            for score in budget.scores
-            if path in score.record.settings
+            for score in spread(scores, MAX_POINTS)
         )
-        if not points:
-            continue
+        numbers = [score.record.settings[path] for score in scores]
         domain = domains.get(path)
         kind = domain.kind if domain else "choice"
-        numbers = [point.setting for point in points]
         is_numeric = kind != "choice" and all(
             isinstance(n, int | float) and not isinstance(n, bool) for n in numbers
         )
@@ -73,6 +80,7 @@ def setting_slices(comparison: Comparison) -> tuple[Slice, ...]:
                 () if is_numeric else tuple(dict.fromkeys(map(setting_text, declared))),
                 _bounds(declared) if is_numeric else None,
                 points,
+                len(numbers),
             )
         )
     return tuple(slices)

@@ -122,6 +122,7 @@ def new_record(task: TrialTask) -> TrialRecord:
         cost=TrialCost(
             generator_parameters=size.generator_parameters,
             discriminator_parameters=size.discriminator_parameters,
+            flops_per_real_image=size.flops_per_real_image,
         ),
         attempts=0,
     )

@@ -49,6 +49,17 @@
     Plotly.react(plot, chart.data, themed(chart.layout), config);
   });
   draw();
+
+  // A select that changes which of several charts is drawn in its place.
+  document.querySelectorAll("[data-picks]").forEach((picker) => picker.addEventListener("change", () => {
+    const [chosen] = picker.selectedOptions;
+    const place = document.getElementById(picker.dataset.picks);
+    const plot = place.querySelector(".plot");
+    plot.dataset.chart = chosen.value;
+    plot.setAttribute("aria-label", chosen.dataset.alternative);
+    place.querySelector("h3").textContent = chosen.textContent;
+    draw();
+  }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", () => { draw(); plots.forEach((plot) => Plotly.Plots.resize(plot)); });
   addEventListener("afterprint", draw);

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from reports.comparison import compare
-from reports.curves import downsample, learning_curves, training_losses
-from reports.records import SweepRecord, TrialFinding, TrialRecord
+from reports.curves import MAX_CURVES, downsample, learning_curves, training_losses
+from reports.records import RungScores, SweepRecord, TrialFinding, TrialRecord
 from reports.run_folder import RunFolder
 
 Make = Callable[..., TrialRecord]
 Sweep = Callable[..., SweepRecord]
+Scores = Callable[..., tuple[RungScores, ...]]
 
 
 def test_downsampling_keeps_spikes_and_ends() -> None:
@@ -74,3 +77,28 @@ def test_finding_is_marked_on_the_losses_at_the_nearest_point(
         assert mark.label == "mode collapse at 12.1 kimg"
         assert panel.has_marks
     assert not any(panel.has_marks for panel in training_losses(compare(make_sweep(), others), run))
+
+
+def test_curves_of_many_trials_are_thinned_and_counted(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(i, scores=make_scores(5.0 + i)) for i in range(MAX_CURVES + 50)]
+    curves = learning_curves(compare(make_sweep(), trials))
+    assert (len(curves.curves), curves.num_scored) == (MAX_CURVES, MAX_CURVES + 50)
+    assert [curve.trial for curve in curves.curves[:2]] == ["0000", "0001"]
+    assert curves.curves[-1].trial == f"{MAX_CURVES + 49:04d}"
+
+
+def test_band_is_the_interval_on_file_or_the_normal_one(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    scores = make_scores(5.0)
+    (curve,) = learning_curves(compare(make_sweep(), [make_trial(0, scores=scores)])).curves
+    last = scores[-1].measurements[0]
+    assert curve.bands[-1] == (last.low, last.high)
+    older = last.model_copy(update={"low": None, "high": None})
+    rung = scores[-1].model_copy(update={"measurements": (older,)})
+    (curve,) = learning_curves(compare(make_sweep(), [make_trial(0, scores=(rung,))])).curves
+    assert older.standard_error is not None
+    reach = 1.959964 * older.standard_error
+    assert curve.bands == (pytest.approx((older.value - reach, older.value + reach)),)

@@ -63,3 +63,11 @@ def test_percentages_with_small_errors_keep_their_sign(
 def test_long_lists_are_counted() -> None:
     assert formats.listed(["a", "b", "c"]) == "a, b and c"
     assert formats.listed([str(i) for i in range(11)]).endswith("7 and 3 more")
+
+
+@pytest.mark.parametrize(
+    ("flops", "text"),
+    [(812.0, "812 FLOPs"), (1.2e9, "1.2 GFLOPs"), (3.456e13, "34.6 TFLOPs")],
+)
+def test_operations(flops: float, text: str) -> None:
+    assert formats.flops_text(flops) == text

@@ -6,6 +6,7 @@ import torch
 from evaluation.protocol import Score, Scores
 from reports.records import TrialState
 from reports.run_folder import TrialFolder
+from sweeps.objectives import costs_of
 from sweeps.trial import measurements, run_trial
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
@@ -30,6 +31,7 @@ def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluato
     assert record.scores[-1].measurement(OBJECTIVE).standard_error > 0
     assert record.kimg == pytest.approx(0.304)
     assert record.attempts == 1
+    assert (record.cost.flops_per_real_image,) == costs_of(("score", "flops"), task.config)
     assert record.cost.train_seconds > 0
     assert record.cost.score_seconds > 0
     assert record.cost.generator_parameters > 0
