@@ -70,7 +70,10 @@ def contrast(better: Level, worse: Level, levels: Levels, goal: Goal) -> Contras
         degrees = _degrees(better, worse, levels.total_degrees)
         p_value = 2 * float(stdtr(degrees, -difference / error))
     if better.num_failed or worse.num_failed:
-        p_value = min(1.0, 2 * min(p_value, _failure_p_value(better, worse)))
+        by_failures = failure_p_value(
+            better.num_failed, better.num_seeds, worse.num_failed, worse.num_seeds
+        )
+        p_value = min(1.0, 2 * min(p_value, by_failures))
     return Contrast(better, worse, difference, p_value)
 
 
@@ -81,15 +84,14 @@ def _degrees(first: Level, second: Level, at_most: float) -> float:
     return min(welch, at_most)
 
 
-def _failure_p_value(better: Level, worse: Level) -> float:
-    """Fisher's exact test that `worse` fails more often, both tails."""
-    failed = better.num_failed + worse.num_failed
-    total = better.num_seeds + worse.num_seeds
+def failure_p_value(failed: int, num_seeds: int, worse_failed: int, worse_seeds: int) -> float:
+    """Fisher's exact test that the one called worse fails more often, both tails."""
+    total_failed, total = failed + worse_failed, num_seeds + worse_seeds
     ways = sum(
-        math.comb(worse.num_seeds, k) * math.comb(better.num_seeds, failed - k)
-        for k in range(worse.num_failed, min(failed, worse.num_seeds) + 1)
+        math.comb(worse_seeds, k) * math.comb(num_seeds, total_failed - k)
+        for k in range(worse_failed, min(total_failed, worse_seeds) + 1)
     )
-    return min(1.0, 2 * ways / math.comb(total, failed))
+    return min(1.0, 2 * ways / math.comb(total, total_failed))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

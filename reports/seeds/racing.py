@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import betaln, stdtr, stdtrit
 
 from evaluation.metrics import Goal
 from reports.seeds.looks import (
@@ -22,7 +22,7 @@ from reports.seeds.looks import (
     verdict_error_rate,
 )
 from reports.seeds.noise import Level, Levels, levels
-from reports.seeds.pairs import Contrast, best_first, contrasts, holm
+from reports.seeds.pairs import Contrast, best_first, contrasts, failure_p_value, holm
 from reports.seeds.scores import SeedScore, SeedScoreError, scores_by_config
 
 HOPELESS = 0.2
@@ -144,23 +144,57 @@ def _hope(pair: Contrast, known: Levels, max_seeds: int, error_rate: float) -> f
     """How probably the verdict would tell the pair apart, either way, if both went on to the limit.
 
     The predictive probability (Spiegelhalter, Freedman & Blackburn 1986, Control. Clin. Trials
-    7(1)): the difference in the end is the present one and what the seeds to come may change, both
-    unknown as far as the seeds so far leave them. Where runs failed or nothing is known of the
-    spread, nothing is foretold and the race goes on.
+    7(1)): what is in the end is what is now and what the seeds to come may change, both unknown as
+    far as the seeds so far leave them.
     """
-    better, worse = pair.better, pair.worse
-    if pair.has_failures or not better.degrees or not worse.degrees:
+    if not pair.better.degrees or not pair.worse.degrees:
         return 1.0
+    if not pair.has_failures:
+        return _hope_of_scores(pair, known, max_seeds, error_rate, may_turn=True)
+    # With failures the two tests halve the rate, and scores can't turn in favour of who failed.
+    by_scores = _hope_of_scores(pair, known, max_seeds, error_rate / 2, may_turn=False)
+    return max(by_scores, _hope_of_failures(pair, max_seeds, error_rate / 2))
+
+
+def _hope_of_scores(
+    pair: Contrast, known: Levels, max_seeds: int, error_rate: float, *, may_turn: bool
+) -> float:
+    better, worse = pair.better, pair.worse
     change = math.sqrt(sum(_change(level, max_seeds) for level in (better, worse)))
     final_error = math.sqrt((better.variance + worse.variance) / max_seeds)
     degrees = sum(level.num_scores > 0 for level in known.by_config.values()) * (max_seeds - 1)
     needed = float(stdtrit(degrees, 1 - error_rate / 2)) * final_error
     now = known.total_degrees
-    stays = stdtr(now, (pair.difference - needed) / change)
-    turns = stdtr(now, (-pair.difference - needed) / change)
-    return float(stays + turns)
+    stays = float(stdtr(now, (pair.difference - needed) / change))
+    turns = float(stdtr(now, (-pair.difference - needed) / change))
+    return stays + turns if may_turn else stays
 
 
 def _change(level: Level, max_seeds: int) -> float:
     """Variance of how far the mean moves from now to `max_seeds` scores."""
     return level.variance * (1 / level.num_scores - 1 / max_seeds)
+
+
+def _hope_of_failures(pair: Contrast, max_seeds: int, error_rate: float) -> float:
+    """The same for the test of failures, each run of a configuration failing as likely as before.
+
+    How likely that is is unknown; its prior is Jeffreys', the failures to come beta-binomial.
+    """
+    ends = [_failures_in_the_end(level, max_seeds) for level in (pair.better, pair.worse)]
+    return sum(
+        few * many
+        for fewer, few in ends[0].items()
+        for more, many in ends[1].items()
+        if failure_p_value(fewer, max_seeds, more, max_seeds) <= error_rate
+    )
+
+
+def _failures_in_the_end(level: Level, max_seeds: int) -> dict[int, float]:
+    """Probabilities of the numbers of failures among `max_seeds` runs."""
+    to_come = max_seeds - level.num_seeds
+    failing, scored = level.num_failed + 0.5, level.num_scores + 0.5
+    return {
+        level.num_failed + k: math.comb(to_come, k)
+        * math.exp(betaln(failing + k, scored + to_come - k) - betaln(failing, scored))
+        for k in range(to_come + 1)
+    }
