@@ -4,10 +4,10 @@
 
 simulates sweeps of eight trials whose true scores are known. The search scores each once, the best
 are finalists, and the very code of `reports.seeds` judges their fresh seeds: all of them, and those
-that a race asks for. Beside it stands what is usual, the best single score. Levels and noises are those
-measured on digits: three seeds of one configuration gave 1.219, 0.703 and 0.855 (`docs/learning`),
-so seeds spread by 20 to 40 % of the level, and 1,000 images give a standard error of 14 %. Writes
-`docs/verdict/simulation.csv`, `simulation.svg` and the tables of `docs/verdict/README.md`.
+that a race asks for. Beside it stands what is usual, the best single score. Levels and noises are
+those measured on digits: three seeds of one configuration gave 1.219, 0.703 and 0.855
+(`docs/learning`), so seeds spread by 20 to 40 % of the level, and 1,000 images give a standard
+error of 14 %. Writes `simulation.csv`, `.svg` and `.md` in `docs/verdict`.
 """
 
 from __future__ import annotations

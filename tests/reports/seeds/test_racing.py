@@ -94,11 +94,21 @@ def test_finalist_whose_runs_all_failed_gets_no_more_seeds() -> None:
     assert {config for config, _ in todo} == {"0002", "0005"}
 
 
-def test_a_failure_alone_ends_no_race() -> None:
-    values = {"0002": (1.0, 1.1), "0005": (1.0, math.inf), "0007": (9.0, 9.9)}
+@pytest.mark.parametrize(
+    ("score", "max_seeds", "goes_on"),
+    [
+        (1.7, 6, True),  # more seeds may show that its scores are worse,
+        (1.1, 20, True),  # or that it fails more often;
+        (1.1, 6, False),  # that takes more seeds than these.
+    ],
+)
+def test_failure_ends_a_race_only_where_no_more_seeds_would_tell(
+    score: float, max_seeds: int, goes_on: bool
+) -> None:
+    values = {"0002": (1.0, 1.2), "0005": (score, math.inf)}
     scores = [SeedScore(c, s, v, None) for c, pair in values.items() for s, v in enumerate(pair)]
-    todo = next_seeds(scores, CONFIGS, "minimize", max_seeds=6)
-    assert {config for config, _ in todo} >= {"0002", "0005"}
+    todo = next_seeds(scores, CONFIGS[:2], "minimize", max_seeds=max_seeds)
+    assert todo == ((("0002", 2), ("0005", 2)) if goes_on else ())
 
 
 def test_lone_finalist_gets_all_its_seeds() -> None:
