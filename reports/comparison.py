@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.cost import STATE_ORDER, Ledger, ledger, moment, work_seconds_until
+from reports.failures import FailureGroup, failure_groups
 from reports.formats import setting_key
 from reports.ranking import Standing, finite_measurement, rank_trials
 from reports.records import (
@@ -25,15 +26,6 @@ class DamagedRecord:
 
     trial: str
     reason: str
-
-
-@dataclass(frozen=True)
-class FailureGroup:
-    """Trials that failed for the same cause."""
-
-    state: TrialState
-    cause: str
-    trials: tuple[TrialRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -134,7 +126,7 @@ def compare(
         constant=constant,
         milestones=_milestones(sweep, objective, standings),
         equal_budget=_equal_budget(in_order, objective.name),
-        failures=_failures(in_order),
+        failures=failure_groups(in_order),
         unfinished=tuple(record for record in in_order if not record.state.is_final),
         damaged=tuple(damaged),
     )
@@ -202,17 +194,4 @@ def _equal_budget(trials: Sequence[TrialRecord], objective: str) -> EqualBudget 
     kimg = max(shared)
     return EqualBudget(
         kimg, tuple(EqualBudgetScore(record, scores[kimg]) for record, scores in by_trial)
-    )
-
-
-def _failures(trials: Sequence[TrialRecord]) -> tuple[FailureGroup, ...]:
-    """Failed trials by state and cause, the largest group first."""
-    groups: dict[tuple[TrialState, str], list[TrialRecord]] = {}
-    for record in trials:
-        if record.state.is_failure:
-            cause = record.cause or "no cause was recorded"
-            groups.setdefault((record.state, cause), []).append(record)
-    return tuple(
-        FailureGroup(state, cause, tuple(members))
-        for (state, cause), members in sorted(groups.items(), key=lambda item: -len(item[1]))
     )

@@ -63,6 +63,15 @@ class Ledger:
         return self.train_seconds + self.score_seconds
 
     @property
+    def wasted_seconds(self) -> float:
+        """Time of trials that were stopped early or failed: it told what not to train."""
+        return sum(
+            entry.seconds
+            for entry in self.by_state
+            if entry.state.is_failure or entry.state is TrialState.STOPPED_EARLY
+        )
+
+    @property
     def score_share(self) -> float | None:
         """The share of the trials' time that went into scoring."""
         return self.score_seconds / self.trial_seconds if self.trial_seconds else None

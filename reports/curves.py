@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from reports.comparison import Comparison
 from reports.formats import finding_text, kimg_text, measurement_text
 from reports.ranking import Standing, finite_measurement
-from reports.records import MetricColumn, TrialFinding, TrialState
+from reports.records import Measurement, MetricColumn, TrialFinding, TrialState
 from reports.run_folder import RunFolder
+from reports.thinning import spread
+
+NORMAL_95 = 1.959964
 
 LOSSES = (("d_loss", "discriminator loss"), ("g_loss", "generator loss"))
 """Keys of `stats.jsonl` that are drawn, and their names."""
 
 MAX_POINTS = 12_000
 """Of one loss chart, all trials together: more only makes the page heavy."""
+
+MAX_CURVES = 120
+"""Of one chart: more lines are one blot. The leaders are among them, the others evenly by rank."""
 
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""
@@ -39,8 +45,9 @@ class Curve:
     state: TrialState
     kimg: tuple[float, ...]
     values: tuple[float, ...]
-    errors: tuple[float, ...] = ()
-    """Standard errors, 0 where none is known; empty for a quantity that has none."""
+    bands: tuple[tuple[float, float] | None, ...] = ()
+    """Ends of each value's 95 % interval, None where none is known; empty for a quantity that has
+    none. A biased value may lie outside of its interval."""
     labels: tuple[str, ...] = ()
     """What a point says when pointed at; empty where the numbers say it all."""
     marks: tuple[Mark, ...] = ()
@@ -63,6 +70,13 @@ class LearningCurves:
     """The level of noise, where drawing it doesn't flatten the curves."""
     without_curve: tuple[str, ...]
     """Trials that were never scored."""
+    num_scored: int
+    """Trials that were scored: more than curves where there are too many to draw."""
+
+    @property
+    def has_bands(self) -> bool:
+        """Whether any score has an interval."""
+        return any(band for curve in self.curves for band in curve.bands)
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,8 @@ def learning_curves(comparison: Comparison) -> LearningCurves:
     """The objective of every trial at every rung it was scored at."""
     column = comparison.objective
     curves = [_objective_curve(standing, column) for standing in comparison.standings]
-    scored = tuple(curve for curve in curves if curve.values)
+    every_scored = [curve for curve in curves if curve.values]
+    scored = spread(every_scored, MAX_CURVES)
     values = [value for curve in scored for value in curve.values]
     levels = [level for level in (column.floor, column.ceiling) if level is not None]
     every = [*values, *levels]
@@ -97,6 +112,7 @@ def learning_curves(comparison: Comparison) -> LearningCurves:
         floor=column.floor if is_log or _is_near(column.floor, values) else None,
         ceiling=column.ceiling if is_log or _is_near(column.ceiling, values) else None,
         without_curve=tuple(curve.trial for curve in curves if not curve.values),
+        num_scored=len(every_scored),
     )
 
 
@@ -113,13 +129,23 @@ def _objective_curve(standing: Standing, column: MetricColumn) -> Curve:
         state=record.state,
         kimg=tuple(kimg for kimg, _ in points),
         values=tuple(measurement.value for _, measurement in points),
-        errors=tuple(measurement.standard_error or 0.0 for _, measurement in points),
+        bands=tuple(_band(measurement) for _, measurement in points),
         labels=tuple(
             f"Trial {record.trial} ({state}), {kimg_text(kimg)}: "
             f"{measurement_text(column, measurement)}"
             for kimg, measurement in points
         ),
     )
+
+
+def _band(measurement: Measurement) -> tuple[float, float] | None:
+    """The 95 % interval on file, or the normal one of records made before there were any."""
+    if measurement.low is not None and measurement.high is not None:
+        return measurement.low, measurement.high
+    if measurement.standard_error is None:
+        return None
+    reach = NORMAL_95 * measurement.standard_error
+    return measurement.value - reach, measurement.value + reach
 
 
 def _is_near(level: float | None, values: Sequence[float]) -> bool:
@@ -133,8 +159,9 @@ def _is_near(level: float | None, values: Sequence[float]) -> bool:
 def training_losses(comparison: Comparison, folder: RunFolder) -> tuple[LossPanel, ...]:
     """The training losses on file; a loss that no trial recorded has no panel."""
     series: dict[str, list[Curve]] = {key: [] for key, _ in LOSSES}
-    at_most = max(50, MAX_POINTS // max(1, len(comparison.standings)))
-    for standing in comparison.standings:
+    drawn = spread(comparison.standings, MAX_CURVES)
+    at_most = max(50, MAX_POINTS // max(1, len(drawn)))
+    for standing in drawn:
         stats = list(folder.trial(standing.trial).read_stats())
         for key, _ in LOSSES:
             points = [

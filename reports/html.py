@@ -5,37 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from evaluation.whole_files import write_atomically
-from reports import figures, formats
+from reports import formats
+from reports.charts import Chart, page_charts
 from reports.comparison import Comparison
-from reports.curves import LearningCurves, LossPanel, learning_curves, training_losses
-from reports.importance import Importance, setting_importance
+from reports.curves import learning_curves, training_losses
+from reports.figures.palette import OTHERS_COLOUR, trial_colours
+from reports.importance import setting_importance
 from reports.leaderboard import leaderboard, state_text
+from reports.reproduction import reproduction
 from reports.run_folder import RunFolder
 from reports.samples import best_trial_stages, sample_grids
-from reports.slices import setting_slices
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart on the page: where it is drawn, what is written above it, and what it holds."""
-
-    key: str
-    title: str
-    figure: go.Figure
-    height: int
-    alternative: str
-    """What the chart shows, for those who can't see it."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +53,9 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
     scripts = [get_plotlyjs(), (page / "report.js").read_text(encoding="utf-8")]
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
-    colours = figures.trial_colours(comparison)
+    colours = trial_colours(comparison)
     panels = training_losses(comparison, folder)
-    progress, losses, slices, shares = _charts(comparison, panels, colours, curves, importance)
+    charts = page_charts(comparison, panels, curves, importance, colours)
     template = _environment().get_template("template.html.j2")
     return template.render(
         comparison=comparison,
@@ -73,15 +63,13 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         board=leaderboard(comparison),
         colours=colours,
         legend=_legend(colours),
-        num_others=sum(colour == figures.OTHERS_COLOUR for colour in colours.values()),
+        num_others=sum(colour == OTHERS_COLOUR for colour in colours.values()),
         curves=curves,
         importance=importance,
-        progress_charts=progress,
-        loss_charts=losses,
+        charts=charts,
         has_marks=any(panel.has_marks for panel in panels),
-        slice_charts=slices,
-        importance_charts=shares,
-        charts_json=_inline_json([*progress, *losses, *slices, *shares]),
+        charts_json=_inline_json(charts.drawn),
+        reproduction=reproduction(comparison, folder),
         samples=sample_grids(comparison, folder),
         stages=best_trial_stages(comparison, folder),
         spec_text=_spec_text(folder),
@@ -116,57 +104,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _charts(
-    comparison: Comparison,
-    panels: tuple[LossPanel, ...],
-    colours: dict[str, str],
-    curves: LearningCurves,
-    importance: Importance,
-) -> tuple[list[Chart], list[Chart], list[Chart], list[Chart]]:
-    """The charts of the page: progress, losses, slices, importance; a list may be empty."""
-    label = comparison.objective.label
-    progress = []
-    if curves.curves:
-        figure = figures.learning_curves_figure(curves, colours)
-        text = f"{label} of {formats.counted(len(curves.curves), 'trial')} over training"
-        progress.append(Chart("learning", "Learning curves", figure, 400, text))
-    if len(comparison.milestones) > 1:
-        figure = figures.best_so_far_figure(comparison.milestones, comparison, colours)
-        text = f"Best {label} of a completed trial over the sweep's working time"
-        progress.append(Chart("best", "Best so far", figure, 400, text))
-    losses = [
-        Chart(
-            panel.key,
-            panel.label.capitalize(),
-            figures.loss_figure(panel, colours),
-            260,
-            f"{panel.label} of {formats.counted(len(panel.curves), 'trial')} over training",
-        )
-        for panel in panels
-    ]
-    slices = [
-        Chart(
-            f"slice{place}",
-            values.path,
-            figures.slice_figure(values, comparison, colours),
-            205,
-            f"{label} against {values.path}",
-        )
-        for place, values in enumerate(setting_slices(comparison))
-    ]
-    shares = []
-    if importance.rows:
-        height = 12 + 48 * len(importance.rows)
-        text = ", ".join(f"{row.path} {row.importance:.0%}" for row in importance.rows)
-        shares.append(Chart("importance", "", figures.importance_figure(importance), height, text))
-    return progress, losses, slices, shares
-
-
 def _legend(colours: dict[str, str]) -> list[LegendEntry]:
     return [
-        LegendEntry(trial, colour)
-        for trial, colour in colours.items()
-        if colour != figures.OTHERS_COLOUR
+        LegendEntry(trial, colour) for trial, colour in colours.items() if colour != OTHERS_COLOUR
     ]
 
 
@@ -176,7 +116,7 @@ def _spec_text(folder: RunFolder) -> str | None:
     return folder.spec.read_text(encoding="utf-8", errors="replace")
 
 
-def _inline_json(charts: list[Chart]) -> Markup:
+def _inline_json(charts: Sequence[Chart]) -> Markup:
     """The charts' data for a script element: no character in it can end that element."""
     data: dict[str, Any] = {
         chart.key: json.loads(chart.figure.to_json(validate=False)) for chart in charts

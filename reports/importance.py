@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import random
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 from reports.comparison import Comparison, EqualBudgetScore
 from reports.formats import counted, kimg_text, listed, setting_key
-from reports.records import Setting, SettingDomain
+from reports.optuna_study import quiet_optuna, score_study
 
 MIN_TRIALS = 4
 """Fewer comparable trials say nothing about any setting."""
@@ -22,12 +20,33 @@ HINT_BELOW_TRIALS = 20
 """With fewer trials than this, the text calls the importance a hint."""
 
 
+MAX_TRIALS = 100
+"""fANOVA's time grows faster than the trials; of more, these many are taken at random."""
+
+MIN_TRIALS_FOR_ERROR = 8
+"""Halves of fewer trials hold too few to judge a setting by."""
+
+NUM_HALVES = 20
+NUM_TREES = 64
+NUM_TREES_OF_HALF = 16
+
+
 @dataclass(frozen=True)
 class ImportanceRow:
     """One setting's share in the variation of the scores; the shares add up to 1."""
 
     path: str
     importance: float
+    standard_error: float | None = None
+    """From having these trials and no others; None where they are too few to say."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Two standard errors to either side, within 0 and 1; None where none is known."""
+        if self.standard_error is None:
+            return None
+        reach = 2 * self.standard_error
+        return max(0.0, self.importance - reach), min(1.0, self.importance + reach)
 
 
 @dataclass(frozen=True)
@@ -59,17 +78,64 @@ def setting_importance(comparison: Comparison) -> Importance:
         return Importance((), "No searched setting differs between the scored trials.")
     if len({score.measurement.value for score in budget.scores}) == 1:
         return Importance((), "All trials have the same score: no setting made a difference.")
-    study = _study(comparison, budget.scores, paths)
-    evaluator = FanovaImportanceEvaluator(seed=0)
-    with _quiet_optuna():
-        shares = get_param_importances(study, evaluator=evaluator, params=paths)
-    rows = tuple(ImportanceRow(path, float(share)) for path, share in shares.items())
+    scores = budget.scores
+    if len(scores) > MAX_TRIALS:
+        scores = tuple(random.Random(0).sample(scores, MAX_TRIALS))
+    shares = _shares(comparison, scores, paths, NUM_TREES, seed=0)
+    errors = _standard_errors(comparison, scores, paths)
+    rows = tuple(ImportanceRow(path, share, errors.get(path)) for path, share in shares.items())
     return Importance(
-        tuple(sorted(rows, key=lambda row: -row.importance)), _explanation(comparison, paths)
+        tuple(sorted(rows, key=lambda row: -row.importance)),
+        _explanation(comparison, paths, has_errors=bool(errors)),
     )
 
 
-def _explanation(comparison: Comparison, paths: Sequence[str]) -> str:
+def _shares(
+    comparison: Comparison,
+    scores: Sequence[EqualBudgetScore],
+    paths: Sequence[str],
+    num_trees: int,
+    seed: int,
+) -> dict[str, float]:
+    """Each path's share, by Optuna's fANOVA; all 0 where the scores don't differ."""
+    if len({score.measurement.value for score in scores}) == 1:
+        return dict.fromkeys(paths, 0.0)
+    # A path that has one value in all of these trials has no part in what differs.
+    judged = [path for path in paths if _is_judged(path, scores)]
+    if not judged:
+        return dict.fromkeys(paths, 0.0)
+    study = score_study(comparison, scores, judged)
+    evaluator = FanovaImportanceEvaluator(n_trees=num_trees, seed=seed)
+    with quiet_optuna():
+        shares = get_param_importances(study, evaluator=evaluator, params=judged)
+    return {path: float(shares.get(path, 0.0)) for path in paths}
+
+
+def _standard_errors(
+    comparison: Comparison, scores: Sequence[EqualBudgetScore], paths: Sequence[str]
+) -> dict[str, float]:
+    """The delete-half jackknife's: how much the shares of random halves of the trials differ.
+
+    Shao & Wu 1989 (doi:10.1214/aos/1176347263). A bootstrap would have trials in it twice, which
+    a forest takes for certainty. Each half has another seed, so the forest's own is in it, too.
+    """
+    if len(scores) < MIN_TRIALS_FOR_ERROR:
+        return {}
+    rng = random.Random(0)
+    halves = [
+        _shares(
+            comparison,
+            rng.sample(scores, len(scores) // 2),
+            paths,
+            NUM_TREES_OF_HALF,
+            seed=number,
+        )
+        for number in range(NUM_HALVES)
+    ]
+    return {path: statistics.stdev(half[path] for half in halves) for path in paths}
+
+
+def _explanation(comparison: Comparison, paths: Sequence[str], *, has_errors: bool) -> str:
     budget = comparison.equal_budget
     assert budget is not None
     num_trials = len(budget.scores)
@@ -78,6 +144,13 @@ def _explanation(comparison: Comparison, paths: Sequence[str]) -> str:
         f"{num_trials} trials scored at {kimg_text(budget.kimg)}, the most training that all of "
         "them had."
     )
+    if num_trials > MAX_TRIALS:
+        text += f" Judged on {MAX_TRIALS} of them, taken at random."
+    if has_errors:
+        text += (
+            " The lines are two standard errors to either side, from random halves of the trials: "
+            "shares whose lines overlap may well be in another order."
+        )
     unscored = len(comparison.standings) - num_trials
     if unscored:
         text += f" {counted(unscored, 'trial')} without a score there could not be used."
@@ -95,77 +168,3 @@ def _is_judged(path: str, scores: Sequence[EqualBudgetScore]) -> bool:
     """Whether all of the trials have the setting, and not all the same."""
     present = [score.record.settings[path] for score in scores if path in score.record.settings]
     return len(present) == len(scores) and len(set(map(setting_key, present))) > 1
-
-
-def _study(
-    comparison: Comparison, scores: Sequence[EqualBudgetScore], paths: Sequence[str]
-) -> optuna.Study:
-    """An in-memory study of the scores.
-
-    Positive scores go in as logarithms: distances differ by factors, and one trial that failed to
-    learn would else be all the variation there is.
-    """
-    domains = {domain.path: domain for domain in comparison.sweep.space}
-    distributions = {path: _distribution(path, domains.get(path), scores) for path in paths}
-    with _quiet_optuna():
-        study = optuna.create_study(
-            direction="maximize" if comparison.objective.goal == "maximize" else "minimize"
-        )
-    values = [score.measurement.value for score in scores]
-    if min(values) > 0:
-        values = [math.log(value) for value in values]
-    for score, value in zip(scores, values, strict=True):
-        params = {
-            path: setting_key(setting)
-            if isinstance(distributions[path], CategoricalDistribution)
-            else setting
-            for path, setting in score.record.settings.items()
-            if path in paths
-        }
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=params,
-                distributions=distributions,
-                value=value,
-            )
-        )
-    return study
-
-
-def _distribution(
-    path: str, domain: SettingDomain | None, scores: Sequence[EqualBudgetScore]
-) -> BaseDistribution:
-    """The range of a numeric setting, or the choices of any other, as JSON text.
-
-    Bounds are widened to what trials ran with: points given by hand may lie outside.
-    """
-    present = [score.record.settings[path] for score in scores if path in score.record.settings]
-    declared = domain.values if domain else ()
-    numbers = _numbers((*present, *declared))
-    if numbers is None or domain is None or domain.kind == "choice":
-        return CategoricalDistribution(sorted({setting_key(v) for v in (*present, *declared)}))
-    low, high = min(numbers), max(numbers)
-    return FloatDistribution(low, high, log=domain.kind.startswith("log") and low > 0)
-
-
-def _numbers(settings: Sequence[Setting]) -> list[float] | None:
-    """The settings as finite floats, or None if one of them isn't one."""
-    numbers = [
-        float(setting)
-        for setting in settings
-        if isinstance(setting, int | float)
-        and not isinstance(setting, bool)
-        and math.isfinite(setting)
-    ]
-    return numbers if len(numbers) == len(settings) else None
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Keep optuna's messages off the terminal for a while; the caller's level comes back."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from reports.comparison import Comparison
 from reports.formats import kimg_text, measurement_text, setting_text
 from reports.records import Setting
+from reports.thinning import drawn_scores
 
 MAX_SLICES = 12
 """Settings that get a chart; a page of more is not read."""
+
+MAX_POINTS = 600
+"""Of one chart."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def setting_slices(comparison: Comparison) -> tuple[Slice, ...]:
                 f"Trial {score.record.trial}, {kimg_text(budget.kimg)}: "
                 f"{measurement_text(comparison.objective, score.measurement)}",
             )
-            for score in budget.scores
+            for score in drawn_scores(comparison, MAX_POINTS)
             if path in score.record.settings
         )
         if not points:

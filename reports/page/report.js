@@ -49,6 +49,14 @@
     Plotly.react(plot, chart.data, themed(chart.layout), config);
   });
   draw();
+
+  // A select that changes which of several charts is drawn in its place.
+  document.querySelectorAll("[data-picks]").forEach((picker) => picker.addEventListener("change", () => {
+    const plot = document.getElementById(picker.dataset.picks);
+    plot.dataset.chart = picker.value;
+    plot.setAttribute("aria-label", picker.selectedOptions[0].dataset.alternative);
+    draw();
+  }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", () => { draw(); plots.forEach((plot) => Plotly.Plots.resize(plot)); });
   addEventListener("afterprint", draw);

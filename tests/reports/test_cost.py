@@ -20,6 +20,7 @@ def test_ledger_adds_up_by_kind_and_by_state(make_sweep: Sweep, make_trial: Make
     assert (total.train_seconds, total.score_seconds, total.kimg) == (14.0, 6.0, 71.0)
     assert total.wall_seconds == 310.0
     assert total.score_share == 0.3
+    assert total.wasted_seconds == 10.0
     assert {entry.state.value: entry.seconds for entry in total.by_state} == {
         "completed": 10.0,
         "failed": 10.0,

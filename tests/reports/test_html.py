@@ -153,8 +153,10 @@ def test_page_without_intervals_explains_none(
 
 
 def test_highlight_fades_the_other_trials_and_lets_go(page: Page) -> None:
+    # The bands of the curves, which have no points, fade with them.
     opacities = (
         "[...document.querySelectorAll('.plot[data-chart=learning] .trace.scatter')]"
+        ".filter(t => t.querySelector('.points path'))"
         ".filter(t => Number(getComputedStyle(t).opacity) < 0.5).length"
     )
     chip = page.locator(".chip[data-trial='0003']")
@@ -163,6 +165,28 @@ def test_highlight_fades_the_other_trials_and_lets_go(page: Page) -> None:
     assert chip.get_attribute("aria-pressed") == "true"
     chip.click()
     assert page.evaluate(opacities) == 0
+
+
+def test_select_changes_which_two_settings_are_drawn(page: Page) -> None:
+    select = page.locator("#pair")
+    plot = page.locator("#pair-plot")
+    shown = "document.getElementById('pair-plot').layout.xaxis.title.text"
+    before, words = page.evaluate(shown), plot.get_attribute("aria-label")
+    select.focus()
+    for _ in range(4):
+        select.press("ArrowDown")
+    select.press("Enter")
+    assert page.evaluate("document.getElementById('pair').selectedIndex") == 4
+    assert page.evaluate(shown) != before
+    assert plot.get_attribute("aria-label") != words
+    assert page.complaints == []
+
+
+def test_every_chart_says_in_words_what_it_shows(page: Page) -> None:
+    plots = page.query_selector_all(".plot")
+    assert len(plots) > 12
+    assert all(len(plot.get_attribute("aria-label")) > 20 for plot in plots)
+    assert all(plot.query_selector(".main-svg") for plot in plots)
 
 
 def test_charts_follow_the_theme(page: Page) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import optuna
 import pytest
 
 from reports.comparison import compare
-from reports.importance import setting_importance
+from reports.importance import MAX_TRIALS, setting_importance
 from reports.records import SweepRecord, TrialRecord
 
 Make = Callable[..., TrialRecord]
@@ -40,6 +41,47 @@ def test_setting_that_decides_is_the_most_important(
     assert result.rows[0].path == "generator.depths"
     assert result.rows[0].importance > 2 * result.rows[1].importance
     assert sum(row.importance for row in result.rows) == pytest.approx(1)
+
+
+def test_interval_sets_the_setting_that_decides_apart_from_the_others(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    result = setting_importance(compare(make_sweep(), _trials(make_trial, make_scores, sign=-1)))
+    first, second = (row.interval for row in result.rows[:2])
+    assert first is not None
+    assert second is not None
+    assert first[0] > second[1]
+    assert first[1] <= 1
+    assert second[0] == 0
+    assert "two standard errors to either side" in result.explanation
+
+
+def test_settings_of_pure_chance_can_not_be_told_apart(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    rng = random.Random(11)
+    trials = [make_trial(i, scores=make_scores(rng.uniform(5, 50))) for i in range(30)]
+    intervals = [row.interval for row in setting_importance(compare(make_sweep(), trials)).rows]
+    assert all(intervals)
+    # Each overlaps with the next: none stands out.
+    assert all(b is not None and a is not None and b[1] > a[0] for a, b in pairwise(intervals))
+
+
+def test_halves_of_few_trials_give_no_interval(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(i, scores=make_scores(5.0 + i)) for i in range(7)]
+    result = setting_importance(compare(make_sweep(), trials))
+    assert all(row.interval is None for row in result.rows)
+    assert "standard errors" not in result.explanation
+
+
+def test_many_trials_are_sampled_and_the_text_says_so(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(i, scores=make_scores(5.0 + i)) for i in range(MAX_TRIALS + 1)]
+    result = setting_importance(compare(make_sweep(), trials))
+    assert f"Judged on {MAX_TRIALS} of them, taken at random." in result.explanation
 
 
 def test_few_trials_are_called_a_hint(

@@ -1,0 +1,91 @@
+"""What all charts share: an empty one, logarithmic axes with readable ticks, and plain text."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+LOG_FROM_RATIO = 10.0
+"""Values that span more than this are drawn on a log axis."""
+
+
+def needs_log(values: Sequence[float]) -> bool:
+    """Whether positive values span too much for a linear axis."""
+    return min(values) > 0 and max(values) / min(values) > LOG_FROM_RATIO
+
+
+def time_unit(longest_seconds: float) -> tuple[str, float]:
+    """The unit of a time axis, and how many seconds it has."""
+    if longest_seconds >= 7200:
+        return "h", 3600.0
+    return ("min", 60.0) if longest_seconds >= 120 else ("s", 1.0)
+
+
+def empty_figure(*, x_title: str = "", y_title: str = "") -> go.Figure:
+    """An empty chart; colours of text, grid and hover come from the page, which knows its theme."""
+    axis = {"automargin": True, "zeroline": False, "ticks": "", "fixedrange": False}
+    return go.Figure(
+        layout={
+            "template": "none",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "showlegend": False,
+            "dragmode": False,
+            "hovermode": "closest",
+            "margin": {"l": 8, "r": 12, "t": 26 if y_title else 10, "b": 8},
+            "xaxis": {**axis, "title": {"text": x_title, "standoff": 8}, "showgrid": False},
+            "yaxis": {**axis, "nticks": 7},
+            # The axis' name lies flat above it, where it is read without turning the head.
+            "annotations": [
+                {
+                    "text": y_title,
+                    "xref": "paper",
+                    "yref": "paper",
+                    "x": 0,
+                    "y": 1,
+                    "xanchor": "left",
+                    "yanchor": "bottom",
+                    "yshift": 4,
+                    "showarrow": False,
+                }
+            ]
+            if y_title
+            else [],
+        }
+    )
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values from below `low` to above `high`, about three to eight of them.
+
+    Plotly's own log ticks print digits without their power, which few people can read.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps: tuple[int, ...] = (1,) if last - first > 4 else (1, 3) if last - first > 2 else (1, 2, 5)
+    ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    start = max((tick for tick in ticks if tick <= low), default=ticks[0])
+    end = min((tick for tick in ticks if tick >= high), default=ticks[-1])
+    inside = [tick for tick in ticks if start <= tick <= end]
+    every = math.ceil(len(inside) / 8)
+    return inside[::every]
+
+
+def log_axis(axis: go.layout.XAxis | go.layout.YAxis, values: Sequence[float]) -> None:
+    """Make an axis logarithmic, with readable ticks around the (positive) values."""
+    low, high = min(values), max(values)
+    ticks = log_ticks(low, high)
+    pad = 0.06 * (math.log10(high / low) or 1)
+    axis.update(
+        type="log",
+        tickvals=ticks,
+        ticktext=[f"{tick:g}".replace("e-0", "e-") for tick in ticks],
+        range=[math.log10(low) - pad, math.log10(high) + pad],
+    )
+
+
+def plain(text: str) -> str:
+    """Text that plotly, which reads tags in all its text, draws as it stands."""
+    return html.escape(text, quote=False)
