@@ -277,8 +277,8 @@ def _explanation(
     relation = "a ratio to" if is_ratio else "a difference from"
     text = (
         f"Each value's {comparison.objective.label}, as {relation} the average over all values of "
-        "its setting, with the other settings anywhere in the space. From a Gaussian process of "
-        f"{len(scores)} trials scored at {kimg_text(budget.kimg)}, with 95% intervals that hold "
+        "its setting, with the other settings anywhere in the space. From a Gaussian process "
+        f"fitted to {len(scores)} trials scored at {kimg_text(budget.kimg)}, with 95% intervals that hold "
         "its uncertainty."
     )
     if len(scores) < len(budget.scores):

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from reports.seeds.scores import SeedScore
 
@@ -41,6 +41,8 @@ class Level:
     """Of one seed's score, both noises together; NaN where nothing is known of it."""
     degrees: float
     """Degrees of freedom of `variance`; 0 where nothing is known of it."""
+    sampling_variance: float
+    """What of `variance` having only so many images makes for certain; 0 where not known."""
 
     @property
     def num_scores(self) -> int:
@@ -58,11 +60,17 @@ class Level:
         return self.variance / self.num_scores if self.num_scores else math.nan
 
     def reach(self, confidence: float) -> float:
-        """Half the length of the centre's interval (Student's t); infinite where not known."""
+        """Half the length of the centre's interval; infinite where nothing is known.
+
+        Student's t, but never less than sampling images alone makes it: where seeds happened to
+        agree better than that, it was luck.
+        """
         if not self.degrees or not self.num_scores:
             return math.inf
-        quantile = stdtrit(self.degrees, 0.5 + confidence / 2)
-        return float(quantile) * math.sqrt(self.mean_variance)
+        tail = 0.5 + confidence / 2
+        by_seeds = float(stdtrit(self.degrees, tail)) * math.sqrt(self.mean_variance)
+        by_images = float(ndtri(tail)) * math.sqrt(self.sampling_variance / self.num_scores)
+        return max(by_seeds, by_images)
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,6 @@ def levels(scores: Mapping[str, Sequence[SeedScore]]) -> Levels:
         variance = math.nan
         if known:
             variance = (weight * theirs + degrees[config] * own[config]) / known
-            # Sampling alone spreads scores so far; less was luck.
-            variance = max(variance, _sampling_variance(seeds, is_log=is_log))
         if not variance > 0:
             # Scores of different seeds that don't differ at all say nothing of their spread.
             variance, known = math.nan, 0.0
@@ -113,6 +119,7 @@ def levels(scores: Mapping[str, Sequence[SeedScore]]) -> Levels:
             centre=_centre(values[config], is_log=is_log),
             variance=variance,
             degrees=known,
+            sampling_variance=_sampling_variance(seeds, is_log=is_log),
         )
     return Levels(is_log, found, float(sum(degrees.values())))
 

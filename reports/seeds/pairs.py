@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from scipy.special import nctdtr, stdtr, stdtrit
+from scipy.special import nctdtr, ndtr, stdtr, stdtrit
 
 from evaluation.metrics import Goal
 from reports.seeds.noise import Level, Levels
@@ -68,7 +68,10 @@ def contrast(better: Level, worse: Level, levels: Levels, goal: Goal) -> Contras
     if difference > 0 and better.degrees and worse.degrees:
         error = math.sqrt(better.mean_variance + worse.mean_variance)
         degrees = _degrees(better, worse, levels.total_degrees)
-        p_value = 2 * float(stdtr(degrees, -difference / error))
+        p_value = max(
+            2 * float(stdtr(degrees, -difference / error)),
+            _sampling_p_value(better, worse, difference),
+        )
     if better.num_failed or worse.num_failed:
         by_failures = failure_p_value(
             better.num_failed, better.num_seeds, worse.num_failed, worse.num_seeds
@@ -82,6 +85,12 @@ def _degrees(first: Level, second: Level, at_most: float) -> float:
     a, b = first.mean_variance, second.mean_variance
     welch = (a + b) ** 2 / (a**2 / first.degrees + b**2 / second.degrees)
     return min(welch, at_most)
+
+
+def _sampling_p_value(better: Level, worse: Level, difference: float) -> float:
+    """Of the difference, had seeds no spread of their own: no claim is surer than that."""
+    variance = sum(level.sampling_variance / level.num_scores for level in (better, worse))
+    return 2 * float(ndtr(-difference / math.sqrt(variance))) if variance else 0.0
 
 
 def failure_p_value(failed: int, num_seeds: int, worse_failed: int, worse_seeds: int) -> float:

@@ -77,9 +77,16 @@ def test_noise_that_was_not_measured_is_absent() -> None:
 def test_interval_is_never_shorter_than_sampling_alone_makes_it() -> None:
     alike = {"a": [1.0, 1.0001], "b": [2.0, 2.0001]}
     short, long = (judge(fresh(alike, e), "minimize").configurations[0] for e in (None, 0.1))
-    sampling = 0.1 / math.sqrt(2) * stats.t.ppf(0.975, 2)
+    sampling = 0.1 / math.sqrt(2) * stats.norm.ppf(0.975)
     assert math.log(short.high) < 0.01
     assert math.log(long.high) == pytest.approx(sampling, rel=0.01)
+
+
+def test_no_claim_is_surer_than_sampling_alone_allows() -> None:
+    alike = {"a": [1.0, 1.0001], "b": [1.2, 1.2001]}
+    known, unknown = (judge(fresh(alike, e), "minimize").pairs[0] for e in (0.15, None))
+    assert unknown.told_apart
+    assert not known.told_apart
 
 
 def test_clear_differences_are_claimed() -> None:
