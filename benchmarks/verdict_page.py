@@ -135,15 +135,27 @@ def _extremes(rows: Sequence[Row]) -> str:
     grid, race = (highest(method, "false claim") for method in ("grid", "race"))
     held = [row for row in rows if row.part == "intervals"]
     low, high = min(held, key=lambda r: r.value), max(held, key=lambda r: r.value)
+    shares = {
+        (row.finalists, row.seeds): [
+            r.value for r in rows if r.measure == "seeds" and r[2:4] == row[2:4]
+        ]
+        for row in rows
+        if row.measure == "seeds"
+    }
+    spent = "; ".join(
+        f"{finalists} × {seeds}: {_percent(min(values))} to {_percent(max(values))}"
+        for (finalists, seeds), values in shares.items()
+    )
     return (
         f"Most false claims: {_percent(grid.value)} of all seeds ({_where(grid)}), "
         f"{_percent(race.value)} after a race ({_where(race)}). Intervals of 95% hold in "
-        f"{_percent(low.value)} ({_where(low)}) to {_percent(high.value)} ({_where(high)})."
+        f"{_percent(low.value)} ({_where(low)}) to {_percent(high.value)} ({_where(high)}). "
+        f"A race spends of its finalists × seeds: {spent}."
     )
 
 
 def _where(row: Row) -> str:
-    return f"{row.scenario}, {row.finalists} finalists, {row.seeds} seeds"
+    return f"{row.scenario}; {row.finalists} × {row.seeds} seeds"
 
 
 def _design(found: Found, design: tuple[int, int], scenarios: Sequence[str]) -> list[str]:

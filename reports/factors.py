@@ -278,8 +278,8 @@ def _explanation(
     text = (
         f"Each value's {comparison.objective.label}, as {relation} the average over all values of "
         "its setting, with the other settings anywhere in the space. From a Gaussian process "
-        f"fitted to {len(scores)} trials scored at {kimg_text(budget.kimg)}, with 95% intervals that hold "
-        "its uncertainty."
+        f"fitted to {len(scores)} trials scored at {kimg_text(budget.kimg)}, with 95% intervals "
+        "that hold its uncertainty."
     )
     if len(scores) < len(budget.scores):
         text += f" They were taken evenly from the {len(budget.scores):,} there are."
