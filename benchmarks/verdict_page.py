@@ -13,7 +13,7 @@ import numpy as np
 BEST_OF, GRID, RACE = "#d55e00", "#0072b2", "#009e73"
 FIGURE_DESIGN = (3, 3)
 """Finalists and seeds of the figure's first two panels: what the shipped spec does."""
-ROW_HEIGHT, TOP, LEFT, PANEL, GAP = 30, 64, 118, 200, 26
+ROW_HEIGHT, TOP, LEFT, PANEL, GAP = 30, 64, 90, 200, 50
 
 
 class Row(NamedTuple):
@@ -236,7 +236,7 @@ def figure(rows: Sequence[Row], scenarios: Sequence[str]) -> str:
         (name, colour): [found.value(s, FIGURE_DESIGN, name, "flattery") for s in scenarios]
         for name, colour in methods
     }
-    lines += _panel(1, f"winner's score flattered by, {design}", flattery, (-0.1, 0.5), mark=0)
+    lines += _panel(1, f"winner's score flattered by, {design}", flattery, (0, 0.6))
     raced = [design for design in found.designs if design[0] == num_finalists]
     spent = {
         (f"of {seeds}", RACE): [
@@ -244,7 +244,7 @@ def figure(rows: Sequence[Row], scenarios: Sequence[str]) -> str:
         ]
         for _, seeds in raced
     }
-    title = f"seeds a race spends, of {', '.join(str(seeds) for _, seeds in raced)}"
+    title = f"seeds spent, of {', '.join(str(seeds) for _, seeds in raced)} (the smaller dots)"
     lines += _panel(2, title, spent, (0, 1), mark=0.6)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
@@ -254,9 +254,9 @@ def _panel(
     title: str,
     series: Mapping[tuple[str, str], Sequence[float | None]],
     limits: tuple[float, float],
-    mark: float,
+    mark: float | None = None,
 ) -> list[str]:
-    """Dots over a scale in per cent, a dashed line at `mark`; later series have smaller dots."""
+    """Dots over a scale in per cent, perhaps a dashed line; later series have smaller dots."""
     left, (low, high) = LEFT + place * (PANEL + GAP), limits
     num_rows = max(len(values) for values in series.values())
     bottom = TOP + ROW_HEIGHT * num_rows
@@ -272,11 +272,12 @@ def _panel(
             f'<text x="{x(value):.1f}" y="{bottom + 16}" text-anchor="middle">'
             f"{_scale(value)}</text>"
         )
-    lines.append(
-        f'<polyline points="{x(mark):.1f},{TOP} {x(mark):.1f},{bottom}" stroke="#555" '
-        f'stroke-dasharray="4 3"/><text x="{x(mark):.1f}" y="{bottom + 32}" fill="#555" '
-        f'text-anchor="middle">{_scale(mark)}</text>'
-    )
+    if mark is not None:
+        lines.append(
+            f'<polyline points="{x(mark):.1f},{TOP} {x(mark):.1f},{bottom}" stroke="#555" '
+            f'stroke-dasharray="4 3"/><text x="{x(mark):.1f}" y="{bottom + 32}" fill="#555" '
+            f'text-anchor="middle">{_scale(mark)}</text>'
+        )
     for rank, ((name, colour), values) in enumerate(series.items()):
         for row, value in enumerate(values):
             if value is None:
