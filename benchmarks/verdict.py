@@ -123,6 +123,11 @@ def is_better(first: Trial, second: Trial) -> bool:
     return first[:2] < second[:2]
 
 
+def is_better_somehow(first: Trial, second: Trial) -> bool:
+    """Whether the first has better scores where runs do not fail, or fails less."""
+    return first.level < second.level or first.failing < second.failing
+
+
 def is_best(trial: Trial, others: Sequence[Trial]) -> bool:
     """Whether nobody is better."""
     return not any(is_better(other, trial) for other in others)
@@ -142,6 +147,7 @@ def judged(verdict: SeedVerdict, truth: dict[str, Trial]) -> Iterator[tuple[str,
     """What one verdict got right: measures, each to be averaged over the sweeps."""
     claims = [(truth[p.better], truth[p.worse]) for p in verdict.pairs if p.told_apart]
     yield "false claim", not all(is_better(*claim) for claim in claims)
+    yield "false in every way", not all(is_better_somehow(*claim) for claim in claims)
     yield "any claim", bool(claims)
     leader = verdict.configurations[0]
     claimed = [p.told_apart for p in verdict.pairs if p.better == leader.config]
