@@ -20,6 +20,8 @@ from reports import formats
 from reports.charts import Chart, page_charts
 from reports.comparison import Comparison
 from reports.curves import learning_curves, training_losses
+from reports.factor_charts import factor_charts
+from reports.factors import factor_answers
 from reports.figures.palette import OTHERS_COLOUR, trial_colours
 from reports.importance import setting_importance
 from reports.leaderboard import leaderboard, state_text
@@ -56,6 +58,8 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
     colours = trial_colours(comparison)
     panels = training_losses(comparison, folder)
     charts = page_charts(comparison, panels, curves, importance, colours)
+    factors = factor_answers(comparison)
+    effects = factor_charts(factors)
     template = _environment().get_template("template.html.j2")
     return template.render(
         comparison=comparison,
@@ -68,7 +72,9 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         importance=importance,
         charts=charts,
         has_marks=any(panel.has_marks for panel in panels),
-        charts_json=_inline_json(charts.drawn),
+        factors=factors,
+        factor_charts=effects,
+        charts_json=_inline_json([*charts.drawn, *(effect.chart for effect in effects)]),
         reproduction=reproduction(comparison, folder),
         samples=sample_grids(comparison, folder),
         stages=best_trial_stages(comparison, folder),

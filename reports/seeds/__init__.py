@@ -1,0 +1,1 @@
+"""What fresh training seeds of the finalists say: means, verdicts, races, optimism. No torch."""
