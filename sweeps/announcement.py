@@ -61,6 +61,7 @@ def say_plan(
     say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
     metrics = ", ".join(planned_metrics(spec, inception))
     say("Scores", f"{metrics} of {evaluation.num_images:,} images a trial")
+    _say_finalists(spec, say)
     say(
         "Models",
         f"{plan.num_networks} pairs of networks, all built; generator "
@@ -185,6 +186,20 @@ def _when(domain: Domain) -> str:
         for other, values in (domain.when or {}).items()
     )
     return f", when {escape(' and '.join(conditions))}" if domain.when else ""
+
+
+def _say_finalists(spec: SweepSpec, say: Callable[[str, str], None]) -> None:
+    """What will be done after the search, if anything."""
+    finalists = spec.finalists
+    if finalists is None:
+        return
+    num_images = finalists.num_images or spec.evaluation.num_images
+    say(
+        "Finalists",
+        f"the best {finalists.count} again from up to {finalists.seeds} fresh seeds each: "
+        f"[bold]at most {spec.most_finalist_runs} runs[/] of {spec.training.total_kimg:g} kimg, as "
+        f"long as they decide something; each scored on {num_images:,} fresh images",
+    )
 
 
 def _say_corners(plan: Plan, say: Callable[[str, str], None]) -> None:
