@@ -1,1 +1,1 @@
-"""What fresh training seeds say of a sweep's finalists, and which seeds still decide something."""
+"""What fresh training seeds of the finalists say: means, verdicts, races, optimism. No torch."""
