@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.cost import STATE_ORDER, Ledger, ledger, moment, work_seconds_until
+from reports.finalists import Finalists, finalists_of
+from reports.finalists_words import verdict_with_finalists
 from reports.formats import setting_key
 from reports.ranking import Standing, finite_measurement, rank_trials
 from reports.records import (
@@ -65,12 +67,12 @@ class EqualBudget:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a report says about one sweep."""
+    """Everything a report says about one sweep; of the finalist runs `finalists` alone speaks."""
 
     sweep: SweepRecord
     objective: MetricColumn
     standings: tuple[Standing, ...]
-    """Every readable trial: the ranked ones best first, then the others."""
+    """Every readable trial of the search: the ranked ones best first, then the others."""
     verdict: Verdict
     quality: tuple[QualityRow, ...]
     """The best trial's metrics beside real images and noise; empty without a best trial."""
@@ -88,6 +90,15 @@ class Comparison:
     unfinished: tuple[TrialRecord, ...]
     """Running and interrupted trials."""
     damaged: tuple[DamagedRecord, ...]
+    finalists: Finalists | None
+    """The best again from fresh seeds; None for a sweep without finalists."""
+
+    @property
+    def num_failed(self) -> int:
+        """Trials of the search and finalist runs that failed."""
+        runs = self.finalists.runs if self.finalists else ()
+        searched = sum(count for state, count in self.counts.items() if state.is_failure)
+        return searched + sum(run.record.state.is_failure for run in runs)
 
     @property
     def best(self) -> Standing | None:
@@ -110,19 +121,23 @@ def compare(
 
     Args:
         sweep: the sweep's own record.
-        trials: the records that could be read, in any order.
+        trials: the records that could be read, in any order, finalist runs among them.
         damaged: the ones that could not.
     """
     objective = sweep.metric(sweep.objective)
-    standings = rank_trials(trials, objective)
-    in_order = sorted(trials, key=lambda record: record.number)
+    every = sorted(trials, key=lambda record: (record.number, record.trial))
+    in_order = [record for record in every if record.finalist is None]
+    standings = rank_trials(in_order, objective)
     varied, constant = _settings(sweep, in_order)
-    costs = ledger(sweep, in_order)
+    costs = ledger(sweep, every)
+    runs = [record for record in every if record.finalist is not None]
+    finalists = finalists_of(sweep, in_order, runs)
+    verdict = sweep_verdict(sweep, objective, standings, len(damaged))
     return Comparison(
         sweep=sweep,
         objective=objective,
         standings=standings,
-        verdict=sweep_verdict(sweep, objective, standings, len(damaged)),
+        verdict=verdict_with_finalists(verdict, finalists),
         quality=quality_rows(sweep, standings),
         counts={
             state: count
@@ -137,6 +152,7 @@ def compare(
         failures=_failures(in_order),
         unfinished=tuple(record for record in in_order if not record.state.is_final),
         damaged=tuple(damaged),
+        finalists=finalists,
     )
 
 

@@ -19,6 +19,7 @@ from evaluation.whole_files import write_atomically
 from reports import figures, formats
 from reports.comparison import Comparison
 from reports.curves import LearningCurves, LossPanel, learning_curves, training_losses
+from reports.finalists_section import finalists_section
 from reports.importance import Importance, setting_importance
 from reports.leaderboard import leaderboard, state_text
 from reports.run_folder import RunFolder
@@ -76,6 +77,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         num_others=sum(colour == figures.OTHERS_COLOUR for colour in colours.values()),
         curves=curves,
         importance=importance,
+        finalists=finalists_section(comparison),
         progress_charts=progress,
         loss_charts=losses,
         has_marks=any(panel.has_marks for panel in panels),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evaluation.metrics import Goal
+from evaluation.protocol import ProtocolRecord
 from reports.ranking import finite_measurement
 from reports.records import FinalistRun, FinalistsRecord, TrialRecord, TrialState
 from reports.seeds.racing import next_seeds
@@ -70,7 +71,7 @@ def run_race(
     ended: list[TrialRecord] = []
     num_rounds = 0
     while configs:
-        scores = seed_scores(ended, plan, goal)
+        scores = seed_scores(ended, plan.column.name, plan.scoring, goal)
         pairs = next_seeds(scores, configs, goal, max_seeds=plan.seeds)
         this_round = [FinalistRun(of=config, seed_index=index) for config, index in pairs]
         outstanding = tuple(
@@ -84,9 +85,9 @@ def run_race(
 
 
 def seed_scores(
-    runs: Iterable[TrialRecord], plan: FinalistsRecord, goal: Goal
+    runs: Iterable[TrialRecord], objective: str, scoring: ProtocolRecord, goal: Goal
 ) -> tuple[SeedScore, ...]:
-    """The scores of the finalist runs that have ended, all at the finalists' number of images.
+    """The scores of the finalist runs that have ended, all taken by `scoring`.
 
     A run that gave no such score, since it diverged or failed, is infinitely bad: to leave it out
     would make a configuration look better for failing.
@@ -97,7 +98,7 @@ def seed_scores(
     for record in runs:
         if record.finalist is None or not record.state.is_final:
             continue
-        score = finalist_score(record, plan)
+        score = finalist_score(record, objective, scoring)
         if score is not None:
             taken.append(score)
         scores.append(
@@ -112,8 +113,10 @@ def seed_scores(
     return tuple(scores)
 
 
-def finalist_score(record: TrialRecord, plan: FinalistsRecord) -> TakenScore | None:
-    """The score by which a finalist run counts; None unless it completed with one."""
+def finalist_score(
+    record: TrialRecord, objective: str, scoring: ProtocolRecord
+) -> TakenScore | None:
+    """The objective of a finalist run, taken by `scoring`; None unless it completed with one."""
     if record.state is not TrialState.COMPLETED:
         return None
-    return taken_score(record, plan.column.name, plan.scoring)
+    return taken_score(record, objective, scoring)

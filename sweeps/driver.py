@@ -308,7 +308,10 @@ class _Driver:
                 old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
                 for old in sweep.segments
             ]
-            changes = {"segments": (*earlier, segment), "finalists": self.finalists}
+            changes = {
+                "segments": (*earlier, segment),
+                "finalists": self.finalists or sweep.finalists,
+            }
             sweep = sweep.model_copy(update=changes)
         else:
             sweep = describe_sweep(
