@@ -126,7 +126,14 @@ def compare(
     """
     objective = sweep.metric(sweep.objective)
     every = sorted(trials, key=lambda record: (record.number, record.trial))
-    in_order = [record for record in every if record.finalist is None]
+    of_search = [record for record in every if record.finalist is None]
+    in_order = [record for record in of_search if _scored_otherwise(sweep, record) is None]
+    incomparable = [
+        DamagedRecord(record.trial, reason)
+        for record in of_search
+        if (reason := _scored_otherwise(sweep, record))
+    ]
+    damaged = (*damaged, *incomparable)
     standings = rank_trials(in_order, objective)
     varied, constant = _settings(sweep, in_order)
     costs = ledger(sweep, every)
@@ -151,9 +158,27 @@ def compare(
         equal_budget=_equal_budget(in_order, objective.name),
         failures=_failures(in_order),
         unfinished=tuple(record for record in in_order if not record.state.is_final),
-        damaged=tuple(damaged),
+        damaged=damaged,
         finalists=finalists,
     )
+
+
+def _scored_otherwise(sweep: SweepRecord, record: TrialRecord) -> str | None:
+    """Why a trial compares with no other of its sweep; None where it does.
+
+    A score of another number of images, or of other latents, looks like any other.
+    """
+    if sweep.scoring is None:
+        return None
+    expected = sweep.scoring.sha256
+    for rung in record.scores:
+        if rung.protocol_sha256 not in (None, expected):
+            return (
+                f"scored at {rung.kimg:g} kimg in another way than the sweep's trials "
+                f"(protocol_sha256 {rung.protocol_sha256}, the sweep's {expected}), so that it "
+                "does not compare"
+            )
+    return None
 
 
 def _settings(

@@ -15,6 +15,8 @@ from playwright.sync_api import sync_playwright
 from evaluation.evaluator import Evaluator
 from reports.records import TrialState
 from reports.run_folder import RunFolder
+from sweeps.final_scoring import evaluator_under, final_protocols
+from sweeps.folder import restore_spec
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
 
@@ -255,6 +257,7 @@ def test_two_scoring_workers_give_the_scores_of_one_with_no_cpu_to_spare(tmp_pat
         "evaluation.num_images=751",
         "evaluation.kd_subsets=3",
         "resources.scoring_workers=2",
+        "finalists={count: 1, seeds: 2, num_images: 1009}",
     )
     options = [word for setting in settings for word in ("--set", setting)]
     arguments = ("--trials", "2", "--no-dashboard", "--out", "run")
@@ -274,6 +277,17 @@ def test_two_scoring_workers_give_the_scores_of_one_with_no_cpu_to_spare(tmp_pat
             assert measurement.name == score.name
             assert measurement.value == pytest.approx(score.value, rel=1e-10)
             assert measurement.num_images == score.num_generated
+    protocol, _ = final_protocols(restore_spec(run))
+    final = evaluator_under(evaluator, protocol)
+    for record in run.read_finalists():
+        generator, _ = load_snapshot(run.trial(record.trial).snapshot)
+        alone = final.score_generator(seeded_images(generator, protocol.seed))
+        measured = record.scores[0].measurements
+        assert [measurement.value for measurement in measured] == pytest.approx(
+            [score.value for score in alone.scores], rel=1e-10
+        )
+        assert {measurement.num_images for measurement in measured} == {1009}
+    assert len(run.read_finalists()) == 2
 
 
 def kill_tree(pid):

@@ -142,6 +142,19 @@ def test_search_is_compared_as_if_there_were_no_finalists(
     assert comparison.ledger.trial_seconds > alone.ledger.trial_seconds  # but it was spent
 
 
+def test_trial_of_the_search_scored_in_another_way_is_left_out_and_named(
+    sweep: SweepRecord, trials: list[TrialRecord]
+) -> None:
+    winner = next(record for record in trials if record.trial == "0003")
+    otherwise = winner.model_copy(update={"scores": (rung(0.1, FINAL),)})
+    comparison = compare(sweep, [otherwise, *(r for r in trials if r is not winner)])
+    assert comparison.best is not None
+    assert comparison.best.trial == "0001"
+    (left_out,) = comparison.damaged
+    assert left_out.trial == "0003"
+    assert left_out.reason.startswith("scored at 60 kimg in another way than the sweep's trials")
+
+
 def test_headline_is_the_verdict_over_seeds(comparison: Comparison) -> None:
     finalists = comparison.finalists
     assert finalists is not None
@@ -296,7 +309,8 @@ def test_page_has_the_section_and_a_sweep_without_finalists_has_none(
     assert page.index("0003 beats 0001 (95%)") < page.index("<nav")
     without = write_run(tmp_path / "without", sweep.model_copy(update={"finalists": None}), trials)
     build_report(without.path)
-    assert "finalists" not in without.report.read_text(encoding="utf-8").partition("<script")[0]
+    body = without.report.read_text(encoding="utf-8").partition("<body")[2].partition("<script")[0]
+    assert "inalist" not in body
 
 
 def test_record_of_a_run_reads_back_and_one_of_the_search_says_it_is_none(
