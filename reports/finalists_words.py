@@ -100,4 +100,6 @@ def budget_text(finalists: Finalists) -> str:
     saved = finalists.num_saved
     if saved is None:
         return f"{text}; the race is not over."
+    if not saved:
+        return f"{text}; all of them were needed."
     return f"{text}; the race saved {counted(saved, 'run')}."

@@ -123,7 +123,6 @@ def finalists_table(finalists: Finalists) -> Table:
                 for run in row.runs
             ),
         )
-    table.caption = budget_text(finalists)
     return table
 
 
@@ -131,6 +130,7 @@ def _print_finalists(comparison: Comparison, console: Console) -> None:
     if comparison.finalists is not None and comparison.finalists.rows:
         console.print()
         console.print(finalists_table(comparison.finalists))
+        console.print(budget_text(comparison.finalists), highlight=False)
 
 
 def say_end(run: RunFolder, comparison: Comparison, progress: Console, result: Console) -> int:
