@@ -21,6 +21,12 @@ from reports.records import (
 from reports.verdict import QualityRow, Verdict, quality_rows, sweep_verdict
 
 
+UNEXPLAINED_RUN = (
+    "a finalist run, but sweep.json does not say how finalists were scored, so that it can't be "
+    "judged; `tg-sweep resume` writes that anew"
+)
+
+
 @dataclass(frozen=True)
 class DamagedRecord:
     """A trial whose record can't be read: it is named, and left out of everything else."""
@@ -94,6 +100,11 @@ class Comparison:
     """The best again from fresh seeds; None for a sweep without finalists."""
 
     @property
+    def rows(self) -> tuple[Standing, ...]:
+        """The rows of a table of everything: the trials of the search, then the finalist runs."""
+        return (*self.standings, *(self.finalists.standings if self.finalists else ()))
+
+    @property
     def num_failed(self) -> int:
         """Trials of the search and finalist runs that failed."""
         runs = self.finalists.runs if self.finalists else ()
@@ -133,12 +144,13 @@ def compare(
         for record in of_search
         if (reason := _scored_otherwise(sweep, record))
     ]
-    damaged = (*damaged, *incomparable)
     standings = rank_trials(in_order, objective)
     varied, constant = _settings(sweep, in_order)
     costs = ledger(sweep, every)
     runs = [record for record in every if record.finalist is not None]
     finalists = finalists_of(sweep, in_order, runs)
+    unexplained = [DamagedRecord(run.trial, UNEXPLAINED_RUN) for run in runs if finalists is None]
+    damaged = (*damaged, *incomparable, *unexplained)
     verdict = sweep_verdict(sweep, objective, standings, len(damaged))
     return Comparison(
         sweep=sweep,

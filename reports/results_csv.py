@@ -25,8 +25,7 @@ def results_table(comparison: Comparison) -> pd.DataFrame:
     What is absent is None. A finalist run's scores are those at the finalists' number of images.
     """
     paths = (*comparison.varied, *comparison.constant)
-    runs = comparison.finalists.standings if comparison.finalists else ()
-    rows = [_row(comparison, standing, paths) for standing in (*comparison.standings, *runs)]
+    rows = [_row(comparison, standing, paths) for standing in comparison.rows]
     columns = list(rows[0]) if rows else ["trial", "state"]
     # Plain objects, or pandas would print integers beside absent values as 2.0.
     return pd.DataFrame(rows, columns=columns, dtype=object)

@@ -238,6 +238,15 @@ def test_headline_stays_the_searchs_until_each_finalist_has_a_fresh_score(
     )
 
 
+def test_runs_of_which_the_sweeps_record_says_nothing_are_named(
+    make_sweep: Callable[..., SweepRecord], trials: list[TrialRecord], runs: list[TrialRecord]
+) -> None:
+    comparison = compare(make_sweep(), [*trials, *runs])
+    assert {damaged.trial for damaged in comparison.damaged} == {run.trial for run in runs}
+    assert "sweep.json does not say how finalists were scored" in comparison.damaged[0].reason
+    assert comparison.rows == comparison.standings
+
+
 def test_budget_says_what_the_race_has_saved(
     monkeypatch: pytest.MonkeyPatch,
     sweep: SweepRecord,
