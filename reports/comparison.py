@@ -20,7 +20,6 @@ from reports.records import (
 )
 from reports.verdict import QualityRow, Verdict, quality_rows, sweep_verdict
 
-
 UNEXPLAINED_RUN = (
     "a finalist run, but sweep.json does not say how finalists were scored, so that it can't be "
     "judged; `tg-sweep resume` writes that anew"
