@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from reports.cost import STATE_ORDER, Ledger, ledger, moment, work_seconds_until
 from reports.failures import FailureGroup, failure_groups
+from reports.finalists import Finalists, finalists_of
+from reports.finalists_words import verdict_with_finalists
 from reports.formats import setting_key
 from reports.ranking import Standing, finite_measurement, rank_trials
 from reports.records import (
@@ -18,6 +20,11 @@ from reports.records import (
     TrialState,
 )
 from reports.verdict import QualityRow, Verdict, quality_rows, sweep_verdict
+
+UNEXPLAINED_RUN = (
+    "a finalist run, but sweep.json does not say how finalists were scored, so that it can't be "
+    "judged; `tg-sweep resume` writes that anew"
+)
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,12 @@ class EqualBudget:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a report says about one sweep."""
+    """Everything a report says about one sweep; of the finalist runs `finalists` alone speaks."""
 
     sweep: SweepRecord
     objective: MetricColumn
     standings: tuple[Standing, ...]
-    """Every readable trial: the ranked ones best first, then the others."""
+    """Every readable trial of the search: the ranked ones best first, then the others."""
     verdict: Verdict
     quality: tuple[QualityRow, ...]
     """The best trial's metrics beside real images and noise; empty without a best trial."""
@@ -80,6 +87,20 @@ class Comparison:
     unfinished: tuple[TrialRecord, ...]
     """Running and interrupted trials."""
     damaged: tuple[DamagedRecord, ...]
+    finalists: Finalists | None
+    """The best again from fresh seeds; None for a sweep without finalists."""
+
+    @property
+    def rows(self) -> tuple[Standing, ...]:
+        """The rows of a table of everything: the trials of the search, then the finalist runs."""
+        return (*self.standings, *(self.finalists.standings if self.finalists else ()))
+
+    @property
+    def num_failed(self) -> int:
+        """Trials of the search and finalist runs that failed."""
+        runs = self.finalists.runs if self.finalists else ()
+        searched = sum(count for state, count in self.counts.items() if state.is_failure)
+        return searched + sum(run.record.state.is_failure for run in runs)
 
     @property
     def best(self) -> Standing | None:
@@ -102,19 +123,31 @@ def compare(
 
     Args:
         sweep: the sweep's own record.
-        trials: the records that could be read, in any order.
+        trials: the records that could be read, in any order, finalist runs among them.
         damaged: the ones that could not.
     """
     objective = sweep.metric(sweep.objective)
-    standings = rank_trials(trials, objective)
-    in_order = sorted(trials, key=lambda record: record.number)
+    every = sorted(trials, key=lambda record: (record.number, record.trial))
+    of_search = [record for record in every if record.finalist is None]
+    in_order = [record for record in of_search if _scored_otherwise(sweep, record) is None]
+    incomparable = [
+        DamagedRecord(record.trial, reason)
+        for record in of_search
+        if (reason := _scored_otherwise(sweep, record))
+    ]
+    standings = rank_trials(in_order, objective)
     varied, constant = _settings(sweep, in_order)
-    costs = ledger(sweep, in_order)
+    costs = ledger(sweep, every)
+    runs = [record for record in every if record.finalist is not None]
+    finalists = finalists_of(sweep, in_order, runs)
+    unexplained = [DamagedRecord(run.trial, UNEXPLAINED_RUN) for run in runs if finalists is None]
+    damaged = (*damaged, *incomparable, *unexplained)
+    verdict = sweep_verdict(sweep, objective, standings, len(damaged))
     return Comparison(
         sweep=sweep,
         objective=objective,
         standings=standings,
-        verdict=sweep_verdict(sweep, objective, standings, len(damaged)),
+        verdict=verdict_with_finalists(verdict, finalists),
         quality=quality_rows(sweep, standings),
         counts={
             state: count
@@ -128,8 +161,27 @@ def compare(
         equal_budget=_equal_budget(in_order, objective.name),
         failures=failure_groups(in_order),
         unfinished=tuple(record for record in in_order if not record.state.is_final),
-        damaged=tuple(damaged),
+        damaged=damaged,
+        finalists=finalists,
     )
+
+
+def _scored_otherwise(sweep: SweepRecord, record: TrialRecord) -> str | None:
+    """Why a trial compares with no other of its sweep; None where it does.
+
+    A score of another number of images, or of other latents, looks like any other.
+    """
+    if sweep.scoring is None:
+        return None
+    expected = sweep.scoring.sha256
+    for rung in record.scores:
+        if rung.protocol_sha256 not in (None, expected):
+            return (
+                f"scored at {rung.kimg:g} kimg in another way than the sweep's trials "
+                f"(protocol_sha256 {rung.protocol_sha256}, the sweep's {expected}), so that it "
+                "does not compare"
+            )
+    return None
 
 
 def _settings(

@@ -23,6 +23,7 @@ from reports.curves import learning_curves, training_losses
 from reports.factor_charts import factor_charts
 from reports.factors import factor_answers
 from reports.figures.palette import OTHERS_COLOUR, trial_colours
+from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
 from reports.leaderboard import leaderboard, state_text
 from reports.reproduction import reproduction
@@ -71,6 +72,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         curves=curves,
         importance=importance,
         charts=charts,
+        finalists=finalists_section(comparison),
         has_marks=any(panel.has_marks for panel in panels),
         factors=factors,
         factor_charts=effects,

@@ -129,12 +129,31 @@ class TrialCost(FrozenModel):
     """Peak resident (CPU) or allocated (CUDA) memory, in MiB; None where the system doesn't say."""
 
 
+class FinalistRun(FrozenModel):
+    """A configuration of the search, trained again from a fresh seed."""
+
+    of: str
+    """Name of the search trial whose settings it has."""
+    seed_index: int = Field(ge=0)
+    """Which of the fresh seeds, from 0."""
+
+    @property
+    def trial(self) -> str:
+        """The name of the run, and its folder below `trials/`: `0002-s1`."""
+        return f"{self.of}-s{self.seed_index}"
+
+
 class TrialRecord(VersionedRecord):
     """Everything a table or a report says about one trial (`trials/<trial>/record.json`)."""
 
     trial: str
-    """Name, and folder below `trials/`: the trial's number with leading zeros."""
+    """Name, and folder below `trials/`: the trial's number with leading zeros, and of a finalist
+    run the seed's index behind it: `0002-s1`."""
     number: int
+    """In the order of the search; of a finalist run, the number of the trial whose settings it
+    has."""
+    finalist: FinalistRun | None = None
+    """Which finalist run it is; None for a trial of the search."""
     state: TrialState
     cause: str | None = None
     """Why it failed, in one line; None unless the state is a failure."""
@@ -147,7 +166,8 @@ class TrialRecord(VersionedRecord):
     """The complete validated training config the trial ran with."""
     seed: int
     scores: tuple[RungScores, ...] = ()
-    """One entry a rung, in order of kimg."""
+    """One entry a rung, in order of kimg. A finalist run has one for each way in which it was
+    scored at its end, which their `protocol_sha256` tells apart."""
     findings: tuple[TrialFinding, ...] = ()
     """What was wrong with the training, each kind once, in the order in which it was found."""
     cost: TrialCost = Field(default_factory=TrialCost)
@@ -213,6 +233,22 @@ class Segment(FrozenModel):
     seconds: float = 0.0
 
 
+class FinalistsRecord(FrozenModel):
+    """How the best of a search are trained again from fresh seeds, and scored."""
+
+    count: int
+    """How many configurations, where so many completed."""
+    seeds: int
+    """Most fresh seeds of each."""
+    column: MetricColumn
+    """The objective at the finalists' number of images."""
+    scoring: ProtocolRecord
+    """How all finalist runs are scored: on fresh latents, alike."""
+    search_sized_scoring: ProtocolRecord
+    """How they are scored to be held against the search: on the same fresh latents, as many images
+    as the search scored. The same as `scoring` where the numbers are the same."""
+
+
 class SweepRecord(VersionedRecord):
     """What is known of the sweep as a whole (`sweep.json`)."""
 
@@ -238,6 +274,8 @@ class SweepRecord(VersionedRecord):
     num_reference: int
     scoring: ProtocolRecord | None = None
     """How every trial's images were scored; None in records of versions that did not keep it."""
+    finalists: FinalistsRecord | None = None
+    """How finalists are run; None where the spec asks for none."""
     resources: str
     """What the sweep ran on: `2 CPU, 2 trials at once, 1 thread each`."""
     versions: dict[str, str]

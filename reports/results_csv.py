@@ -20,9 +20,12 @@ Cell = bool | int | float | str | None
 
 
 def results_table(comparison: Comparison) -> pd.DataFrame:
-    """The trials as a table, in the order of the ranking; what is absent is None."""
+    """The trials of the search in the order of the ranking, then the finalist runs (`role`).
+
+    What is absent is None. A finalist run's scores are those at the finalists' number of images.
+    """
     paths = (*comparison.varied, *comparison.constant)
-    rows = [_row(comparison, standing, paths) for standing in comparison.standings]
+    rows = [_row(comparison, standing, paths) for standing in comparison.rows]
     columns = list(rows[0]) if rows else ["trial", "state"]
     # Plain objects, or pandas would print integers beside absent values as 2.0.
     return pd.DataFrame(rows, columns=columns, dtype=object)
@@ -50,6 +53,9 @@ def _row(comparison: Comparison, standing: Standing, paths: tuple[str, ...]) -> 
         "findings": _inert("; ".join(map(finding_text, record.findings)) or None),
         "kimg": record.kimg,
         "total_kimg": record.total_kimg,
+        "role": "search" if record.finalist is None else "finalist",
+        "finalist_of": record.finalist.of if record.finalist else None,
+        "seed_index": record.finalist.seed_index if record.finalist else None,
         "scored_kimg": standing.rung.kimg if standing.rung else None,
     }
     row |= {path: _setting_cell(record.settings.get(path)) for path in paths}

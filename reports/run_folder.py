@@ -79,14 +79,25 @@ class RunFolder:
         return values
 
     def read_trials(self) -> list[TrialRecord]:
-        """The records of all trials that have been started, by number.
+        """The records of all trials of the search that have been started, by number.
 
         Raises:
             RecordError: a record can't be read.
         """
-        found = sorted(self.trials.glob("*/record.json")) if self.trials.is_dir() else []
-        records = [TrialFolder(path.parent).read() for path in found]
+        records = [record for record in self._read_records() if record.finalist is None]
         return sorted(records, key=lambda record: record.number)
+
+    def read_finalists(self) -> list[TrialRecord]:
+        """The records of all finalist runs that have been started, by name.
+
+        Raises:
+            RecordError: a record can't be read.
+        """
+        return [record for record in self._read_records() if record.finalist is not None]
+
+    def _read_records(self) -> list[TrialRecord]:
+        found = sorted(self.trials.glob("*/record.json")) if self.trials.is_dir() else []
+        return [TrialFolder(path.parent).read() for path in found]
 
 
 class TrialFolder:

@@ -67,7 +67,7 @@ def timeline(comparison: Comparison) -> Timeline:
     and where one stood empty, and there are as many for ten trials as for ten thousand.
     """
     segments = comparison.sweep.segments
-    records = [standing.record for standing in comparison.standings]
+    records = [row.record for row in comparison.rows]
     moments = [
         found
         for text in (

@@ -21,6 +21,11 @@ from reports.formats import (
 from reports.ranking import Standing
 from reports.records import Measurement, MetricColumn, SweepRecord, TrialState
 
+ONE_SEED_EACH = (
+    "One training seed each: this covers the sampling of images only, and another seed may order "
+    "close trials differently."
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -185,10 +190,7 @@ def _certainty_sentences(best: Standing, standings: Sequence[Standing]) -> list[
         sentences.append(f"By {images}, it can be told apart from every other completed trial.")
     seeds = Counter(str(sorted(s.record.settings.items())) for s in standings if s.rank)
     if rivals and max(seeds.values()) == 1:
-        sentences.append(
-            "One training seed each: this covers the sampling of images only, and another seed "
-            "may order close trials differently."
-        )
+        sentences.append(ONE_SEED_EACH)
     return sentences
 
 

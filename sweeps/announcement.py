@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,9 @@ from rich.table import Table
 from evaluation.inception_weights import InceptionFile
 from reports.build import read_comparison
 from reports.comparison import Comparison
-from reports.formats import measurement_text, parameters_text, setting_text
+from reports.finalists import Finalists
+from reports.finalists_words import budget_text, ends_text
+from reports.formats import measurement_text, parameters_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.run_folder import RunFolder
 from sweeps.extractor_options import planned_metrics
@@ -72,6 +75,7 @@ def say_plan(
     say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
     metrics = ", ".join(planned_metrics(spec, inception))
     say("Scores", f"{metrics} of {evaluation.num_images:,} images a trial")
+    _say_finalists(spec, say)
     say(
         "Models",
         f"{plan.num_networks} pairs of networks, all built; generator "
@@ -111,6 +115,35 @@ def standings_table(comparison: Comparison) -> Table:
     return table
 
 
+def finalists_table(finalists: Finalists) -> Table:
+    """Each finalist's mean over fresh seeds, its interval, and every seed's score."""
+    column = finalists.plan.column
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("finalist", no_wrap=True)
+    for header in ("seeds", f"mean {column.label}", "95% interval", "each seed"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in finalists.rows:
+        found = row.verdict
+        table.add_row(
+            row.config,
+            str(found.num_seeds if found else 0),
+            value_text(column, found.mean) if found else "—",
+            (ends_text(column, found.low, found.high) if found else "") or "—",
+            "  ".join(
+                value_text(column, run.score.value) if run.score else run.record.state.value
+                for run in row.runs
+            ),
+        )
+    return table
+
+
+def _print_finalists(comparison: Comparison, console: Console) -> None:
+    if comparison.finalists is not None and comparison.finalists.rows:
+        console.print()
+        console.print(finalists_table(comparison.finalists))
+        console.print(budget_text(comparison.finalists), highlight=False)
+
+
 def say_end(run: RunFolder, comparison: Comparison, progress: Console, result: Console) -> int:
     """Verdict and standings for people, paths for programs; returns the number of failed trials."""
     progress.print()
@@ -119,10 +152,11 @@ def say_end(run: RunFolder, comparison: Comparison, progress: Console, result: C
         progress.print(escape(sentence), highlight=False)
     progress.print()
     progress.print(standings_table(comparison))
+    _print_finalists(comparison, progress)
     progress.print()
     for path in (run.report, run.results):
         result.print(str(path), highlight=False, soft_wrap=True)
-    return sum(count for state, count in comparison.counts.items() if state.is_failure)
+    return comparison.num_failed
 
 
 def say_status(run: Path, console: Console) -> None:
@@ -132,6 +166,7 @@ def say_status(run: Path, console: Console) -> None:
     console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
     console.print(escape(comparison.verdict.headline), highlight=False)
     console.print(standings_table(comparison))
+    _print_finalists(comparison, console)
     for damaged in comparison.damaged:
         console.print(f"trial {damaged.trial} left out: {escape(damaged.reason)}", highlight=False)
     refused = len(read_infeasible(RunFolder(run)))
@@ -139,7 +174,8 @@ def say_status(run: Path, console: Console) -> None:
         console.print(
             f"{refused} proposals refused before training (infeasible.jsonl)", highlight=False
         )
-    missing = comparison.sweep.num_trials - len(comparison.standings) - len(comparison.damaged)
+    searched = [damaged for damaged in comparison.damaged if "-" not in damaged.trial]
+    missing = comparison.sweep.num_trials - len(comparison.standings) - len(searched)
     if missing:
         console.print(
             f"{missing} of {comparison.sweep.num_trials} trials not started", highlight=False
@@ -170,11 +206,52 @@ def status_document(run: Path) -> dict[str, Any]:
         "name": comparison.sweep.name,
         "objective": comparison.sweep.objective,
         "num_trials": comparison.sweep.num_trials,
+        "headline": comparison.verdict.headline,
+        "finalists": _finalists_document(comparison),
         "num_infeasible": len(read_infeasible(RunFolder(run))),
         "damaged": {damaged.trial: damaged.reason for damaged in comparison.damaged},
         "counts": {state.value: count for state, count in comparison.counts.items()},
         "trials": trials,
     }
+
+
+def _finalists_document(comparison: Comparison) -> dict[str, Any] | None:
+    """The finalists as JSON; None for a sweep without any."""
+    finalists = comparison.finalists
+    if finalists is None:
+        return None
+    return {
+        "num_images": finalists.plan.scoring.num_images,
+        "most_runs": finalists.most_runs,
+        "num_ended": finalists.num_ended,
+        "is_over": finalists.is_over,
+        "num_saved": finalists.num_saved,
+        "configurations": [
+            {
+                "trial": row.config,
+                "mean": _finite(row.verdict.mean if row.verdict else None),
+                "low": _finite(row.verdict.low if row.verdict else None),
+                "high": _finite(row.verdict.high if row.verdict else None),
+                "runs": [
+                    {
+                        "trial": run.record.trial,
+                        "seed_index": run.seed_index,
+                        "state": run.record.state.value,
+                        "cause": run.record.cause,
+                        "score": run.score.value if run.score else None,
+                        "standard_error": run.score.standard_error if run.score else None,
+                    }
+                    for run in row.runs
+                ],
+            }
+            for row in finalists.rows
+        ],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """A number that JSON has, or None."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def labelled(console: Console) -> Callable[[str, str], None]:
@@ -196,6 +273,20 @@ def _when(domain: Domain) -> str:
         for other, values in (domain.when or {}).items()
     )
     return f", when {escape(' and '.join(conditions))}" if domain.when else ""
+
+
+def _say_finalists(spec: SweepSpec, say: Callable[[str, str], None]) -> None:
+    """What will be done after the search, if anything."""
+    finalists = spec.finalists
+    if finalists is None:
+        return
+    num_images = finalists.num_images or spec.evaluation.num_images
+    say(
+        "Finalists",
+        f"the best {finalists.count} again from up to {finalists.seeds} fresh seeds each: "
+        f"[bold]at most {spec.most_finalist_runs} runs[/] of {spec.training.total_kimg:g} kimg, as "
+        f"long as they decide something; each scored on {num_images:,} fresh images",
+    )
 
 
 def _say_corners(plan: Plan, say: Callable[[str, str], None]) -> None:

@@ -8,10 +8,16 @@ from evaluation.protocol import (
     ProtocolMismatchError,
     check_comparable,
 )
+from reports.records import FinalistsRecord
 from reports.run_folder import RunFolder
 
 
-def check_scoring(run: RunFolder, wanted: EvaluationProtocol, evaluation: EvaluationRecord) -> None:
+def check_scoring(
+    run: RunFolder,
+    wanted: EvaluationProtocol,
+    evaluation: EvaluationRecord,
+    finalists: FinalistsRecord | None = None,
+) -> None:
     """Refuse to go on with a sweep whose rows would no longer compare.
 
     Records of versions that did not keep how scores were taken have nothing to compare, and pass.
@@ -20,6 +26,7 @@ def check_scoring(run: RunFolder, wanted: EvaluationProtocol, evaluation: Evalua
         run: the run folder, with whatever records there are.
         wanted: how its spec wants scores to be taken.
         evaluation: the evaluation with which trials are about to be scored.
+        finalists: how finalist runs are about to be scored; None where there will be none.
 
     Raises:
         ProtocolMismatchError: the spec, the sweep's record or a trial's says otherwise.
@@ -46,6 +53,20 @@ def check_scoring(run: RunFolder, wanted: EvaluationProtocol, evaluation: Evalua
                     f"{expected} for the second; bring the former evaluation folder back, or start "
                     "the sweep anew"
                 )
+    if finalists is not None:
+        _check_finalists(run, finalists)
+
+
+def _check_finalists(run: RunFolder, finalists: FinalistsRecord) -> None:
+    """Refuse to run more finalists by another protocol than those that there are."""
+    expected = finalists.scoring.sha256
+    for record in run.read_finalists():
+        if record.scores and expected not in {rung.protocol_sha256 for rung in record.scores}:
+            raise ProtocolMismatchError(
+                f"finalist run {record.trial} was scored in another way than {run.spec} says now "
+                f"(protocol_sha256 {record.scores[0].protocol_sha256}, now {expected}); set "
+                "finalists.num_images back, or remove the folders of all finalist runs"
+            )
 
 
 def _check_spec(run: RunFolder, wanted: EvaluationProtocol, prepared: EvaluationProtocol) -> None:

@@ -7,7 +7,7 @@ from importlib import metadata
 from evaluation.extractor_names import extractor_kind
 from evaluation.metrics import at_num_images, find_metric, printed_label
 from evaluation.protocol import EvaluationRecord
-from reports.records import Forecast, MetricColumn, Segment, SweepRecord
+from reports.records import FinalistsRecord, Forecast, MetricColumn, Segment, SweepRecord
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import describe
 from sweeps.spec import SweepSpec
@@ -24,6 +24,7 @@ def describe_sweep(
     resources: str,
     forecast: Forecast,
     segment: Segment,
+    finalists: FinalistsRecord | None = None,
 ) -> SweepRecord:
     """The record of a sweep that starts now."""
     stopping, columns = spec.early_stopping, metric_columns(evaluation)
@@ -44,6 +45,7 @@ def describe_sweep(
         extractor_note=_extractor_note(evaluation),
         num_reference=evaluation.num_reference,
         scoring=evaluation.scoring,
+        finalists=finalists,
         resources=resources,
         versions={package: metadata.version(package) for package in VERSIONED},
         forecast=forecast,

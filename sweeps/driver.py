@@ -27,6 +27,7 @@ from reports.run_folder import RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns
+from sweeps.final_scoring import describe_finalists
 from sweeps.folder import only_driver
 from sweeps.ledger import Ledger
 from sweeps.live import LiveTable
@@ -142,7 +143,7 @@ def execute(
         driver.prepare()
         with stop.listening():  # after Ray has set handlers of its own
             driver.train(stop, Path(scratch))
-        interrupted = bool(stop.reason) and driver.ledger.num_left > 0
+        interrupted = bool(stop.reason) and not driver.ledger.is_over
         driver.close("interrupted" if interrupted else "finished")
     console.print("Building the report …", highlight=False)
     return Outcome(interrupted, stop.reason, build_report(run.path))
@@ -176,7 +177,8 @@ class _Driver:
         self._say_where()
         with self.console.status("Preparing the evaluation …"):
             evaluator = self._evaluator()
-        check_scoring(self.run, self.spec.evaluation, evaluator.record)
+        self.finalists = describe_finalists(self.spec, evaluator)
+        check_scoring(self.run, self.spec.evaluation, evaluator.record, self.finalists)
         if not self.run.reals.exists():
             save_image(
                 image_grid(self.data.held_out_images[:GRID_IMAGES], columns=8), self.run.reals
@@ -185,7 +187,12 @@ class _Driver:
             calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
         self.ledger = Ledger(
-            self.spec, self.run, objective=objective, concurrent=self.concurrent, device=self.device
+            self.spec,
+            self.run,
+            objective=objective,
+            concurrent=self.concurrent,
+            device=self.device,
+            finalists=self.finalists,
         )
         records = self.ledger.records
         self.forecast = forecast(
@@ -194,6 +201,7 @@ class _Driver:
             self.concurrent,
             done={number: record.kimg for number, record in records.items()},
             ended=[number for number, record in records.items() if record.state.is_final],
+            finalist_runs_done=self._finalist_runs_done(),
         )
         self._open_segment(evaluator.record)
         self._say_forecast(evaluator.record)
@@ -233,6 +241,10 @@ class _Driver:
                 f"[bold]Search[/]     ended after {len(self.ledger.records)} trials: "
                 f"{escape(self.ledger.ended_because)}",
                 highlight=False,
+            )
+        if self.ledger.finalists is not None and self.ledger.finalists.note:
+            self.console.print(
+                f"[bold]Finalists[/]  {escape(self.ledger.finalists.note)}", highlight=False
             )
 
     def close(self, outcome: str) -> None:
@@ -296,7 +308,11 @@ class _Driver:
                 old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
                 for old in sweep.segments
             ]
-            sweep = sweep.model_copy(update={"segments": (*earlier, segment)})
+            changes = {
+                "segments": (*earlier, segment),
+                "finalists": self.finalists or sweep.finalists,
+            }
+            sweep = sweep.model_copy(update=changes)
         else:
             sweep = describe_sweep(
                 self.spec,
@@ -306,8 +322,16 @@ class _Driver:
                 resources=self._resources(),
                 forecast=self._total_forecast(),
                 segment=segment,
+                finalists=self.finalists,
             )
         self.run.write_sweep(sweep)
+
+    def _finalist_runs_done(self) -> int:
+        """Finalist runs that need nothing more; once the race is over, all there could be."""
+        finalists = self.ledger.finalists
+        if finalists is None:
+            return 0
+        return self.spec.most_finalist_runs if self.ledger.is_over else finalists.num_ended
 
     def _total_forecast(self) -> Forecast:
         """The forecast of everything, from the command's start to the report."""

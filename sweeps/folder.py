@@ -13,7 +13,7 @@ from pathlib import Path
 from evaluation.whole_files import write_atomically
 from reports.run_folder import SPEC_WAY_OUT, RunFolder
 from sweeps.sampler_check import check_sampler
-from sweeps.spec import SweepSpec, resolve
+from sweeps.spec import SweepSpec, check_finalists, resolve
 from sweeps.spec_text import SpecError
 
 
@@ -91,6 +91,7 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
     spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
     try:
         check_sampler(spec, f"--trials {trials}")
+        check_finalists(spec, f"--trials {trials}")
     except SpecError as error:
         raise RunFolderError(str(error)) from None
     write_atomically(run.spec, spec.to_yaml().encode())

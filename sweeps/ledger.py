@@ -10,9 +10,10 @@ import itertools
 import math
 
 from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
-from reports.records import Setting, TrialState
+from reports.records import FinalistsRecord, Setting, TrialState
 from reports.run_folder import RunFolder
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
+from sweeps.finalists import Finalists
 from sweeps.known import Known
 from sweeps.objectives import costs_of
 from sweeps.proposals import Proposals, trial_seed
@@ -26,13 +27,35 @@ class Ledger:
     """Decides for one sweep; single-threaded, in the driver."""
 
     def __init__(
-        self, spec: SweepSpec, run: RunFolder, *, objective: str, concurrent: int, device: str
+        self,
+        spec: SweepSpec,
+        run: RunFolder,
+        *,
+        objective: str,
+        concurrent: int,
+        device: str,
+        finalists: FinalistsRecord | None = None,
     ) -> None:
+        """The ledger of the sweep in `run`.
+
+        Args:
+            spec: what is swept.
+            run: where its records are.
+            objective: recorded name of the metric that ranks.
+            concurrent: trials at once.
+            device: where they train.
+            finalists: how finalists are run after the search; None for a sweep without.
+        """
         self.spec, self.run, self.objective = spec, run, objective
         self.concurrent, self.device = concurrent, device
         self.records = {record.number: record for record in run.read_trials()}
-        self.reports: dict[int, TrialReport] = {}
-        """Newest report of each trial that has run since this ledger was opened."""
+        """The trials of the search, by number."""
+        self.finalists: Finalists | None = None
+        """The finalist runs, which nothing about the search looks at."""
+        if finalists is not None:
+            self.finalists = Finalists(spec, run, finalists, device=device)
+        self.reports: dict[str, TrialReport] = {}
+        """Newest report of each trial that has run since this ledger was opened, by its name."""
         self._rung_values: dict[tuple[int, int], float] = {
             (number, rung): taken.value
             for number, record in self.records.items()
@@ -55,19 +78,46 @@ class Ledger:
 
     @property
     def num_left(self) -> int:
-        """Trials that have not come to an end."""
+        """Trials of the search that have not come to an end."""
         ended = sum(record.state.is_final for record in self.records.values())
         return self.spec.budget.trials - ended
 
-    def next_task(self) -> TrialTask | None:
-        """What the next free worker should do: first the interrupted trials, then new ones.
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to do: no trial of the search, and no finalist run."""
+        if self.num_left and self.ended_because is None:
+            return False
+        if not self._has_search_ended():
+            return False
+        return self.finalists is None or self.finalists.is_over
 
-        None when the next proposal still waits for another trial's first score.
+    def next_task(self) -> TrialTask | None:
+        """What the next free worker should do: interrupted trials, new ones, then finalist runs.
+
+        None when the next proposal still waits for another trial's first score, the finalists for
+        the end of the search, or the next round of theirs for the end of this one.
 
         Raises:
-            StopIteration: every trial has been handed out, or nothing more can be proposed
+            StopIteration: everything has been handed out, or nothing more can be proposed
                 (`ended_because`).
         """
+        try:
+            return self._next_of_search()
+        except StopIteration:
+            if self.finalists is None:
+                raise
+        return self.finalists.next_task() if self._has_search_ended() else None
+
+    def _has_search_ended(self) -> bool:
+        """Whether no trial of the search is on its way; then the finalists are chosen."""
+        if any(not record.state.is_final for record in self.records.values()):
+            return False
+        if self.finalists is not None:
+            self.finalists.choose(self.records.values())
+        return True
+
+    def _next_of_search(self) -> TrialTask | None:
+        """What is next of the search; None and errors as `next_task`."""
         if self._unstarted:
             record = self.records[self._unstarted.pop(0)]
             return self._task(record.number, record.settings)
@@ -82,10 +132,12 @@ class Ledger:
         self._enter(task)
         return task
 
-    def hear(self, number: int, report: TrialReport) -> bool:
-        """Take in a trial's report; whether the trial is to be stopped."""
-        self.reports[number] = report
-        folder = self.run.trial(self.records[number].trial)
+    def hear(self, trial: str, report: TrialReport) -> bool:
+        """Take in the report of the trial of that name; whether the trial is to be stopped."""
+        self.reports[trial] = report
+        if self.finalists is not None and trial in self.finalists.records:
+            return self.finalists.hear(trial, report)
+        folder, number = self.run.trial(trial), int(trial)
         if report.rung is not None:
             self.records[number] = folder.read()
             value = math.nan if report.value is None else report.value
@@ -99,12 +151,14 @@ class Ledger:
             self._mirror_end(number)
         return self.records[number].state.is_final
 
-    def lost(self, number: int, cause: str) -> None:
+    def lost(self, trial: str, cause: str) -> None:
         """Note that a trial's worker died or raised."""
-        record = self.records[number]
-        if not record.state.is_final:
-            folder = self.run.trial(record.trial)
-            self.records[number] = end_trial(folder, TrialState.FAILED, cause)
+        if self.finalists is not None and trial in self.finalists.records:
+            self.finalists.lost(trial, cause)
+            return
+        number = int(trial)
+        if not self.records[number].state.is_final:
+            self.records[number] = end_trial(self.run.trial(trial), TrialState.FAILED, cause)
             self._mirror_end(number)
 
     def interrupt(self) -> None:
@@ -113,6 +167,8 @@ class Ledger:
             if not record.state.is_final:
                 folder = self.run.trial(record.trial)
                 self.records[number] = end_trial(folder, TrialState.INTERRUPTED)
+        if self.finalists is not None:
+            self.finalists.interrupt()
 
     def value_at(self, number: int, rung: int) -> float | None:
         """The objective of a trial at a rung, if it was scored there."""

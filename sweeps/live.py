@@ -36,7 +36,7 @@ class LiveTable:
         self.started = time.monotonic()
         self.note = ""
         self._last_update = 0.0
-        self._said: set[tuple[int, object]] = set()
+        self._said: set[tuple[str, object]] = set()
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> LiveTable:
@@ -72,14 +72,19 @@ class LiveTable:
         for header, width in (("score", 8), ("best", 8), ("img/s", 5), ("left", 6)):
             table.add_column(header, justify="right", no_wrap=True, min_width=width)
         table.add_column("settings", no_wrap=True, overflow="ellipsis", ratio=1)
-        for record in self._shown():
+        shown = self._shown()
+        for record in shown:
             table.add_row(*self._row(record))
-        scale = Text(f"score: {self.label}, {better} is better", style="dim")
+        label = self._label(shown[0]) if shown else self.label
+        scale = Text(f"score: {label}, {better} is better", style="dim")
         return Group(scale, table, Text(self._summary(), style="dim"))
 
     def _shown(self) -> Sequence[TrialRecord]:
-        """All trials, or, where they don't fit the screen, those that run and the best."""
-        records = list(self.ledger.records.values())
+        """All trials, or, where they don't fit the screen, those that run and the best.
+
+        Once there are finalist runs, these alone: their scores are not to be read beside others.
+        """
+        records = self._finalist_runs() or list(self.ledger.records.values())
         room = max(self.console.height - 7, 6)
         if len(records) <= room:
             return records
@@ -90,8 +95,12 @@ class LiveTable:
         )
         return [*rest[: max(room - len(running), 1)], *running]
 
+    def _finalist_runs(self) -> list[TrialRecord]:
+        finalists = self.ledger.finalists
+        return list(finalists.records.values()) if finalists else []
+
     def _row(self, record: TrialRecord) -> list[RenderableType]:
-        report = self.ledger.reports.get(record.number)
+        report = self.ledger.reports.get(record.trial)
         running = not record.state.is_final
         kimg = report.kimg if report and running else record.kimg
         rate = report.images_per_second if report and running else None
@@ -115,27 +124,44 @@ class LiveTable:
         left = max(self.forecast - elapsed, 0.0)
         parts = [
             f"{len(ended)} of {self.ledger.spec.budget.trials} trials done",
+            *self._finalists_done(),
             f"{_duration(elapsed)} gone",
             f"about {_duration(left)} left" if left else "longer than forecast",
         ]
         return self.note or "  ·  ".join(parts) + "  ·  Ctrl-C stops, to be resumed"
 
+    def _finalists_done(self) -> list[str]:
+        """How far the finalists are, once the search has ended."""
+        finalists = self.ledger.finalists
+        if finalists is None or not finalists.chosen:
+            return []
+        return [f"{finalists.num_ended} of at most {finalists.most_runs} finalist runs"]
+
     def _say_events(self) -> None:
-        for number, record in self.ledger.records.items():
-            if number in self.ledger.reports and self._first(number, "start"):
+        for record in (*self.ledger.records.values(), *self._finalist_runs()):
+            trial = record.trial
+            if trial in self.ledger.reports and self._first(trial, "start"):
                 self._say(record, f"started: {_settings(record)}")
             for scores in record.scores:
-                if self._first(number, scores.kimg):
+                if self._first(trial, scores.kimg):
                     value = scores.measurement(self.ledger.objective)
                     shown = self._number(value.value if value else None)
-                    self._say(record, f"{scores.kimg:g} kimg: {self.label} {shown}")
-            if record.state.is_final and self._first(number, record.state):
+                    label = self._label(record)
+                    self._say(record, f"{scores.kimg:g} kimg: {label} {shown}")
+            if record.state.is_final and self._first(trial, record.state):
                 cause = f" ({record.cause})" if record.cause else ""
                 self._say(record, f"{record.state.value}{cause}")
 
-    def _first(self, number: int, event: object) -> bool:
-        new = (number, event) not in self._said
-        self._said.add((number, event))
+    def _label(self, record: TrialRecord) -> str:
+        """The objective as printed, with the number of images behind a trial's or a run's score."""
+        finalists = self.ledger.finalists
+        if record.finalist is None or finalists is None:
+            return self.label
+        return finalists.plan.column.label
+
+    def _first(self, trial: str, event: object) -> bool:
+        new = (trial, event) not in self._said
+        self._said.add((trial, event))
         return new
 
     def _say(self, record: TrialRecord, text: str) -> None:
@@ -152,7 +178,9 @@ class LiveTable:
 
 
 def _values(ledger: Ledger, record: TrialRecord) -> list[float]:
-    taken = (scores.measurement(ledger.objective) for scores in record.scores)
+    # The first way in which a finalist run was scored is the one that counts.
+    counted = record.scores[:1] if record.finalist else record.scores
+    taken = (scores.measurement(ledger.objective) for scores in counted)
     return [measurement.value for measurement in taken if measurement]
 
 

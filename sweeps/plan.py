@@ -33,6 +33,8 @@ SIMULATIONS = 300
 FEWEST_SIMULATIONS = 20
 MANY_TRIALS = 300
 """Beyond, fewer simulations do: each takes time by the square of the trials, and varies less."""
+FEWEST_SEEDS = 2
+"""Of a finalist: with one there is nothing that a race could be decided by."""
 BASELINE_MERIT = 0.25
 """Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
 
@@ -42,6 +44,8 @@ class Plan:
     """The sweep in numbers, known without running anything."""
 
     num_trials: int
+    most_finalist_runs: int
+    """Runs of finalists, after the trials, if all of their seeds are needed."""
     num_networks: int
     concurrent: int
     smallest: ModelCost
@@ -71,6 +75,7 @@ def make_plan(spec: SweepSpec, concurrent: int) -> Plan:
     by_parameters = sorted(costs, key=_parameters)
     return Plan(
         num_trials=spec.budget.trials,
+        most_finalist_runs=spec.most_finalist_runs,
         num_networks=len(costs),
         concurrent=concurrent,
         smallest=by_parameters[0],
@@ -194,13 +199,15 @@ def forecast(
     *,
     done: Mapping[int, float] = {},
     ended: Collection[int] = (),
+    finalist_runs_done: int = 0,
 ) -> Forecast:
     """How long the trials will take: the mean of many simulated sweeps, and 90 % of them.
 
     Each simulation gives the trials a random order of merit (the baseline a good place in it, since
     presets are tuned) and a measured speed, and runs the spec's own stopping rule on them with as
     many workers. The mean, since they are of two kinds, in which the last trial to start is stopped
-    or goes on alone: their median says nothing of how long the others take.
+    or goes on alone: their median says nothing of how long the others take. Then the finalists run;
+    how many seeds their race spends is drawn between the fewest and all of them.
 
     Args:
         spec: the sweep.
@@ -208,13 +215,17 @@ def forecast(
         concurrent: trials at once.
         done: kimg that trials already have, by number (a resumed sweep).
         ended: trials that need nothing more.
+        finalist_runs_done: finalist runs that need nothing more.
     """
     rng = random.Random(spec.sampler.seed)
     enough = round(SIMULATIONS * min(1.0, MANY_TRIALS / spec.budget.trials) ** 2)
-    runs = [
-        _simulate(spec, calibration, concurrent, done, ended, rng)
-        for _ in range(max(enough, FEWEST_SIMULATIONS))
-    ]
+    runs = []
+    for _ in range(max(enough, FEWEST_SIMULATIONS)):
+        searching, searched_kimg = _simulate(spec, calibration, concurrent, done, ended, rng)
+        racing, raced_kimg = _simulate_finalists(
+            spec, calibration, concurrent, finalist_runs_done, rng
+        )
+        runs.append((searching + racing, searched_kimg + raced_kimg))
     seconds = sorted(run[0] for run in runs)
     return Forecast(
         seconds=statistics.fmean(seconds),
@@ -293,6 +304,29 @@ def _simulate(
                 continue
         train_on(trial, rung)
     return clock, trained
+
+
+def _simulate_finalists(
+    spec: SweepSpec, calibration: Calibration, concurrent: int, done: int, rng: random.Random
+) -> tuple[float, float]:
+    """Seconds and kimg of one imagined race of finalists."""
+    finalists = spec.finalists
+    if finalists is None:
+        return 0.0, 0.0
+    fewest = finalists.count * min(FEWEST_SEEDS, finalists.seeds)
+    num_runs = max(rng.randint(fewest, spec.most_finalist_runs) - done, 0)
+    searched = spec.evaluation.num_images
+    scored = finalists.num_images or searched
+    if scored != searched:
+        scored += searched  # once more at the search's number
+    scoring = calibration.seconds_to_score * scored / searched
+    total_kimg = spec.training.total_kimg
+    busy_until = [0.0] * concurrent
+    for _ in range(num_runs):
+        training = total_kimg * rng.choice(calibration.seconds_per_kimg)
+        seconds = calibration.seconds_to_start + training + scoring
+        heapq.heapreplace(busy_until, busy_until[0] + seconds)
+    return max(busy_until), num_runs * total_kimg
 
 
 def _without(values: Sequence[float], value: float) -> list[float]:

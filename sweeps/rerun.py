@@ -26,7 +26,9 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     run = RunFolder(run_path)
     spec = restore_spec(run)
     if Path(trial).name != trial:
-        raise RecordError(f"{trial}: no name of a trial; trials are called 0000, 0001, …")
+        raise RecordError(
+            f"{trial}: no name of a trial; trials are called 0000, 0001, … (0000-s0, …)"
+        )
     record = run.trial(trial).read()
     recorded = {entry["kimg"]: entry for entry in run.trial(trial).read_stats()}
     if not recorded:
@@ -42,9 +44,11 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     config = TrainingConfig.model_validate(record.config)
     trainer = Trainer(config, load_data(spec.data).train_images, device)
     compared = 0
+    # A trial's ticks start anew at each rung, and a finalist run has but one.
+    rungs = spec.rungs if record.finalist is None else ()
     console.print(f"Training trial {trial} again to {end:g} kimg", highlight=False)
     try:
-        for rung in (*spec.rungs, end):
+        for rung in (*rungs, end):
             for progress in trainer.run(min(rung, end), TICK_KIMG):
                 entry = recorded.get(round(progress.kimg, 3))
                 if entry is None:

@@ -33,6 +33,10 @@ MOST_SCORED_IMAGES = 1_000_000
 """Twenty times what papers score; all of a trial's are in memory at once."""
 
 
+MOST_SEEDS = 100
+"""Fresh seeds of a finalist: with more, what one can tell apart is of no use to anyone."""
+
+
 def _strict_protocol(values: Any) -> Any:
     """Values of an evaluation with the strictness of the other parts: numbers, and their bound."""
     if not isinstance(values, dict):
@@ -91,6 +95,17 @@ class Resources(FrozenModel):
     pays where scoring takes long and resources would lie idle."""
 
 
+class FinalistsConfig(FrozenModel):
+    """How the best of the search are trained again, from fresh seeds."""
+
+    count: int = Field(3, ge=1, le=MOST_TRIALS)
+    """How many of the completed trials, best first."""
+    seeds: int = Field(3, ge=2, le=MOST_SEEDS)
+    """Most fresh training seeds of each; a finalist gets no more of them than decide something."""
+    num_images: int | None = Field(None, ge=1, le=MOST_SCORED_IMAGES)
+    """Images of a finalist run to score; null for as many as of a trial of the search."""
+
+
 class SweepSpec(FrozenModel):
     """One sweep, complete."""
 
@@ -106,6 +121,8 @@ class SweepSpec(FrozenModel):
     """When trials are scored and stopped."""
     evaluation: Annotated[EvaluationProtocol, BeforeValidator(_strict_protocol)]
     """How every trial is scored; its first metric ranks them."""
+    finalists: FinalistsConfig | None = None
+    """How the best are trained again, so that the verdict survives seeds; null for not at all."""
     budget: Budget
     """How much the sweep may use."""
     resources: Resources = Resources()
@@ -121,6 +138,11 @@ class SweepSpec(FrozenModel):
         """The same for each objective of the sampler; all but the score are costs."""
         costs: list[Goal] = ["minimize"] * (len(self.sampler.resolved_objectives) - 1)
         return (self.goal, *costs)
+
+    @property
+    def most_finalist_runs(self) -> int:
+        """Finalist runs if all seeds of all finalists are needed."""
+        return self.finalists.count * self.finalists.seeds if self.finalists else 0
 
     @property
     def rungs(self) -> tuple[float, ...]:
@@ -188,6 +210,7 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
         SpecError: an unknown key, a wrong value, or a combination that can't be trained.
     """
     values = dict(values)
+    _refuse_no_finalists(values.get("finalists"), source)
     if isinstance(values.get("data"), dict) and isinstance(values.get("training", {}), dict):
         values["training"] = _fill_training(values.get("training", {}), values["data"], source)
     check_paths_are_whole(values.get("search"), source)
@@ -199,6 +222,7 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
             message += _presets_for(values["training"])  # its parts are well, but don't fit
         raise SpecError(message) from None
     _check_ranking(spec, source)
+    check_finalists(spec, source)
     check_search(spec, source)
     check_sampler(spec, source)
     return spec
@@ -273,4 +297,36 @@ def _check_ranking(spec: SweepSpec, source: str) -> None:
         raise SpecError(
             f"{source}: evaluation.metrics: {ranking.key} can't rank trials, and the first "
             "metric does; put another first"
+        )
+
+
+def check_finalists(spec: SweepSpec, source: str) -> None:
+    """Refuse finalists that the search can't give, or that can't be scored.
+
+    Raises:
+        SpecError: more than there are trials, or fewer images than a metric needs.
+    """
+    finalists = spec.finalists
+    if finalists is None:
+        return
+    if finalists.count > spec.budget.trials:
+        raise SpecError(
+            f"{source}: finalists.count: {finalists.count} is more than budget.trials "
+            f"{spec.budget.trials}; lower it, or raise budget.trials"
+        )
+    if finalists.num_images is not None:
+        wanted = spec.evaluation.model_dump() | {"num_images": finalists.num_images}
+        try:
+            EvaluationProtocol.model_validate(wanted)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise SpecError(f"{source}: finalists.num_images: {reason}") from None
+
+
+def _refuse_no_finalists(finalists: Any, source: str) -> None:
+    """Tell who wants no finalists how that is said."""
+    if isinstance(finalists, dict) and str(finalists.get("count")) == "0":
+        raise SpecError(
+            f"{source}: finalists.count: 0 finalists can't be trained; for a sweep without any "
+            "leave finalists out, or set it to null"
         )

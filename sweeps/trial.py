@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from evaluation.evaluator import Evaluator
-from evaluation.protocol import Scores
+from evaluation.protocol import EvaluationProtocol, Scores
 from reports.records import (
+    FinalistRun,
     Measurement,
     RungScores,
     Setting,
@@ -27,6 +28,7 @@ from reports.records import (
     TrialState,
 )
 from reports.run_folder import TrialFolder
+from sweeps.final_scoring import evaluator_under
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
@@ -56,6 +58,11 @@ class TrialTask(BaseModel):
     """Recorded name of the metric that ranks."""
     threads: int
     device: str
+    finalist: FinalistRun | None = None
+    """Which finalist run it is; None for a trial of the search."""
+    protocols: tuple[EvaluationProtocol, ...] = ()
+    """How it is scored, one way after the other, the one that counts first; empty for the
+    evaluation's own way."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,7 @@ def new_record(task: TrialTask) -> TrialRecord:
     return TrialRecord(
         trial=task.trial,
         number=task.number,
+        finalist=task.finalist,
         state=TrialState.RUNNING,
         total_kimg=task.rungs[-1],
         settings=task.settings,
@@ -154,7 +162,9 @@ class _TrialRun:
         score: Scorer,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
-        self.task, self.evaluator, self.folder, self.score = task, evaluator, folder, score
+        self.task, self.folder, self.score = task, folder, score
+        under = [evaluator_under(evaluator, protocol) for protocol in task.protocols]
+        self.evaluators = under or [evaluator]
         self.trainer = Trainer(task.config, data.train_images, task.device)
         self.record = self._opened_record()
         if folder.checkpoint.exists():
@@ -251,21 +261,26 @@ class _TrialRun:
     def _score(self, kimg: float) -> None:
         """Score the EMA generator at a rung, and keep a grid of its images and a snapshot."""
         started = time.monotonic()
-        protocol, generator = self.evaluator.protocol, self.trainer.ema_generator
+        protocol, generator = self.evaluators[0].protocol, self.trainer.ema_generator
         generate = seeded_images(generator, protocol.seed)
         first = generate(range(min(GRID_IMAGES, protocol.num_images)))
         fakes = self.folder.fakes(kimg)
         save_image(image_grid(first, columns=8), fakes)
         save_snapshot(self.folder.snapshot, generator, self.task.config, kimg)
-        scores = self.score(self.evaluator, generate, self.folder.snapshot)
-        rung = RungScores(
-            kimg=kimg,
-            measurements=measurements(scores),
-            fakes_path=fakes.name,
-            protocol_sha256=scores.protocol.sha256 if scores.protocol else None,
-        )
+        taken = [
+            self.score(evaluator, generate, self.folder.snapshot) for evaluator in self.evaluators
+        ]
+        rungs = [
+            RungScores(
+                kimg=kimg,
+                measurements=measurements(scores),
+                fakes_path=fakes.name,
+                protocol_sha256=scores.protocol.sha256 if scores.protocol else None,
+            )
+            for scores in taken
+        ]
         self._update(
-            scores=(*self.record.scores, rung),
+            scores=(*self.record.scores, *rungs),
             kimg=self.trainer.kimg,
             snapshot_path=self.folder.snapshot.name,
             cost=self._spend(score_seconds=time.monotonic() - started),

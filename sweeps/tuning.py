@@ -16,9 +16,10 @@ import torch
 from evaluation.evaluator import Evaluator
 from evaluation.extraction import Extracted
 from evaluation.inception_weights import InceptionFile
-from evaluation.protocol import Scores
+from evaluation.protocol import EvaluationProtocol, Scores
 from reports.run_folder import RunFolder
 from sweeps.cluster import prepare_environment
+from sweeps.final_scoring import evaluator_under
 from sweeps.ledger import Ledger
 from sweeps.spec import Resources
 from sweeps.trial import Generate, TrialTask, run_trial, score_here
@@ -60,7 +61,13 @@ class ScoringWorkers:
         threads = self.resources.cpus_per_trial
         tasks = [
             extract.remote(
-                self.run.evaluation, snapshot, part, self.device, threads, self.inception
+                self.run.evaluation,
+                evaluator.protocol,
+                snapshot,
+                part,
+                self.device,
+                threads,
+                self.inception,
             )
             for part in others
         ]
@@ -70,15 +77,17 @@ class ScoringWorkers:
 
 def extract_from_snapshot(
     evaluation: Path,
+    protocol: EvaluationProtocol,
     snapshot: Path,
     part: range,
     device: str,
     threads: int,
     inception: InceptionFile,
 ) -> Extracted:
-    """What the evaluation in a folder needs of a part of the images of a snapshot."""
+    """What the evaluation in a folder, under `protocol`, needs of a part of a snapshot's images."""
     torch.set_num_threads(threads)
-    evaluator = Evaluator.load(evaluation, inception=inception, device=device)
+    prepared = Evaluator.load(evaluation, inception=inception, device=device)
+    evaluator = evaluator_under(prepared, protocol)
     generator, _ = load_snapshot(snapshot, device)
     return evaluator.extract_part(seeded_images(generator, evaluator.protocol.seed), part)
 
@@ -121,8 +130,8 @@ class _LedgerSearcher(Searcher):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
         self.ledger = ledger
-        self.numbers: dict[str, int] = {}
-        """The ledger's number of each of Tune's trials."""
+        self.names: dict[str, str] = {}
+        """The ledger's name of each of Tune's trials."""
         self.closed = False
         """Whether nothing more is to be started."""
 
@@ -135,7 +144,7 @@ class _LedgerSearcher(Searcher):
             return Searcher.FINISHED
         if task is None:
             return None
-        self.numbers[trial_id] = task.number
+        self.names[trial_id] = task.trial
         name = f"{task.trial} of {self.ledger.run.path.name}"
         return {"name": name, "task": task.model_dump_json()}
 
@@ -159,13 +168,11 @@ class _LedgerScheduler(FIFOScheduler):
         self.searcher = searcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        number = self.searcher.numbers[trial.trial_id]
-        stop = self.searcher.ledger.hear(number, result["report"])
+        stop = self.searcher.ledger.hear(self.searcher.names[trial.trial_id], result["report"])
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        number = self.searcher.numbers[trial.trial_id]
-        self.searcher.ledger.hear(number, result["report"])
+        self.searcher.ledger.hear(self.searcher.names[trial.trial_id], result["report"])
 
 
 class _Watch(tune.Callback):
@@ -178,8 +185,7 @@ class _Watch(tune.Callback):
         self.on_tick()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        number = self.searcher.numbers[trial.trial_id]
-        self.searcher.ledger.lost(number, _cause(trial))
+        self.searcher.ledger.lost(self.searcher.names[trial.trial_id], _cause(trial))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into a state that is never read

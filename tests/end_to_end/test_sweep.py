@@ -15,6 +15,8 @@ from playwright.sync_api import sync_playwright
 from evaluation.evaluator import Evaluator
 from reports.records import TrialState
 from reports.run_folder import RunFolder
+from sweeps.final_scoring import evaluator_under, final_protocols
+from sweeps.folder import restore_spec
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
 
@@ -186,6 +188,52 @@ def test_kill_of_the_whole_tree_loses_and_repeats_nothing(tmp_path):
     assert len(pd.read_csv(run / "results.csv")) == 4
 
 
+def test_kill_amid_the_finalists_repeats_no_seed_and_the_verdict_is_of_fresh_seeds(tmp_path):
+    settings = (
+        *("training.total_kimg=1", "early_stopping.name=none"),
+        *("evaluation.num_images=101", "evaluation.kd_subsets=3"),
+        "finalists={count: 2, seeds: 3, num_images: 211}",
+    )
+    options = [word for setting in settings for word in ("--set", setting)]
+    arguments = ("--trials", "3", "--no-dashboard", "--out", "run")
+    run = tmp_path / "run"
+    process = start("run", "digits", *options, *arguments, cwd=tmp_path)
+
+    def one_run_is_done_and_one_is_not():
+        runs = [record for record in records(run).values() if record["finalist"]]
+        states = [record["state"] for record in runs]
+        return "running" in states and "completed" in states
+
+    wait_for(one_run_is_done_and_one_is_not, process)
+    kill_tree(process.pid)
+    process.communicate()
+    before = records(run)
+    done = {trial for trial, record in before.items() if record["state"] == "completed"}
+
+    code, out, err = finish(start("resume", "run", "--no-dashboard", cwd=tmp_path))
+    assert code == 0, err
+    assert out.split() == ["run/report.html", "run/results.csv"]
+    after = records(run)
+    for trial in done:
+        assert after[trial] == before[trial]
+    runs = {trial: record for trial, record in after.items() if record["finalist"]}
+    assert len(after) - len(runs) == 3
+    assert 4 <= len(runs) <= 6
+    assert {record["state"] for record in after.values()} == {"completed"}
+    assert len({record["seed"] for record in after.values()}) == len(after)
+    table = pd.read_csv(run / "results.csv", dtype={"trial": str}).set_index("role")
+    assert set(table.loc["search", "fd_digits_classifier_num_images"]) == {101}
+    assert set(table.loc["finalist", "fd_digits_classifier_num_images"]) == {211}
+    code, status, _ = finish(start("status", "run", "--json", cwd=tmp_path))
+    told = json.loads(status)
+    assert told["finalists"]["is_over"]
+    assert told["finalists"]["num_ended"] == len(runs)
+    assert told["headline"] in " ".join(err.split())
+    assert "fresh" in err
+    study = (run / "study.journal").read_text(encoding="utf-8")
+    assert "-s0" not in study
+
+
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
     run = tmp_path / "run"
     process = start(
@@ -209,6 +257,7 @@ def test_two_scoring_workers_give_the_scores_of_one_with_no_cpu_to_spare(tmp_pat
         "evaluation.num_images=751",
         "evaluation.kd_subsets=3",
         "resources.scoring_workers=2",
+        "finalists={count: 1, seeds: 2, num_images: 1009}",
     )
     options = [word for setting in settings for word in ("--set", setting)]
     arguments = ("--trials", "2", "--no-dashboard", "--out", "run")
@@ -228,6 +277,17 @@ def test_two_scoring_workers_give_the_scores_of_one_with_no_cpu_to_spare(tmp_pat
             assert measurement.name == score.name
             assert measurement.value == pytest.approx(score.value, rel=1e-10)
             assert measurement.num_images == score.num_generated
+    protocol, _ = final_protocols(restore_spec(run))
+    final = evaluator_under(evaluator, protocol)
+    for record in run.read_finalists():
+        generator, _ = load_snapshot(run.trial(record.trial).snapshot)
+        alone = final.score_generator(seeded_images(generator, protocol.seed))
+        measured = record.scores[0].measurements
+        assert [measurement.value for measurement in measured] == pytest.approx(
+            [score.value for score in alone.scores], rel=1e-10
+        )
+        assert {measurement.num_images for measurement in measured} == {1009}
+    assert len(run.read_finalists()) == 2
 
 
 def kill_tree(pid):

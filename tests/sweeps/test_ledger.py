@@ -48,7 +48,7 @@ def score(ledger, run, number, rung, value):
     last = rung == len(ledger.spec.rungs) - 1
     state = TrialState.COMPLETED if last else TrialState.RUNNING
     folder.write(record.model_copy(update={"scores": (*record.scores, scores), "state": state}))
-    return ledger.hear(number, TrialReport(kimg=kimg, state=state, rung=rung, value=value))
+    return ledger.hear(f"{number:04d}", TrialReport(kimg=kimg, state=state, rung=rung, value=value))
 
 
 def study_of(run):
@@ -130,16 +130,16 @@ def test_early_comer_is_judged_again_by_who_came_after_until_halfway(tiny_spec, 
     halfway = sum(tiny_spec.rungs) / 2
     late = TrialReport(kimg=halfway + 0.01, state=TrialState.RUNNING)
     early = TrialReport(kimg=halfway - 0.01, state=TrialState.RUNNING)
-    assert not ledger.hear(0, late)
-    assert not ledger.hear(1, early)
-    assert ledger.hear(0, early)
+    assert not ledger.hear("0000", late)
+    assert not ledger.hear("0001", early)
+    assert ledger.hear("0000", early)
     assert run.trial("0000").read().state == TrialState.STOPPED_EARLY
 
 
 def test_lost_worker_leaves_a_failure_with_its_cause(tiny_spec, run):
     ledger = open_ledger(tiny_spec, run)
     ledger.next_task()
-    ledger.lost(0, "RuntimeError: the disk is on fire")
+    ledger.lost("0000", "RuntimeError: the disk is on fire")
     record = run.trial("0000").read()
     assert (record.state, record.cause) == (TrialState.FAILED, "RuntimeError: the disk is on fire")
 
@@ -199,7 +199,7 @@ def test_study_opens_in_optuna_with_values_states_and_names(tiny_spec, run):
     score(ledger, run, 1, 0, 3.0)
     score(ledger, run, 0, 1, 1.0)
     ledger.next_task()
-    ledger.lost(2, "it broke")
+    ledger.lost("0002", "it broke")
     for study in (study_of(run), (open_ledger(tiny_spec, run), study_of(run))[1]):
         states = [trial.state.name for trial in study.trials]
         assert states == ["COMPLETE", "PRUNED", "FAIL"]

@@ -297,3 +297,34 @@ def test_baseline_is_the_training_config_where_it_lies_in_the_space():
         ),
     )[1]
     assert away.baseline() is None
+
+
+@pytest.mark.parametrize(
+    ("finalists", "message"),
+    [
+        ("{count: 0}", "finalists.count: 0 finalists can't be trained; .* leave finalists out"),
+        ("{count: -1}", r"finalists.count: must be at least 1, got -1"),
+        ("{count: 9}", r"finalists.count: 9 is more than budget.trials 8; lower it, or raise"),
+        ("{seeds: 1}", r"finalists.seeds: must be at least 2, got 1"),
+        ("{num_images: 2}", r"finalists.num_images: kd needs at least 3 images .*, got 2; raise"),
+        ("{num_images: 2e6}", r"finalists.num_images: must be at most 1000000, got 2000000"),
+        ("{seed: 3}", r"finalists.seed: unknown key; did you mean seeds\?"),
+        ("3", r"finalists: must be a mapping with count, num_images, seeds, got 3"),
+    ],
+)
+def test_finalists_that_can_not_be_are_refused_with_the_way_out(finalists, message):
+    assert re.search(message, refusal("digits", f"finalists={finalists}"))
+
+
+@pytest.mark.parametrize("overrides", [(), ("finalists=null",)])
+def test_sweep_has_no_finalists_unless_they_are_asked_for(overrides):
+    spec = load_spec("digits", overrides)[1]
+    assert spec.finalists is None
+    assert spec.most_finalist_runs == 0
+    assert resolve(yaml.safe_load(spec.to_yaml()), "again") == spec
+
+
+def test_finalists_survive_the_resolved_spec():
+    spec = load_spec("digits", ("finalists={count: 2, num_images: 5000}",))[1]
+    assert (spec.finalists.count, spec.finalists.seeds) == (2, 3)
+    assert resolve(yaml.safe_load(spec.to_yaml()), "again") == spec
