@@ -37,6 +37,7 @@ class RunFolder:
         self.evaluation = path / "evaluation"
         self.study = path / "study.journal"
         self.reals = path / "reals.png"
+        self.nearest_reals = path / "nearest_reals.png"
         self.infeasible = path / "infeasible.jsonl"
         self.results = path / "results.csv"
         self.report = path / "report.html"
@@ -102,6 +103,14 @@ class TrialFolder:
     def fakes(self, kimg: float) -> Path:
         """The sample grid after `kimg`."""
         return self.path / f"fakes{round(kimg):06d}.png"
+
+    def interpolation(self, kimg: float) -> Path:
+        """Images on the way from latent to latent after `kimg`."""
+        return self.path / f"interpolation{round(kimg):06d}.png"
+
+    def nearest(self, kimg: float) -> Path:
+        """Samples after `kimg` above their nearest training images; a record lies beside it."""
+        return self.path / f"nearest{round(kimg):06d}.png"
 
     def read(self) -> TrialRecord:
         """The trial's record.
