@@ -22,7 +22,7 @@ from reports.curves import LearningCurves, LossPanel, learning_curves, training_
 from reports.importance import Importance, setting_importance
 from reports.leaderboard import leaderboard, state_text
 from reports.run_folder import RunFolder
-from reports.samples import best_trial_stages, sample_grids
+from reports.samples import gallery
 from reports.slices import setting_slices
 
 
@@ -60,7 +60,8 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
     """
     page = resources.files("reports") / "page"
     styles = (page / "report.css").read_text(encoding="utf-8")
-    scripts = [get_plotlyjs(), (page / "report.js").read_text(encoding="utf-8")]
+    own = ("report.js", "gallery.js", "leaderboard.js")
+    scripts = [get_plotlyjs(), *((page / name).read_text(encoding="utf-8") for name in own)]
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
     colours = figures.trial_colours(comparison)
@@ -82,8 +83,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         slice_charts=slices,
         importance_charts=shares,
         charts_json=_inline_json([*progress, *losses, *slices, *shares]),
-        samples=sample_grids(comparison, folder),
-        stages=best_trial_stages(comparison, folder),
+        gallery=gallery(comparison, folder),
         spec_text=_spec_text(folder),
         measurement_text=formats.measurement_text,
         interval_text=formats.interval_text,
