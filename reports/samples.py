@@ -1,4 +1,4 @@
-"""What the best trials draw: grids beside real images, over training, between latents, near data."""
+"""What the best trials draw: beside real images, over training, between latents, near the data."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_copying_trial_is_exposed_and_the_best_is_not(page: Page) -> None:
 def test_each_image_is_in_the_file_once(page: Page, report: Path) -> None:
     """Five grids, eleven other frames, walks and a strip of six trials, and one of real images."""
     text = report.read_text()
-    assert len(re.findall(r'src="data:image/', text)) == 5 + 11 + 6 + 6 + 1
+    assert len(re.findall(r'<img src="data:image/', text)) == 5 + 11 + 6 + 6 + 1
     assert page.locator("img").count() == 5 + (11 + 4) + 6 + 6 + 6
     assert page.locator("[data-same]").count() == 0
 
