@@ -14,7 +14,8 @@
   };
 
   // The page knows light from dark; the charts take their neutral colours from it.
-  const themed = (layout) => {
+  const isOnPaper = () => document.documentElement.classList.contains("paper");
+  const themed = (layout, plot) => {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = (given) => ({
@@ -28,6 +29,7 @@
     });
     return {
       ...layout,
+      width: isOnPaper() ? plot.clientWidth : undefined,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") },
       xaxis: axis(layout.xaxis),
       yaxis: axis(layout.yaxis),
@@ -46,14 +48,18 @@
   };
   const draw = () => plots.forEach((plot) => {
     const chart = charts[plot.dataset.chart];
-    Plotly.react(plot, chart.data, themed(chart.layout), config);
+    Plotly.react(plot, chart.data, themed(chart.layout, plot), config);
     // What a chart shows is in its label; ticks and legends read out one by one say nothing.
     plot.querySelectorAll(".main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
   });
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  addEventListener("beforeprint", () => { draw(); plots.forEach((plot) => Plotly.Plots.resize(plot)); });
-  addEventListener("afterprint", draw);
+  const onPaper = (isOn) => () => {
+    document.documentElement.classList.toggle("paper", isOn);
+    draw();
+  };
+  addEventListener("beforeprint", onPaper(true));
+  addEventListener("afterprint", onPaper(false));
 
   // Highlight: one trial stays, the others fade, in every chart.
   const faded = 0.12;

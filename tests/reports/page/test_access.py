@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,8 +127,36 @@ def test_printed_page_has_light_paper_and_cuts_nothing(page: Page) -> None:
     assert cut == []
 
 
-def test_page_prints_to_a_pdf_of_few_pages(page: Page, tmp_path: Path) -> None:
-    page.emulate_media(media=None, color_scheme="dark")
-    pdf = page.pdf(format="A4", path=tmp_path / "report.pdf")
-    pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
-    assert 3 <= pages <= 14
+def test_charts_are_drawn_for_light_paper_of_its_width_and_back_again(page: Page) -> None:
+    """Before it is printed a page is still that of the screen: dark, and wide."""
+    page.emulate_media(color_scheme="dark")
+    ink = "document.querySelector('.plot[data-chart=learning]').layout.font.color"
+    width = "document.querySelector('.plot[data-chart=learning] .main-svg').clientWidth"
+    room = "document.querySelector('.plot[data-chart=learning]').clientWidth"
+    for _ in range(100):  # the page's policy forbids what waits for a value
+        if page.evaluate(ink) == "#e9eaec":
+            break
+        page.wait_for_timeout(100)
+    before = page.evaluate(width)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(ink) == "#1c1f23"
+    drawn = page.evaluate(width)
+    assert 600 < drawn < 703
+    page.set_viewport_size({"width": 703, "height": 900})
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(room) == pytest.approx(drawn, abs=2)
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(ink) == "#e9eaec"
+    assert page.evaluate(width) == before
+
+
+def test_page_prints_to_few_sheets_the_wide_table_on_one_turned(page: Page) -> None:
+    pdf = page.pdf(prefer_css_page_size=True)
+    boxes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", pdf)
+    sizes = [(float(width), float(height)) for width, height in boxes]
+    assert 4 <= len(sizes) <= 14
+    turned = [width > height for width, height in sizes]
+    assert 1 <= sum(turned) <= 2
+    assert not turned[0]
