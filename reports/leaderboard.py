@@ -134,7 +134,7 @@ def _groups(standings: Sequence[Standing]) -> list[str]:
             groups.append("Stopped early, longest training first")
         else:
             groups.append("Other completed trials" if has_ties else "Completed")
-    return groups if len(set(groups)) > 1 else [""] * len(groups)
+    return groups if has_ties or len(set(groups)) > 1 else [""] * len(groups)
 
 
 def _other_metrics(comparison: Comparison) -> tuple[MetricColumn, ...]:

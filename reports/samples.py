@@ -16,7 +16,7 @@ from reports.run_folder import RecordError, RunFolder
 MAX_GRIDS = 4
 MAX_FILMS = 8
 MAX_FRAMES = 6
-IMAGE_BYTES = 800_000
+IMAGE_BYTES = 700_000
 """Bytes of image files in the page; as text in it they take a third more."""
 
 

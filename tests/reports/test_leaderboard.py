@@ -133,6 +133,14 @@ def test_trials_of_one_kind_need_no_heading(
     assert [row.group for row in board.rows] == ["", "", ""]
 
 
+def test_trials_that_are_all_tied_are_said_to_be(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(number, scores=make_scores(5.0)) for number in range(3)]
+    board = leaderboard(compare(make_sweep(), trials))
+    assert [row.group for row in board.rows] == [TIED] * 3
+
+
 def test_tie_beyond_a_trial_that_is_told_apart_keeps_its_place(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from reports import samples
+from reports.build import build_report
 from reports.comparison import compare
 from reports.records import RungScores, SweepRecord, TrialRecord
 from reports.run_folder import RunFolder
@@ -104,6 +107,31 @@ def test_record_that_points_out_of_the_run_folder_is_refused(
     grid = gallery(compare(make_sweep(), [trial]), run).grids[1]
     assert grid.image.uri == ""
     assert grid.image.missing_because == "the record names a file outside the run folder"
+
+
+def test_page_of_twelve_trials_is_light_however_heavy_their_images(
+    run: RunFolder,
+    make_sweep: Sweep,
+    make_trial: Callable[..., TrialRecord],
+    make_scores: Callable[..., tuple[RungScores, ...]],
+) -> None:
+    """Grids of 64 images of 32 pixels in colour, that compress no better than noise."""
+    heavy = np.random.default_rng(0).integers(0, 256, (263, 263, 3), dtype=np.uint8)
+    trials = [make_trial(number, scores=make_scores(5.0 + number)) for number in range(12)]
+    Image.fromarray(heavy).save(run.reals)
+    for record in trials:
+        folder = run.trial(record.trial)
+        folder.path.mkdir(exist_ok=True)
+        folder.write(record)
+        for rung in record.scores:
+            for path in (folder.path / rung.fakes_path, folder.interpolation(rung.kimg)):
+                path.write_bytes(run.reals.read_bytes())
+    assert run.reals.stat().st_size > 200_000
+    build_report(run.path)
+    assert run.report.stat().st_size <= 6_000_000
+    shown = gallery(compare(make_sweep(), trials), run)
+    assert all(grid.image.uri for grid in shown.grids[:3])
+    assert "the page is full" in str(shown.films[-1].walks.missing_because)
 
 
 def test_page_that_is_full_names_what_it_left_out(
