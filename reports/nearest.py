@@ -82,7 +82,7 @@ class Closeness:
             f"about {expected:.0f} would be by chance."
         )
         verdict = (
-            "That is more than chance: look whether the pairs below are copies."
+            "That is more than chance: look at the pairs, they may be copies."
             if self.is_beyond_chance
             else "Nothing in that points to copies of training images."
         )

@@ -93,5 +93,6 @@ def _as_jpeg(content: bytes) -> tuple[bytes, tuple[int, int]]:
         image = opened if opened.mode == "L" else opened.convert("RGB")
         image.thumbnail((MAX_SIDE_PIXELS, MAX_SIDE_PIXELS), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        image.save(buffer, format="jpeg", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+        # Not optimised: Pillow's buffer is too small for that where an image is mostly noise.
+        image.save(buffer, format="jpeg", quality=JPEG_QUALITY, subsampling=0)
         return buffer.getvalue(), image.size

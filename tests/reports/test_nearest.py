@@ -31,7 +31,7 @@ def test_copies_are_beyond_chance() -> None:
     assert found == Closeness(50.0, 51.0, 6.0, 20, 64)
     assert found.is_beyond_chance
     assert "20 samples of 64 are nearer than 6, as one in twenty held-out" in found.sentences
-    assert found.sentences.endswith("look whether the pairs below are copies.")
+    assert found.sentences.endswith("look at the pairs, they may be copies.")
 
 
 @pytest.mark.parametrize(("num_close", "expected"), [(0, False), (3, False), (8, False), (9, True)])

@@ -58,6 +58,13 @@ def test_heavy_image_is_shown_as_a_jpeg_much_like_it(
     assert len(image.uri) < 0.7 * path.stat().st_size
 
 
+def test_image_of_noise_alone_is_no_less_an_image(budget: ImageBudget, tmp_path: Path) -> None:
+    path = tmp_path / "fakes000001.png"
+    noise = np.random.default_rng(0).integers(0, 256, (263, 263, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    assert decoded(budget.image(path).uri).size == (263, 263)
+
+
 def test_large_image_is_shown_smaller(budget: ImageBudget, tmp_path: Path) -> None:
     path = tmp_path / "fakes000001.png"
     write_noise(path, 2080, 520, 1)
