@@ -28,7 +28,7 @@ from reports.importance import setting_importance
 from reports.leaderboard import leaderboard, state_text
 from reports.reproduction import reproduction
 from reports.run_folder import RunFolder
-from reports.samples import best_trial_stages, sample_grids
+from reports.samples import gallery
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
     """
     page = resources.files("reports") / "page"
     styles = (page / "report.css").read_text(encoding="utf-8")
-    scripts = [get_plotlyjs(), (page / "report.js").read_text(encoding="utf-8")]
+    own = ("report.js", "gallery.js", "leaderboard.js")
+    scripts = [get_plotlyjs(), *((page / name).read_text(encoding="utf-8") for name in own)]
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
     colours = trial_colours(comparison)
@@ -78,8 +79,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         factor_charts=effects,
         charts_json=_inline_json([*charts.drawn, *(effect.chart for effect in effects)]),
         reproduction=reproduction(comparison, folder),
-        samples=sample_grids(comparison, folder),
-        stages=best_trial_stages(comparison, folder),
+        gallery=gallery(comparison, folder),
         spec_text=_spec_text(folder),
         measurement_text=formats.measurement_text,
         interval_text=formats.interval_text,

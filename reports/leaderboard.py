@@ -20,6 +20,7 @@ from reports.formats import (
 from reports.ranking import Standing
 from reports.records import MetricColumn, TrialState
 
+TIED = "Tied: not told apart from the best by this many images"
 NO_SETTING = "this setting does not apply to the trial's other settings"
 
 
@@ -56,6 +57,8 @@ class Row:
 
     standing: Standing
     cells: tuple[Cell, ...]
+    group: str = ""
+    """Heading that it stands under in the order of the ranking; empty where there is but one."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def leaderboard(comparison: Comparison) -> Leaderboard:
         Column("peak_memory_mb", "memory", hint="Peak memory of the trial"),
     )
     rows = tuple(
-        Row(standing, _cells(standing, metrics, paths)) for standing in comparison.standings
+        Row(standing, _cells(standing, metrics, paths), group)
+        for standing, group in zip(comparison.standings, _groups(comparison.standings), strict=True)
     )
     reasons: dict[str, list[str]] = {}
     for row in rows:
@@ -109,6 +113,28 @@ def leaderboard(comparison: Comparison) -> Leaderboard:
     return Leaderboard(
         columns, rows, {reason: tuple(names) for reason, names in reasons.items()}, findings
     )
+
+
+def _groups(standings: Sequence[Standing]) -> list[str]:
+    """The heading of every trial.
+
+    Ties are those that follow the best without a gap: one further down has its sign, and stays
+    where its rank puts it.
+    """
+    groups = []
+    has_ties = len(standings) > 1 and standings[1].tied_with_best
+    is_tied = has_ties
+    for standing in standings:
+        is_tied = is_tied and (standing.rank == 1 or standing.tied_with_best)
+        if is_tied:
+            groups.append(TIED)
+        elif standing.rank is None:
+            groups.append("Not ranked")
+        elif standing.record.state is TrialState.STOPPED_EARLY:
+            groups.append("Stopped early, longest training first")
+        else:
+            groups.append("Other completed trials" if has_ties else "Completed")
+    return groups if has_ties or len(set(groups)) > 1 else [""] * len(groups)
 
 
 def _other_metrics(comparison: Comparison) -> tuple[MetricColumn, ...]:

@@ -37,6 +37,7 @@ class RunFolder:
         self.evaluation = path / "evaluation"
         self.study = path / "study.journal"
         self.reals = path / "reals.png"
+        self.nearest_reals = path / "nearest_reals.png"
         self.infeasible = path / "infeasible.jsonl"
         self.results = path / "results.csv"
         self.report = path / "report.html"
@@ -112,7 +113,15 @@ class TrialFolder:
 
     def fakes(self, kimg: float) -> Path:
         """The sample grid after `kimg`."""
-        return self.path / f"fakes{round(kimg):06d}.png"
+        return self.path / f"fakes{_kimg_in_name(kimg)}.png"
+
+    def interpolation(self, kimg: float) -> Path:
+        """Images on the way from latent to latent after `kimg`."""
+        return self.path / f"interpolation{_kimg_in_name(kimg)}.png"
+
+    def nearest(self, kimg: float) -> Path:
+        """Samples after `kimg` above their nearest training images; a record lies beside it."""
+        return self.path / f"nearest{_kimg_in_name(kimg)}.png"
 
     def read(self) -> TrialRecord:
         """The trial's record.
@@ -156,6 +165,11 @@ class TrialFolder:
                 entries.pop()
             entries.append(entry)
         yield from entries
+
+
+def _kimg_in_name(kimg: float) -> str:
+    """`000108`, or `000000.250` where a whole number would be that of two rungs."""
+    return f"{kimg:06.0f}" if kimg == round(kimg) else f"{kimg:010.3f}"
 
 
 def _read_model(model: type[M], path: Path, *, absent: str, way_out: str) -> M:

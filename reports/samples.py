@@ -1,112 +1,187 @@
-"""The sample grids of the best trials and of the real data, as images that live in the page."""
+"""What the best trials draw: beside real images, over training, between latents, near the data."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from reports.comparison import Comparison
 from reports.formats import kimg_text, measurement_text
+from reports.nearest import Closeness, NearestRecord, closeness, read_nearest
+from reports.page_images import ImageBudget, PageImage
+from reports.ranking import Standing
 from reports.records import RungScores
-from reports.run_folder import RunFolder
+from reports.run_folder import RecordError, RunFolder
 
 MAX_GRIDS = 4
-MAX_STAGES = 6
-MAX_BYTES = 6_000_000
-"""A larger file would make the page too heavy to pass on; it stays where it is."""
-
-CRISP_BELOW_PIXELS = 700
-"""Grids narrower than this are shown enlarged, with sharp pixels."""
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_FILMS = 8
+MAX_FRAMES = 6
+IMAGE_BYTES = 700_000
+"""Bytes of image files in the page; as text in it they take a third more."""
 
 
 @dataclass(frozen=True)
 class SampleImage:
-    """One image with its caption; either `uri` or `missing_because` is set."""
+    """One grid with its caption."""
 
     title: str
     caption: str
+    image: PageImage
     trial: str | None = None
     """The trial it comes from; None for real images."""
-    uri: str = ""
-    width: int = 0
-    height: int = 0
-    missing_because: str | None = None
-
-    @property
-    def is_crisp(self) -> bool:
-        """Whether the image is small enough to be shown enlarged."""
-        return self.width < CRISP_BELOW_PIXELS
 
 
-def sample_grids(comparison: Comparison, folder: RunFolder) -> tuple[SampleImage, ...]:
+@dataclass(frozen=True)
+class Frame:
+    """A trial's grid at one rung."""
+
+    kimg: float
+    caption: str
+    image: PageImage | None
+    """None where it is the grid that stands among the best trials' already."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Images in a row, each above its nearest training images."""
+
+    image: PageImage
+    distances: tuple[str, ...] = ()
+    """From each to its nearest training image."""
+    num_shown_of: int = 0
+
+
+@dataclass(frozen=True)
+class Film:
+    """One trial over its training, and a closer look at its last rung."""
+
+    trial: str
+    title: str
+    kimg: float
+    """Of the closer look."""
+    frames: tuple[Frame, ...]
+    walks: PageImage
+    """Images on the way from latent to latent, a walk a row."""
+    nearest: Strip
+    closeness: Closeness | None
+    """None where there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All images of the page."""
+
+    grids: tuple[SampleImage, ...]
     """The real images, then the grids of the best trials by rank."""
-    grids = [_image(folder, folder.reals, "Real images", comparison.sweep.data, None)]
-    ranked = [standing for standing in comparison.standings if standing.rank]
-    for standing in ranked[:MAX_GRIDS]:
-        assert standing.rung is not None
-        assert standing.objective is not None
-        score = measurement_text(comparison.objective, standing.objective)
-        caption = f"{comparison.objective.label} = {score}, {kimg_text(standing.rung.kimg)}"
-        path = folder.trial(standing.trial).path / standing.rung.fakes_path
-        title = f"Trial {standing.trial}, rank {standing.rank}"
-        grids.append(_image(folder, path, title, caption, standing.trial))
-    return tuple(grids)
+    films: tuple[Film, ...]
+    """Best trial first."""
+    held_out: Strip
+    """Held-out real images above their nearest training images."""
+    num_training: int | None
+    """Training images there are; None where no distances are known."""
+    num_looked_among: int | None
+    """Training images that were looked among."""
 
 
-def best_trial_stages(comparison: Comparison, folder: RunFolder) -> tuple[SampleImage, ...]:
-    """The best trial's grid at several rungs, first to last; empty if it has but one."""
-    best = comparison.best
-    if best is None or len(best.record.scores) < 2:
-        return ()
-    images = []
-    for rung in _spread(best.record.scores):
-        measurement = rung.measurement(comparison.objective.name)
-        caption = measurement_text(comparison.objective, measurement) if measurement else ""
-        path = folder.trial(best.trial).path / rung.fakes_path
-        images.append(_image(folder, path, kimg_text(rung.kimg), caption, best.trial))
-    return tuple(images)
-
-
-def _spread(scores: tuple[RungScores, ...]) -> list[RungScores]:
-    """At most `MAX_STAGES` rungs, evenly spread, the first and last among them."""
-    if len(scores) <= MAX_STAGES:
-        return list(scores)
-    last = len(scores) - 1
-    return [scores[round(i * last / (MAX_STAGES - 1))] for i in range(MAX_STAGES)]
-
-
-def _image(
-    folder: RunFolder, path: Path, title: str, caption: str, trial: str | None
-) -> SampleImage:
-    reason, content = _read_png(folder, path)
-    if reason:
-        return SampleImage(title, caption, trial, missing_because=reason)
-    return SampleImage(
-        title,
-        caption,
-        trial,
-        uri="data:image/png;base64," + base64.b64encode(content).decode("ascii"),
-        width=int.from_bytes(content[16:20]),
-        height=int.from_bytes(content[20:24]),
+def gallery(comparison: Comparison, folder: RunFolder) -> Gallery:
+    """The images of the page, the ones that matter most first, as far as they fit."""
+    budget = ImageBudget(folder, IMAGE_BYTES)
+    ranked = [standing for standing in comparison.standings if standing.rank][:MAX_FILMS]
+    real = SampleImage("Real images", comparison.sweep.data, budget.image(folder.reals))
+    grids = [_grid(comparison, folder, budget, standing) for standing in ranked[:MAX_GRIDS]]
+    held_out_record = _record_or_none(folder)
+    held_out = _strip(budget.image(folder.nearest_reals), held_out_record) if ranked else None
+    films = [
+        _film(comparison, folder, budget, standing, held_out_record, has_grid=place < MAX_GRIDS)
+        for place, standing in enumerate(ranked)
+    ]
+    return Gallery(
+        grids=(real, *grids),
+        films=tuple(films),
+        held_out=held_out or Strip(PageImage(missing_because="no trial is ranked")),
+        num_training=held_out_record.num_training if held_out_record else None,
+        num_looked_among=held_out_record.num_looked_among if held_out_record else None,
     )
 
 
-def _read_png(folder: RunFolder, path: Path) -> tuple[str | None, bytes]:
-    """The file's bytes, or why it can't be shown.
+def _grid(
+    comparison: Comparison, folder: RunFolder, budget: ImageBudget, standing: Standing
+) -> SampleImage:
+    assert standing.rung is not None
+    return SampleImage(
+        f"Trial {standing.trial}, rank {standing.rank}",
+        f"{comparison.objective.label} = {_score_text(comparison, standing.rung)}, "
+        f"{kimg_text(standing.rung.kimg)}",
+        budget.image(folder.trial(standing.trial).path / standing.rung.fakes_path),
+        standing.trial,
+    )
 
-    A record that points out of its run folder is refused: a report is passed on, and must not
-    carry a file that someone's record names.
-    """
-    if not path.resolve().is_relative_to(folder.path.resolve()):
-        return "the record names a file outside the run folder", b""
-    if not path.is_file():
-        return f"{path.name} is not in the run folder", b""
-    if path.stat().st_size > MAX_BYTES:
-        return f"{path.name} is too large for this page ({path.stat().st_size / 1e6:.0f} MB)", b""
-    content = path.read_bytes()
-    if not content.startswith(_PNG_SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 24:
-        return f"{path.name} is not a PNG image", b""
-    return None, content
+
+def _film(
+    comparison: Comparison,
+    folder: RunFolder,
+    budget: ImageBudget,
+    standing: Standing,
+    held_out: NearestRecord | None,
+    *,
+    has_grid: bool,
+) -> Film:
+    """The film of a trial; its last frame first, for the case that the page gets full."""
+    assert standing.rung is not None
+    trial, kimg = folder.trial(standing.trial), standing.rung.kimg
+    walks = budget.image(trial.interpolation(kimg))
+    path = trial.nearest(kimg)
+    try:
+        record = read_nearest(path.with_suffix(".json"))
+        nearest = _strip(budget.image(path), record)
+        found = closeness(record, held_out) if held_out else None
+    except RecordError as error:
+        nearest, found = Strip(PageImage(missing_because=str(error))), None
+    frames = [
+        Frame(
+            rung.kimg,
+            f"{comparison.objective.label} = {_score_text(comparison, rung)}",
+            None
+            if has_grid and rung is standing.rung
+            else budget.image(trial.path / rung.fakes_path),
+        )
+        for rung in reversed(_spread(standing.record.scores, standing.rung))
+    ]
+    return Film(
+        trial=standing.trial,
+        title=f"{standing.trial}, rank {standing.rank}",
+        kimg=kimg,
+        frames=tuple(reversed(frames)),
+        walks=walks,
+        nearest=nearest,
+        closeness=found,
+    )
+
+
+def _score_text(comparison: Comparison, rung: RungScores) -> str:
+    measurement = rung.measurement(comparison.objective.name)
+    return measurement_text(comparison.objective, measurement) if measurement else "not measured"
+
+
+def _spread(scores: Sequence[RungScores], counted: RungScores) -> list[RungScores]:
+    """At most `MAX_FRAMES` rungs up to the one that counts, evenly spread, first and last kept."""
+    until = list(scores[: list(scores).index(counted) + 1])
+    if len(until) <= MAX_FRAMES:
+        return until
+    last = len(until) - 1
+    return [until[round(i * last / (MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
+
+
+def _strip(image: PageImage, record: NearestRecord | None) -> Strip:
+    if record is None:
+        return Strip(image)
+    distances = tuple(f"{column.distances[0]:#.3g}" for column in record.shown)
+    return Strip(image, distances, record.num_shown_of)
+
+
+def _record_or_none(folder: RunFolder) -> NearestRecord | None:
+    """The held-out images' record; without it distances stand alone, as the strip says."""
+    try:
+        return read_nearest(folder.nearest_reals.with_suffix(".json"))
+    except RecordError:
+        return None

@@ -40,11 +40,11 @@ from sweeps.plan import (
     measure_seconds_per_kimg,
 )
 from sweeps.rehearsal import check_labels
+from sweeps.rung_images import prepare_neighbours, save_grid
 from sweeps.settled import settle
 from sweeps.spec import SweepSpec
-from sweeps.trial import GRID_IMAGES, now
+from sweeps.trial import now
 from transgan.data import ImageData, load_data
-from transgan.sampling import image_grid, save_image
 
 BEAT_SECONDS = 10.0
 REPORT_SECONDS = 4.0
@@ -180,9 +180,9 @@ class _Driver:
         self.finalists = describe_finalists(self.spec, evaluator)
         check_scoring(self.run, self.spec.evaluation, evaluator.record, self.finalists)
         if not self.run.reals.exists():
-            save_image(
-                image_grid(self.data.held_out_images[:GRID_IMAGES], columns=8), self.run.reals
-            )
+            save_grid(self.data.held_out_images, self.run.reals)
+        with self.console.status("Looking for real images among the training images …"):
+            prepare_neighbours(self.run, evaluator, self.data)
         with self.console.status("Measuring how fast this machine trains …"):
             calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from evaluation.evaluator import Evaluator
 from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.training_neighbours import TrainingNeighbours
 from reports.records import (
     FinalistRun,
     Measurement,
@@ -29,10 +30,11 @@ from reports.records import (
 )
 from reports.run_folder import TrialFolder
 from sweeps.final_scoring import evaluator_under
+from sweeps.rung_images import GRID_IMAGES, save_rung_images
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
-from transgan.sampling import NotFiniteError, image_grid, save_image, seeded_images
+from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
@@ -40,7 +42,6 @@ from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 TICK_KIMG = 1.0
 CHECKPOINT_SECONDS = 20.0
 """Longest stretch of training that a crash can cost."""
-GRID_IMAGES = 64
 TICK_VALUES = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits", "images_per_second")
 
 
@@ -97,14 +98,16 @@ def run_trial(
     evaluator: Evaluator,
     folder: TrialFolder,
     score: Scorer = score_here,
+    neighbours: TrainingNeighbours | None = None,
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, from its checkpoint if there is one; what is reported is on disk.
 
     Whoever does not ask for the next report has stopped the trial. A loss or an image that is not
     finite, or memory that runs out, ends it in a state of its own; other errors are the caller's.
+    Samples are shown above their nearest training images where `neighbours` knows these.
     """
     torch.set_num_threads(task.threads)
-    run = _TrialRun(task, data, evaluator, folder, score)
+    run = _TrialRun(task, data, evaluator, folder, score, neighbours)
     try:
         yield from run.go()
     except (DivergedError, NotFiniteError) as error:
@@ -160,9 +163,11 @@ class _TrialRun:
         evaluator: Evaluator,
         folder: TrialFolder,
         score: Scorer,
+        neighbours: TrainingNeighbours | None,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         self.task, self.folder, self.score = task, folder, score
+        self.neighbours = neighbours
         under = [evaluator_under(evaluator, protocol) for protocol in task.protocols]
         self.evaluators = under or [evaluator]
         self.trainer = Trainer(task.config, data.train_images, task.device)
@@ -259,14 +264,15 @@ class _TrialRun:
         self._update(checkpoint_path=self.folder.checkpoint.name)
 
     def _score(self, kimg: float) -> None:
-        """Score the EMA generator at a rung, and keep a grid of its images and a snapshot."""
+        """Score the EMA generator at a rung, and keep a snapshot and what is to be seen of it."""
         started = time.monotonic()
         protocol, generator = self.evaluators[0].protocol, self.trainer.ema_generator
         generate = seeded_images(generator, protocol.seed)
         first = generate(range(min(GRID_IMAGES, protocol.num_images)))
-        fakes = self.folder.fakes(kimg)
-        save_image(image_grid(first, columns=8), fakes)
         save_snapshot(self.folder.snapshot, generator, self.task.config, kimg)
+        fakes = save_rung_images(
+            self.folder, kimg, generator, first, protocol.seed, self.neighbours
+        )
         taken = [
             self.score(evaluator, generate, self.folder.snapshot) for evaluator in self.evaluators
         ]
@@ -274,7 +280,7 @@ class _TrialRun:
             RungScores(
                 kimg=kimg,
                 measurements=measurements(scores),
-                fakes_path=fakes.name,
+                fakes_path=fakes,
                 protocol_sha256=scores.protocol.sha256 if scores.protocol else None,
             )
             for scores in taken

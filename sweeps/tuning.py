@@ -17,6 +17,7 @@ from evaluation.evaluator import Evaluator
 from evaluation.extraction import Extracted
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.training_neighbours import TrainingNeighbours
 from reports.run_folder import RunFolder
 from sweeps.cluster import prepare_environment
 from sweeps.final_scoring import evaluator_under
@@ -109,7 +110,9 @@ class TransGANTrial(tune.Trainable):
         evaluator = Evaluator.load(run.evaluation, inception=inception, device=task.device)
         alone = resources.scoring_workers == 1
         score = score_here if alone else ScoringWorkers(run, task.device, resources, inception)
-        self._reports = run_trial(task, data, evaluator, run.trial(task.trial), score)
+        neighbours = TrainingNeighbours.load(run.evaluation, evaluator.extractor, data.train_images)
+        folder = run.trial(task.trial)
+        self._reports = run_trial(task, data, evaluator, folder, score, neighbours)
 
     def step(self) -> dict[str, Any]:
         """The next report; whole, since Tune would flatten a mapping."""

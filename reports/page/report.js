@@ -14,7 +14,8 @@
   };
 
   // The page knows light from dark; the charts take their neutral colours from it.
-  const themed = (layout) => {
+  const isOnPaper = () => document.documentElement.classList.contains("paper");
+  const themed = (layout, plot) => {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = (given) => ({
@@ -28,6 +29,7 @@
     });
     return {
       ...layout,
+      width: isOnPaper() ? plot.clientWidth : undefined,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") },
       xaxis: axis(layout.xaxis),
       yaxis: axis(layout.yaxis),
@@ -46,7 +48,9 @@
   };
   const draw = () => plots.forEach((plot) => {
     const chart = charts[plot.dataset.chart];
-    Plotly.react(plot, chart.data, themed(chart.layout), config);
+    Plotly.react(plot, chart.data, themed(chart.layout, plot), config);
+    // What a chart shows is in its label; ticks and legends read out one by one say nothing.
+    plot.querySelectorAll(".main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
   });
   draw();
 
@@ -61,8 +65,12 @@
     draw();
   }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  addEventListener("beforeprint", () => { draw(); plots.forEach((plot) => Plotly.Plots.resize(plot)); });
-  addEventListener("afterprint", draw);
+  const onPaper = (isOn) => () => {
+    document.documentElement.classList.toggle("paper", isOn);
+    draw();
+  };
+  addEventListener("beforeprint", onPaper(true));
+  addEventListener("afterprint", onPaper(false));
 
   // Highlight: one trial stays, the others fade, in every chart.
   const faded = 0.12;
@@ -85,41 +93,4 @@
     chips.forEach((other) => other.setAttribute("aria-pressed", String(other === chip && !isOn)));
     highlight(isOn ? null : chip.dataset.trial);
   }));
-
-  // Leaderboard: sort and filter.
-  const board = document.getElementById("board");
-  if (!board) return;
-  const body = board.tBodies[0];
-  const rows = [...body.rows];
-  const compare = (column, isNumber, sign) => (a, b) => {
-    const left = a.cells[column].dataset.value;
-    const right = b.cells[column].dataset.value;
-    if (left === undefined || right === undefined) {
-      return (left === undefined ? 1 : 0) - (right === undefined ? 1 : 0);
-    }
-    return sign * (isNumber ? left - right : left.localeCompare(right, undefined, { numeric: true }));
-  };
-  board.tHead.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    const head = button.closest("th");
-    const isDown = head.getAttribute("aria-sort") === "ascending";
-    board.tHead.querySelectorAll("th").forEach((th) => th.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
-    const order = compare(Number(button.dataset.column), button.dataset.kind === "number", isDown ? -1 : 1);
-    body.append(...rows.slice().sort(order));
-  });
-  const filter = document.getElementById("filter");
-  const shown = document.getElementById("shown");
-  const all = shown.textContent;
-  filter.addEventListener("input", () => {
-    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let count = 0;
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-      count += row.hidden ? 0 : 1;
-    }
-    shown.textContent = words.length ? `${count} of ${rows.length} shown` : all;
-  });
 })();

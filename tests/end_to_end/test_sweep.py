@@ -13,8 +13,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from evaluation.evaluator import Evaluator
+from reports.build import read_comparison
 from reports.records import TrialState
 from reports.run_folder import RunFolder
+from reports.samples import gallery
 from sweeps.final_scoring import evaluator_under, final_protocols
 from sweeps.folder import restore_spec
 from transgan.sampling import seeded_images
@@ -132,6 +134,24 @@ def test_report_opens_in_a_browser_sorts_and_asks_for_nothing(finished):
         browser.close()
     assert messages == []
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_trials_leave_the_images_that_the_page_shows(finished):
+    run, _, _ = finished
+    folder = RunFolder(run)
+    for trial in ("0000", "0001"):
+        rungs = folder.trial(trial).read().scores
+        assert [rung.kimg for rung in rungs] == [0.2, 0.6]
+        for rung in rungs:
+            names = (rung.fakes_path, folder.trial(trial).interpolation(rung.kimg).name)
+            for name in (*names, folder.trial(trial).nearest(rung.kimg).name):
+                assert (run / "trials" / trial / name).read_bytes().startswith(b"\x89PNG")
+    shown = gallery(read_comparison(run), folder)
+    assert [len(film.frames) for film in shown.films] == [2, 2]
+    assert all(film.closeness is not None for film in shown.films)
+    images = [film.walks for film in shown.films] + [film.nearest.image for film in shown.films]
+    images += [grid.image for grid in shown.grids] + [shown.held_out.image]
+    assert all(image.missing_because is None for image in images)
 
 
 def test_trial_alone_gives_the_same_losses(finished):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from reports.nearest import NearestRecord, ShownImage
 from reports.records import (
     Forecast,
     Measurement,
@@ -237,6 +238,7 @@ def write_run(path: Path, sweep: SweepRecord, trials: list[TrialRecord]) -> RunF
     folder.write_sweep(sweep)
     folder.spec.write_text("data: {name: digits, image_size: 8}\nsampler: {name: tpe, seed: 0}\n")
     draw_grid(folder.reals, 0.0, seed=0)
+    _write_strip(folder.nearest_reals, [1.0 + number / 100 for number in range(200)])
     for record in trials:
         trial = folder.trial(record.trial)
         trial.path.mkdir()
@@ -244,8 +246,30 @@ def write_run(path: Path, sweep: SweepRecord, trials: list[TrialRecord]) -> RunF
         for rung in record.scores:
             noise = min(0.95, rung.measurements[0].value / 90)
             draw_grid(trial.path / rung.fakes_path, noise, seed=1)
+            draw_grid(trial.interpolation(rung.kimg), noise, seed=2)
+            # The second trial copies: half of its samples are training images.
+            num_copies = 32 if record.number == 1 else 2
+            _write_strip(trial.nearest(rung.kimg), [0.1] * num_copies + [2.5] * (64 - num_copies))
         trial.stats.write_text("".join(_stats_lines(record)))
     return folder
+
+
+def _write_strip(path: Path, distances: list[float]) -> None:
+    """A strip of nearest images with its record."""
+    draw_grid(path, 0.0, seed=3)
+    shown = [
+        ShownImage(image=place, training=(7, 5, 3), distances=(distance, distance + 1, 9.0))
+        for place, distance in enumerate(distances[:8])
+    ]
+    record = NearestRecord(
+        extractor="digits_classifier",
+        num_training=1197,
+        num_looked_among=1197,
+        shown=tuple(shown),
+        num_shown_of=64,
+        distances=tuple(distances),
+    )
+    path.with_suffix(".json").write_text(record.model_dump_json())
 
 
 def draw_grid(path: Path, noise: float, seed: int) -> None:

@@ -69,7 +69,10 @@ def page(browser: Any, report: Path) -> Iterator[Page]:
 
 
 def _trials(page: Page) -> list[str]:
-    return [row.get_attribute("data-trial") for row in page.query_selector_all("#board tbody tr")]
+    return [
+        row.get_attribute("data-trial")
+        for row in page.query_selector_all("#board tbody tr[data-trial]")
+    ]
 
 
 def test_page_requests_nothing_but_itself_and_does_not_complain(page: Page, report: Path) -> None:
@@ -109,7 +112,7 @@ def test_table_starts_in_the_order_of_the_ranking(page: Page) -> None:
 
 def test_filter_hides_the_other_trials_and_says_how_many(page: Page) -> None:
     page.fill("#filter", "stopped")
-    visible = page.locator("#board tbody tr:visible")
+    visible = page.locator("#board tbody tr[data-trial]:visible")
     assert [row.get_attribute("data-trial") for row in visible.all()] == ["0004", "0002"]
     assert page.text_content("#shown") == "2 of 9 shown"
     page.fill("#filter", "")

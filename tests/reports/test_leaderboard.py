@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reports.comparison import compare
-from reports.leaderboard import NO_SETTING, leaderboard
+from reports.leaderboard import NO_SETTING, TIED, leaderboard
 from reports.records import (
     SettingDomain,
     SweepRecord,
@@ -108,3 +108,49 @@ def test_conditional_setting_says_when_it_applies_and_is_a_dash_where_it_does_no
     assert cells["0000"].missing_because == NO_SETTING
     assert (cells["0001"].text, cells["0002"].sort) == ("2.5", 5.5)
     assert all("when" not in column.hint for column in board.columns if column.key != path)
+
+
+def test_trials_stand_under_the_heading_of_their_group(
+    make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
+) -> None:
+    board = leaderboard(compare(make_sweep(), make_trials()))
+    groups: dict[str, list[str]] = {}
+    for row in board.rows:
+        groups.setdefault(row.group, []).append(row.standing.trial)
+    assert groups == {
+        TIED: ["0003", "0001"],
+        "Other completed trials": ["0000", "0007"],
+        "Stopped early, longest training first": ["0004", "0002"],
+        "Not ranked": ["0008", "0005", "0006"],
+    }
+
+
+def test_trials_of_one_kind_need_no_heading(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(number, scores=make_scores(5.0 + 9 * number)) for number in range(3)]
+    board = leaderboard(compare(make_sweep(), trials))
+    assert [row.group for row in board.rows] == ["", "", ""]
+
+
+def test_trials_that_are_all_tied_are_said_to_be(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(number, scores=make_scores(5.0)) for number in range(3)]
+    board = leaderboard(compare(make_sweep(), trials))
+    assert [row.group for row in board.rows] == [TIED] * 3
+
+
+def test_tie_beyond_a_trial_that_is_told_apart_keeps_its_place(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    """Its own standard error is large: that ties it with the best, not with those between."""
+    trials = [
+        make_trial(0, scores=make_scores(5.0, error=0.1)),
+        make_trial(1, scores=make_scores(5.1, error=0.1)),
+        make_trial(2, scores=make_scores(6.0, error=0.1)),
+        make_trial(3, scores=make_scores(7.0, error=2.0)),
+    ]
+    board = leaderboard(compare(make_sweep(), trials))
+    assert [row.group for row in board.rows] == [TIED] * 2 + ["Other completed trials"] * 2
+    assert [row.standing.tied_with_best for row in board.rows] == [False, True, False, True]

@@ -35,7 +35,12 @@ def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluato
     assert record.cost.train_seconds > 0
     assert record.cost.score_seconds > 0
     assert record.cost.generator_parameters > 0
-    for name in ("fakes000000.png", record.checkpoint_path, record.snapshot_path):
+    for name in (
+        "fakes000000.100.png",
+        "fakes000000.300.png",
+        record.checkpoint_path,
+        record.snapshot_path,
+    ):
         assert (folder.path / name).stat().st_size > 0
     generator, config = load_snapshot(folder.snapshot)
     assert config == task.config
