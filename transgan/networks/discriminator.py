@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from transgan.network_config import DiscriminatorConfig
 from transgan.networks.layers import Block, build_norm, pool_tokens
+from transgan.networks.linear import Linear
 
 
 class PatchEmbedding(nn.Module):
@@ -28,7 +29,7 @@ class PatchEmbedding(nn.Module):
         self.patch_size = patch_size
         self.overlapping = overlapping
         side = 2 * patch_size if overlapping else patch_size
-        self.proj = nn.Linear(image_channels * side**2, dim)
+        self.proj = Linear(image_channels * side**2, dim)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
@@ -107,7 +108,7 @@ class Discriminator(nn.Module):
         ]
         self.last_blocks = nn.ModuleList(last)
         self.norm = build_norm(config.norm, narrower)
-        self.head = nn.Linear(narrower, 1)
+        self.head = Linear(narrower, 1)
         self._init_weights(image_channels)
 
     def _init_weights(self, image_channels: int) -> None:

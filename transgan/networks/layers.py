@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from transgan.network_config import NormName
 from transgan.networks.attention import Attention, CrossAttention
+from transgan.networks.linear import Linear
 
 
 class PixelNorm(nn.Module):
@@ -33,8 +34,8 @@ class Mlp(nn.Module):
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim)
-        self.fc2 = nn.Linear(hidden_dim, dim)
+        self.fc1 = Linear(dim, hidden_dim)
+        self.fc2 = Linear(hidden_dim, dim)
 
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
         """Transform each token by itself."""
