@@ -38,7 +38,8 @@ class FlopCounter(TorchDispatchMode):
         elif packet == ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
             self.flops += _attention_flops(args[1], args[2], 5)
         elif packet == ops.mkldnn._linear_pointwise:
-            self.flops += 2 * args[0].numel() * len(args[1])
+            weight = args[2] if function._overloadname == "binary" else args[1]
+            self.flops += 2 * args[0].numel() * len(weight)
         elif packet in flop_registry:
             self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
         return out

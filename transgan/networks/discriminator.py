@@ -140,9 +140,12 @@ class Discriminator(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(
-        self, images: Float[Tensor, "batch channels height width"]
+        self, images: Float[Tensor, "batch channels height width"], *, twice: bool = False
     ) -> Float[Tensor, " batch"]:
-        """Logits of `images`."""
+        """Logits of `images`; `twice` tells that a second derivative is to come.
+
+        There is one without `twice` too, but it costs another forward pass.
+        """
         # Levels, each with a coarser view joined in
         x = self.patch_embeddings[0](images)  # B N C
         for level, (blocks, positions) in enumerate(
@@ -153,19 +156,19 @@ class Discriminator(nn.Module):
             x = x + positions  # B N/4 C'
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
-                x = self._run(block, x)
+                x = self._run(block, x, twice)
 
         # Class token, the only one whose way through the last block matters
         x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)
         *others, last = self.last_blocks
         for block in others:
-            x = self._run(block, x)
-        x = last(x, first_only=True)
+            x = self._run(block, x, twice)
+        x = last(x, first_only=True, twice=twice)
         return self.head(self.norm(x[:, 0])).squeeze(-1)
 
-    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
+    def _run(self, block: nn.Module, x: Tensor, twice: bool) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():
-            again: Tensor = checkpoint(block, x, use_reentrant=False)
+            again: Tensor = checkpoint(block, x, twice=twice, use_reentrant=False)
             return again
-        out: Tensor = block(x)
+        out: Tensor = block(x, twice=twice)
         return out

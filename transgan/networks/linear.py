@@ -8,6 +8,7 @@ Both compute in full float32; they round in different places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -51,9 +52,13 @@ def onednn_serves(x: Tensor) -> bool:
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and torch.backends.mkldnn.is_available()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
+        and runs_as_written(x)
     )
+
+
+def runs_as_written(x: Tensor) -> bool:
+    """Whether nothing rewrites what is done to `x`: neither autocast nor `torch.compile`."""
+    return not torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling()
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -71,6 +76,46 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _onednn(x, weight, bias)
 
 
+def product_onto(residual: Tensor | None, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x Wᵀ + b, added to `residual` if there is one, without a graph."""
+    if residual is None:
+        return product(x, weight, bias)
+    if x.numel() * len(weight) < LEAST_PRODUCTS or not onednn_serves(x):
+        return F.linear(x, weight, bias).add_(residual)
+    operation = torch.ops.mkldnn._linear_pointwise.binary
+    out: Tensor = operation(x, residual, weight, bias, "add")
+    return out
+
+
+def product_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients for x, W and b, those `wanted`, from that for x Wᵀ + b, without a graph."""
+    to_x, to_weight, to_bias = wanted
+    rows = grad.flatten(0, -2)
+    return (
+        product(grad, weight.t()) if to_x else None,
+        product(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
+        rows.sum(0) if to_bias else None,
+    )
+
+
+def graph_gradients(
+    function: Callable[..., Tensor],
+    inputs: tuple[Any, ...],
+    grad: Tensor,
+    wanted: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients for the `wanted` of the first inputs, with a graph, by running `function` again.
+
+    For the backward pass of operations that are whole to autograd, where the gradient of the
+    gradient is asked for.
+    """
+    asked = [value for value, is_wanted in zip(inputs, wanted, strict=False) if is_wanted]
+    grads = iter(torch.autograd.grad(function(*inputs), asked, grad, create_graph=True))
+    return tuple(next(grads) if is_wanted else None for is_wanted in wanted)
+
+
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     out: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
     return out
@@ -86,13 +131,13 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
         x, weight = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return product_gradients(grads[0], x, weight, ctx.needs_input_grad)
         to_x, to_weight, to_bias = ctx.needs_input_grad
-        times = linear if torch.is_grad_enabled() else product
-        rows = grad.flatten(0, -2)
+        rows = grads[0].flatten(0, -2)
         return (
-            times(grad, weight.t()) if to_x else None,
-            times(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
+            linear(grads[0], weight.t()) if to_x else None,
+            linear(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
             rows.sum(0) if to_bias else None,
         )
