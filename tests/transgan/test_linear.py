@@ -56,7 +56,7 @@ def test_frozen_weights_get_no_gradient() -> None:
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
-def test_large_products_of_float32_are_oneDNN_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     ours = module._onednn
     monkeypatch.setattr(module, "_onednn", lambda *given: taken.append(given) or ours(*given))

@@ -140,12 +140,14 @@ class Discriminator(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(
-        self, images: Float[Tensor, "batch channels height width"], *, twice: bool = False
+        self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, " batch"]:
-        """Logits of `images`; `twice` tells that a second derivative is to come.
+        """Logits of `images`."""
+        # Images whose own gradient is asked for are those of a penalty, which has it differentiated
+        # again. (Where that guess is wrong, the blocks' second derivative takes a forward pass.)
+        compiling = torch.compiler.is_compiling()  # penalties never are
+        twice = not compiling and images.requires_grad and images.is_leaf
 
-        There is one without `twice` too, but it costs another forward pass.
-        """
         # Levels, each with a coarser view joined in
         x = self.patch_embeddings[0](images)  # B N C
         for level, (blocks, positions) in enumerate(

@@ -36,7 +36,7 @@ def linear(
     weight: Float[Tensor, "out_dim dim"],
     bias: Float[Tensor, " out_dim"] | None = None,
 ) -> Float[Tensor, "*rows out_dim"]:
-    """x Wᵀ + b, differentiable to any order."""
+    """The transformed rows, x Wᵀ + b, differentiable to any order."""
     if not onednn_serves(x):
         return F.linear(x, weight, bias)
     if not torch.is_grad_enabled():
@@ -48,21 +48,21 @@ def linear(
 def onednn_serves(x: Tensor) -> bool:
     """Whether oneDNN can take products of `x`: plain float32 on a CPU, run as it is written."""
     return (
-        type(x) in (Tensor, nn.Parameter)
+        runs_as_written(x)
+        and type(x) in (Tensor, nn.Parameter)
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and torch.backends.mkldnn.is_available()
-        and runs_as_written(x)
     )
 
 
 def runs_as_written(x: Tensor) -> bool:
     """Whether nothing rewrites what is done to `x`: neither autocast nor `torch.compile`."""
-    return not torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling()
+    return not (torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type))
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x Wᵀ + b of any strides, without a graph."""
+    """The same without a graph, of matrices of any strides."""
     num_out, shared = weight.shape
     if x.numel() * num_out < LEAST_PRODUCTS or not onednn_serves(x):
         return F.linear(x, weight, bias)
@@ -77,7 +77,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def product_onto(residual: Tensor | None, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x Wᵀ + b, added to `residual` if there is one, without a graph."""
+    """The same, added to `residual` if there is one, without a graph."""
     if residual is None:
         return product(x, weight, bias)
     if x.numel() * len(weight) < LEAST_PRODUCTS or not onednn_serves(x):
@@ -122,7 +122,7 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _Linear(torch.autograd.Function):
-    """x Wᵀ + b, whose derivatives are made of the same."""
+    """The transformation, whose derivatives are made of the same."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -91,8 +91,9 @@ class _SelfAttention(torch.autograd.Function):
             kept = torch.softmax(logits, dim=-1)
             found = torch.bmm(kept, v).view(B, num_heads, N, -1)
         else:
+            q, k, v = qkv
             mask = None if bias is None else bias[None]
-            found = kept = F.scaled_dot_product_attention(*qkv, attn_mask=mask)
+            found = kept = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         merged = found.transpose(1, 2).reshape(B, N, C)
         ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, qkv, kept, merged)
         ctx.num_heads = num_heads
@@ -113,8 +114,9 @@ class _SelfAttention(torch.autograd.Function):
         if x.shape[1] ** 2 <= attention.PLAIN_WEIGHTS:
             d_qkv, d_bias = _gradients_from_weights(qkv, kept, d_found, to_bias=wanted[2])
         else:
-            *parts, d_bias = attention._chunked_backward(*qkv, bias, kept, d_found)
-            d_qkv = torch.stack([part for part in parts if part is not None])
+            q, k, v = qkv
+            d_q, d_k, d_v, d_bias = attention.chunked_backward(q, k, v, bias, kept, d_found)
+            d_qkv = torch.stack([d_q, d_k, d_v])
         d_qkv = d_qkv.permute(1, 3, 0, 2, 4).reshape(*x.shape[:2], -1)  # B N 3C
         d_x, d_qkv_weight, _ = product_gradients(d_qkv, x, qkv_weight, (*wanted[:2], False))
         return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias, None

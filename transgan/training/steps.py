@@ -160,16 +160,11 @@ class Steps:
             case "gp":
                 assert mix is not None
                 phi = self.config.loss.phi
-                return gradient_penalty(self._critic, real, fake, mix, phi)
+                return gradient_penalty(self.discriminator, real, fake, mix, phi)
             case "r1+r2":
-                return zero_centred_penalty(self._critic, real, fake)
+                return zero_centred_penalty(self.discriminator, real, fake)
             case _:
-                return zero_centred_penalty(self._critic, real)
-
-    def _critic(self, images: Tensor) -> Tensor:
-        """The discriminator for penalties, whose gradient is differentiated again."""
-        logits: Tensor = self.discriminator(images, twice=True)
-        return logits
+                return zero_centred_penalty(self.discriminator, real)
 
     def draw_mix(self, num: int) -> Float[Tensor, "num 1 1 1"]:
         """How far each point of a gradient penalty lies from its real to its fake."""
