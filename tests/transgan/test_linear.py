@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transgan.networks import linear as module
-from transgan.networks.linear import Linear, linear, onednn_serves, product
+from transgan.networks.linear import Linear, linear, onednn_serves, product, product_gradients
 
 
 def inputs(*shape: int, out_dim: int) -> list[Tensor]:
@@ -46,13 +46,19 @@ def test_values_and_two_derivatives_are_those_of_torch(
 
 
 @pytest.mark.usefixtures("_library")
-def test_frozen_weights_get_no_gradient() -> None:
-    x, weight, bias = inputs(3, 5, 7, out_dim=11)
-    out = linear(x, weight.requires_grad_(False), bias.requires_grad_(False))
-    out.sum().backward()
-    assert x.grad is not None
-    assert weight.grad is None
-    assert bias.grad is None
+@pytest.mark.parametrize("shape", [(13, 7), (3, 5, 7)])
+@pytest.mark.parametrize("out_dim", [3, 17])
+def test_gradients_without_a_graph_are_those_of_torch(shape: tuple[int, ...], out_dim: int) -> None:
+    given = inputs(*shape, out_dim=out_dim)
+    expected = F.linear(*given)
+    grad = torch.randn_like(expected)
+    x, weight, _ = given
+    with torch.no_grad():
+        found = product_gradients(grad, x, weight, (True, True, True))
+        assert product_gradients(grad, x, weight, (False, False, False)) == (None, None, None)
+    torch.testing.assert_close(
+        found, torch.autograd.grad(expected, given, grad), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")

@@ -1,5 +1,8 @@
 """Linear layers, x Wᵀ + b, by the faster of the two libraries that torch has on a CPU.
 
+Without gradients, that is, and in operations that have their own backward pass (`mlp`,
+`self_attention`); else by torch's choice.
+
 torch takes MKL's product for float32. oneDNN's, which torch carries too, is as fast on Intel's
 processors and twice as fast on AMD's, where MKL leaves AVX-512 alone: 240 against 105 GFLOP/s on
 one core of an EPYC of 2024. Small products stay with MKL, whose call costs less.
@@ -37,12 +40,11 @@ def linear(
     bias: Float[Tensor, " out_dim"] | None = None,
 ) -> Float[Tensor, "*rows out_dim"]:
     """The transformed rows, x Wᵀ + b, differentiable to any order."""
-    if not onednn_serves(x):
+    # With gradients torch's own: a `Function` can't know that a penalty's first gradient is asked
+    # for the images alone, and would take the weights' too.
+    if torch.is_grad_enabled() or not onednn_serves(x):
         return F.linear(x, weight, bias)
-    if not torch.is_grad_enabled():
-        return product(x, weight, bias)
-    out: Tensor = _Linear.apply(x, weight, bias)
-    return out
+    return product(x, weight, bias)
 
 
 def onednn_serves(x: Tensor) -> bool:
@@ -119,25 +121,3 @@ def graph_gradients(
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     out: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
     return out
-
-
-class _Linear(torch.autograd.Function):
-    """The transformation, whose derivatives are made of the same."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return product(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        if not torch.is_grad_enabled():
-            return product_gradients(grads[0], x, weight, ctx.needs_input_grad)
-        to_x, to_weight, to_bias = ctx.needs_input_grad
-        rows = grads[0].flatten(0, -2)
-        return (
-            linear(grads[0], weight.t()) if to_x else None,
-            linear(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
-            rows.sum(0) if to_bias else None,
-        )
