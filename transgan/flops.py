@@ -32,11 +32,14 @@ class FlopCounter(TorchDispatchMode):
         out = function(*args, **kwargs)
         self.operations += 1
         packet = function._overloadpacket
-        # The two that torch has no formula for.
+        # The three that torch has no formula for.
         if packet == ops.aten._scaled_dot_product_flash_attention_for_cpu:
             self.flops += _attention_flops(args[0], args[1], 2)
         elif packet == ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
             self.flops += _attention_flops(args[1], args[2], 5)
+        elif packet == ops.mkldnn._linear_pointwise:
+            weight = args[2] if function._overloadname == "binary" else args[1]
+            self.flops += 2 * args[0].numel() * len(weight)
         elif packet in flop_registry:
             self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
         return out

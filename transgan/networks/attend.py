@@ -62,7 +62,7 @@ class _Attend(torch.autograd.Function):
         q, k, v, bias, out = ctx.saved_tensors
         if torch.is_grad_enabled():
             return _differentiable_backward(q, k, v, bias, grads[0])
-        return _chunked_backward(q, k, v, bias, out, grads[0])
+        return chunked_backward(q, k, v, bias, out, grads[0])
 
 
 def _differentiable_backward(
@@ -81,9 +81,9 @@ def _differentiable_backward(
     )
 
 
-def _chunked_backward(
+def chunked_backward(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, out: Tensor, grad: Tensor
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Gradients of all four, from a few images' weights (or some of one's queries) at a time."""
     B, A, N, D = q.shape
     M, scale = k.shape[-2], D**-0.5

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.networks.attend import attend
+from transgan.networks.linear import Linear, linear
+from transgan.networks.self_attention import self_attention
 
 
 class NoiseInjection(nn.Module):
@@ -67,8 +69,8 @@ class Attention(nn.Module):
         self.num_heads = num_heads
         self.window_size = window_size
         self.bias_width = bias_width
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim, bias=False)
+        self.proj = Linear(dim, dim)
         self.bias_table: nn.Parameter | None = None
         if bias_width is not None:
             self.bias_table = nn.Parameter(torch.empty((2 * bias_width - 1) ** 2, num_heads))
@@ -90,9 +92,16 @@ class Attention(nn.Module):
         return F.unfold(image, W).view(self.num_heads, W * W, W * W).flip(-1)
 
     def forward(
-        self, x: Float[Tensor, "batch tokens dim"], *, first_only: bool = False
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        *,
+        first_only: bool = False,
+        twice: bool = False,
     ) -> Float[Tensor, "batch queries dim"]:
-        """Let every token attend to all in its window; with `first_only` the first one alone."""
+        """Let every token attend to all in its window; with `first_only` the first one alone.
+
+        `twice` tells that a second derivative is to come, which is then cheaper.
+        """
         B, N, C = x.shape
         A = self.num_heads
         if self.noise is not None:
@@ -101,16 +110,15 @@ class Attention(nn.Module):
         if first_only:
             # What the other tokens would ask is not needed.
             q_weight, kv_weight = self.qkv.weight.split([C, 2 * C])
-            q = F.linear(x[:, :1], q_weight).view(B, 1, A, -1).transpose(1, 2)
-            k, v = F.linear(x, kv_weight).view(B, N, 2, A, -1).permute(2, 0, 3, 1, 4)
+            q = linear(x[:, :1], q_weight).view(B, 1, A, -1).transpose(1, 2)
+            k, v = linear(x, kv_weight).view(B, N, 2, A, -1).permute(2, 0, 3, 1, 4)
             return self.proj(attend(q, k, v, bias).transpose(1, 2).reshape(B, 1, C))
-        if self.window_size is None:
-            q, k, v = self.qkv(x).view(B, N, 3, A, -1).permute(2, 0, 3, 1, 4)  # B A N D
-            return self.proj(attend(q, k, v, bias).transpose(1, 2).reshape(B, N, C))
-        windows = to_windows(self.qkv(x), self.window_size)
-        q, k, v = windows.view(*windows.shape[:2], 3, A, -1).permute(2, 0, 3, 1, 4)
-        out = attend(q, k, v, bias).transpose(1, 2).flatten(2)
-        return self.proj(from_windows(out, self.window_size, N))
+        if self.window_size is not None:
+            x = to_windows(x, self.window_size)
+        found = self_attention(
+            x, self.qkv.weight, bias, self.proj.weight, self.proj.bias, A, twice=twice
+        )
+        return found if self.window_size is None else from_windows(found, self.window_size, N)
 
 
 class CrossAttention(nn.Module):
@@ -123,10 +131,10 @@ class CrossAttention(nn.Module):
     def __init__(self, dim: int, source_dim: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.q = nn.Linear(dim, dim, bias=False)
-        self.k = nn.Linear(source_dim, dim, bias=False)
-        self.v = nn.Linear(source_dim, dim, bias=False)
-        self.proj = nn.Linear(dim, dim)
+        self.q = Linear(dim, dim, bias=False)
+        self.k = Linear(source_dim, dim, bias=False)
+        self.v = Linear(source_dim, dim, bias=False)
+        self.proj = Linear(dim, dim)
 
     def forward(
         self,

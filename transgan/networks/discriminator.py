@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from transgan.network_config import DiscriminatorConfig
 from transgan.networks.layers import Block, build_norm, pool_tokens
+from transgan.networks.linear import Linear
 
 
 class PatchEmbedding(nn.Module):
@@ -28,7 +29,7 @@ class PatchEmbedding(nn.Module):
         self.patch_size = patch_size
         self.overlapping = overlapping
         side = 2 * patch_size if overlapping else patch_size
-        self.proj = nn.Linear(image_channels * side**2, dim)
+        self.proj = Linear(image_channels * side**2, dim)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
@@ -107,7 +108,7 @@ class Discriminator(nn.Module):
         ]
         self.last_blocks = nn.ModuleList(last)
         self.norm = build_norm(config.norm, narrower)
-        self.head = nn.Linear(narrower, 1)
+        self.head = Linear(narrower, 1)
         self._init_weights(image_channels)
 
     def _init_weights(self, image_channels: int) -> None:
@@ -142,6 +143,11 @@ class Discriminator(nn.Module):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, " batch"]:
         """Logits of `images`."""
+        # Images whose own gradient is asked for are those of a penalty, which has it differentiated
+        # again. (Where that guess is wrong, the blocks' second derivative takes a forward pass.)
+        compiling = torch.compiler.is_compiling()  # penalties never are
+        twice = not compiling and images.requires_grad and images.is_leaf
+
         # Levels, each with a coarser view joined in
         x = self.patch_embeddings[0](images)  # B N C
         for level, (blocks, positions) in enumerate(
@@ -152,19 +158,19 @@ class Discriminator(nn.Module):
             x = x + positions  # B N/4 C'
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
-                x = self._run(block, x)
+                x = self._run(block, x, twice)
 
         # Class token, the only one whose way through the last block matters
         x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)
         *others, last = self.last_blocks
         for block in others:
-            x = self._run(block, x)
-        x = last(x, first_only=True)
+            x = self._run(block, x, twice)
+        x = last(x, first_only=True, twice=twice)
         return self.head(self.norm(x[:, 0])).squeeze(-1)
 
-    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
+    def _run(self, block: nn.Module, x: Tensor, twice: bool) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():
-            again: Tensor = checkpoint(block, x, use_reentrant=False)
+            again: Tensor = checkpoint(block, x, twice=twice, use_reentrant=False)
             return again
-        out: Tensor = block(x)
+        out: Tensor = block(x, twice=twice)
         return out

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from transgan.network_config import GeneratorConfig
 from transgan.networks.attention import NoiseInjection
 from transgan.networks.layers import Block, Blur, pixel_shuffle_tokens, upsample_tokens
+from transgan.networks.linear import Linear
 
 
 class Generator(nn.Module):
@@ -41,11 +42,11 @@ class Generator(nn.Module):
         self.image_size = config.image_size
         self.activation_checkpointing = activation_checkpointing
         self.bottom_tokens = config.bottom_width**2
-        self.latent_to_tokens = nn.Linear(config.latent_dim, self.bottom_tokens * dims[0])
+        self.latent_to_tokens = Linear(config.latent_dim, self.bottom_tokens * dims[0])
         self.latent_to_source: nn.Linear | None = None
         self.source_positions: nn.Parameter | None = None
         if config.cross_attention:
-            self.latent_to_source = nn.Linear(config.latent_dim, self.bottom_tokens * dims[0])
+            self.latent_to_source = Linear(config.latent_dim, self.bottom_tokens * dims[0])
             self.source_positions = nn.Parameter(torch.empty(1, self.bottom_tokens, dims[0]))
         self.position_embeddings = nn.ParameterList()
         self.stages = nn.ModuleList()
@@ -70,7 +71,7 @@ class Generator(nn.Module):
             self.stages.append(nn.ModuleList(blocks))
             blurred = stage >= first_blurred
             self.blurs.append(Blur(width // 2) if blurred else nn.Identity())
-        self.tokens_to_image = nn.Linear(dims[-1], image_channels)
+        self.tokens_to_image = Linear(dims[-1], image_channels)
         self._init_weights()
 
     def _init_weights(self) -> None:

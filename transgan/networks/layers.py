@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from transgan.network_config import NormName
 from transgan.networks.attention import Attention, CrossAttention
+from transgan.networks.mlp import Mlp
 
 
 class PixelNorm(nn.Module):
@@ -26,19 +27,6 @@ class PixelNorm(nn.Module):
 def build_norm(name: NormName, dim: int) -> nn.Module:
     """The normalisation called `name`, for tokens of `dim` channels."""
     return PixelNorm() if name == "pixelnorm" else nn.LayerNorm(dim, eps=1e-5)
-
-
-class Mlp(nn.Module):
-    """Two linear layers with GELU between."""
-
-    def __init__(self, dim: int, hidden_dim: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden_dim)
-        self.fc2 = nn.Linear(hidden_dim, dim)
-
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        """Transform each token by itself."""
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class Block(nn.Module):
@@ -80,14 +68,18 @@ class Block(nn.Module):
         source: Float[Tensor, "batch source_tokens source_dim"] | None = None,
         *,
         first_only: bool = False,
+        twice: bool = False,
     ) -> Float[Tensor, "batch queries dim"]:
-        """Attention and MLP, each added to what came in; with `first_only` the first token's."""
+        """Attention and MLP, each added to what came in; with `first_only` the first token's.
+
+        `twice` tells that a second derivative is to come, which is then cheaper.
+        """
         if self.cross_attn is not None:
             assert source is not None
             x = self.cross_attn(x, source)
-        found = self.attn(self.norm1(x), first_only=first_only)
+        found = self.attn(self.norm1(x), first_only=first_only, twice=twice)
         x = (x[:, :1] if first_only else x) + found
-        return x + self.mlp(self.norm2(x))
+        return self.mlp(self.norm2(x), x, twice=twice)
 
 
 def pixel_shuffle_tokens(

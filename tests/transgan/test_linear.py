@@ -1,0 +1,90 @@
+"""Linear layers by oneDNN against torch's own, to the second derivative."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from transgan.networks import linear as module
+from transgan.networks.linear import Linear, linear, onednn_serves, product, product_gradients
+
+
+def inputs(*shape: int, out_dim: int) -> list[Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    shapes = [shape, (out_dim, shape[-1]), (out_dim,)]
+    return [torch.randn(s, generator=rng).requires_grad_(True) for s in shapes]
+
+
+@pytest.fixture(params=["oneDNN", "MKL"])
+def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two that sizes choose between, at sizes small enough for a test."""
+    least = 0 if request.param == "oneDNN" else 1 << 60
+    monkeypatch.setattr(module, "LEAST_PRODUCTS", least)
+    monkeypatch.setattr(module, "LEAST_SHARED", 0)
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("shape", [(13, 7), (3, 5, 7)])
+@pytest.mark.parametrize("out_dim", [3, 11])
+def test_values_and_two_derivatives_are_those_of_torch(
+    shape: tuple[int, ...], out_dim: int, with_bias: bool
+) -> None:
+    x, weight, bias = inputs(*shape, out_dim=out_dim)
+    given = [x, weight, bias] if with_bias else [x, weight]
+    results = []
+    for function in (linear, F.linear):
+        out = function(*given)
+        grads = torch.autograd.grad(out.pow(3).sum(), given, create_graph=True)
+        slope = sum(grad.square().sum() for grad in grads)
+        results.append([out, *grads, *torch.autograd.grad(slope, given)])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(linear(*given), results[1][0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize("shape", [(13, 7), (3, 5, 7)])
+@pytest.mark.parametrize("out_dim", [3, 17])
+def test_gradients_without_a_graph_are_those_of_torch(shape: tuple[int, ...], out_dim: int) -> None:
+    given = inputs(*shape, out_dim=out_dim)
+    expected = F.linear(*given)
+    grad = torch.randn_like(expected)
+    x, weight, _ = given
+    with torch.no_grad():
+        found = product_gradients(grad, x, weight, (True, True, True))
+        assert product_gradients(grad, x, weight, (False, False, False)) == (None, None, None)
+    torch.testing.assert_close(
+        found, torch.autograd.grad(expected, given, grad), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    ours = module._onednn
+    monkeypatch.setattr(module, "_onednn", lambda *given: taken.append(given) or ours(*given))
+    x, weight = torch.randn(512, 64), torch.randn(64, 64)
+    product(x, weight)
+    assert len(taken) == 1
+    product(x[:256], weight)
+    assert len(taken) == 1
+    product(x.double(), weight.double())
+    assert len(taken) == 1
+
+
+def test_autocast_and_other_types_are_left_to_torch() -> None:
+    x = torch.randn(2, 3)
+    assert not onednn_serves(x.double())
+    assert not onednn_serves(x.bfloat16())
+    layer = Linear(3, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not onednn_serves(x)
+        assert layer(x).dtype == torch.bfloat16
+
+
+def test_every_row_is_the_same_whatever_rows_come_with_it() -> None:
+    x, weight, bias = (t.detach() for t in inputs(4099, 64, out_dim=64))
+    torch.testing.assert_close(product(x, weight, bias)[:513], product(x[:513], weight, bias))

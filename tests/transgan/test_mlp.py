@@ -1,0 +1,65 @@
+"""The MLP with its sum against one composed of torch's operations, to the second derivative."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from transgan.networks import linear, mlp
+from transgan.networks.mlp import Mlp
+
+
+@pytest.fixture(params=["oneDNN", "MKL"])
+def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    least = 0 if request.param == "oneDNN" else 1 << 60
+    for module in (linear, mlp):
+        monkeypatch.setattr(module, "LEAST_PRODUCTS", least)
+
+
+def setting() -> tuple[Mlp, Tensor, Tensor, list[Tensor]]:
+    torch.manual_seed(1)
+    layer = Mlp(7, 13)
+    x, residual = (torch.randn(3, 5, 7, requires_grad=True) for _ in range(2))
+    return layer, x, residual, [x, residual, *layer.parameters()]
+
+
+def plain(layer: Mlp, x: Tensor, residual: Tensor) -> Tensor:
+    hidden = F.gelu(F.linear(x, layer.fc1.weight, layer.fc1.bias))
+    return residual + F.linear(hidden, layer.fc2.weight, layer.fc2.bias)
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize("twice", [True, False])
+def test_values_and_two_derivatives_are_those_of_torch(twice: bool) -> None:
+    layer, x, residual, wanted = setting()
+    results = []
+    for out in (layer(x, residual, twice=twice), plain(layer, x, residual)):
+        grads = torch.autograd.grad(out.pow(3).sum(), wanted, create_graph=True)
+        slope = sum(grad.square().sum() for grad in grads)
+        results.append([out, *grads, *torch.autograd.grad(slope, wanted)])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("_library")
+def test_first_gradient_and_values_without_one_are_those_of_torch() -> None:
+    layer, x, residual, wanted = setting()
+    expected = plain(layer, x, residual)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, residual, twice=False), expected)
+    weights = torch.randn_like(expected)
+    out = layer(x, residual, twice=False)
+    torch.testing.assert_close(
+        torch.autograd.grad((out * weights).sum(), wanted),
+        torch.autograd.grad((expected * weights).sum(), wanted),
+    )
+
+
+def test_frozen_weights_get_no_gradient() -> None:
+    layer, x, residual, _ = setting()
+    layer.requires_grad_(False)
+    layer(x, residual, twice=False).sum().backward()
+    assert x.grad is not None
+    assert residual.grad is not None
+    assert all(parameter.grad is None for parameter in layer.parameters())

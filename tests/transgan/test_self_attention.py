@@ -1,0 +1,91 @@
+"""Self-attention as one operation against explicit attention, to the second derivative."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from transgan.networks import attend, linear
+from transgan.networks.self_attention import self_attention
+
+HEADS = 2
+
+
+@pytest.fixture(params=["kept weights", "weights again", "weights again in parts"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the ways that sizes choose between, at sizes small enough for a test."""
+    monkeypatch.setattr(linear, "LEAST_PRODUCTS", 0)
+    if request.param != "kept weights":
+        monkeypatch.setattr(attend, "PLAIN_WEIGHTS", 0)
+    if request.param == "weights again in parts":
+        monkeypatch.setattr(attend, "CHUNK_BYTES", 4 * HEADS * 7 * 3)
+
+
+def inputs(with_bias: bool, dtype: torch.dtype = torch.float64) -> list[Tensor | None]:
+    rng = torch.Generator().manual_seed(1)
+    shapes = [(3, 7, 10), (30, 10), (HEADS, 7, 7), (10, 10), (10,)]
+    tensors: list[Tensor | None] = [
+        torch.randn(shape, generator=rng, dtype=dtype).requires_grad_(True) for shape in shapes
+    ]
+    return tensors if with_bias else [t if i != 2 else None for i, t in enumerate(tensors)]
+
+
+def plain(
+    x: Tensor, qkv_weight: Tensor, bias: Tensor | None, proj_weight: Tensor, proj_bias: Tensor
+) -> Tensor:
+    q, k, v = (
+        part.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        for part in (x @ qkv_weight.t()).chunk(3, dim=-1)
+    )
+    logits = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    found = torch.softmax(logits if bias is None else logits + bias, dim=-1) @ v
+    return found.transpose(1, 2).flatten(2) @ proj_weight.t() + proj_bias
+
+
+@pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("twice", [True, False])
+def test_two_derivatives_are_those_of_explicit_attention(with_bias: bool, twice: bool) -> None:
+    given = inputs(with_bias)
+    wanted = [t for t in given if t is not None]
+    results = []
+    for out in (self_attention(*given, HEADS, twice=twice), plain(*given)):
+        grads = torch.autograd.grad(out.pow(3).sum(), wanted, create_graph=True)
+        slope = sum(grad.square().sum() for grad in grads)
+        results.append([out, *grads, *torch.autograd.grad(slope, wanted)])
+    torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_and_gradients_are_those_of_explicit_attention(
+    with_bias: bool, dtype: torch.dtype
+) -> None:
+    given = inputs(with_bias, dtype)
+    wanted = [t for t in given if t is not None]
+    expected = plain(*given)
+    with torch.no_grad():
+        values = self_attention(*given, HEADS, twice=False)
+    torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-4)
+    weights = torch.randn_like(expected)
+    out = self_attention(*given, HEADS, twice=False)
+    torch.testing.assert_close(
+        torch.autograd.grad((out * weights).sum(), wanted),
+        torch.autograd.grad((expected * weights).sum(), wanted),
+        rtol=1e-5,
+        atol=1e-3 if dtype == torch.float32 else 1e-9,
+    )
+
+
+@pytest.mark.usefixtures("_way")
+def test_frozen_weights_get_no_gradient() -> None:
+    x, *frozen = inputs(with_bias=True)
+    for tensor in frozen:
+        assert tensor is not None
+        tensor.requires_grad_(False)
+    self_attention(x, *frozen, HEADS, twice=False).sum().backward()
+    assert x is not None
+    assert x.grad is not None
+    assert all(t is not None and t.grad is None for t in frozen)

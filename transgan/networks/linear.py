@@ -1,0 +1,123 @@
+"""Linear layers, x Wᵀ + b, by the faster of the two libraries that torch has on a CPU.
+
+Without gradients, that is, and in operations that have their own backward pass (`mlp`,
+`self_attention`); else by torch's choice.
+
+torch takes MKL's product for float32. oneDNN's, which torch carries too, is as fast on Intel's
+processors and twice as fast on AMD's, where MKL leaves AVX-512 alone: 240 against 105 GFLOP/s on
+one core of an EPYC of 2024. Small products stay with MKL, whose call costs less.
+Both compute in full float32; they round in different places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEAST_PRODUCTS = 1 << 21
+"""Multiply-adds below which oneDNN's call, about 10 µs more, is not worth it."""
+LEAST_SHARED = 64
+"""Products of two transposed matrices, which oneDNN has copied first, take a sum as long as
+that to be worth the copies."""
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` with another arithmetic; differentiable to any order."""
+
+    def forward(self, input: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows out_dim"]:
+        """Transform the last axis."""
+        return linear(input, self.weight, self.bias)
+
+
+def linear(
+    x: Float[Tensor, "*rows dim"],
+    weight: Float[Tensor, "out_dim dim"],
+    bias: Float[Tensor, " out_dim"] | None = None,
+) -> Float[Tensor, "*rows out_dim"]:
+    """The transformed rows, x Wᵀ + b, differentiable to any order."""
+    # With gradients torch's own: a `Function` can't know that a penalty's first gradient is asked
+    # for the images alone, and would take the weights' too.
+    if torch.is_grad_enabled() or not onednn_serves(x):
+        return F.linear(x, weight, bias)
+    return product(x, weight, bias)
+
+
+def onednn_serves(x: Tensor) -> bool:
+    """Whether oneDNN can take products of `x`: plain float32 on a CPU, run as it is written."""
+    return (
+        runs_as_written(x)
+        and type(x) in (Tensor, nn.Parameter)
+        and x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and torch.backends.mkldnn.is_available()
+    )
+
+
+def runs_as_written(x: Tensor) -> bool:
+    """Whether nothing rewrites what is done to `x`: neither autocast nor `torch.compile`."""
+    return not (torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type))
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The same without a graph, of matrices of any strides."""
+    num_out, shared = weight.shape
+    if x.numel() * num_out < LEAST_PRODUCTS or not onednn_serves(x):
+        return F.linear(x, weight, bias)
+    if x.is_contiguous():
+        return _onednn(x, weight, bias)
+    if x.dim() == 2 and shared < LEAST_SHARED:
+        return F.linear(x, weight, bias)
+    if x.dim() == 2 and bias is None and len(x) > num_out:
+        # Of the two that are to be copied, oneDNN likes the larger one in the weight's place.
+        return _onednn(weight, x, None).t().contiguous()
+    return _onednn(x, weight, bias)
+
+
+def product_onto(residual: Tensor | None, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same, added to `residual` if there is one, without a graph."""
+    if residual is None:
+        return product(x, weight, bias)
+    if x.numel() * len(weight) < LEAST_PRODUCTS or not onednn_serves(x):
+        return F.linear(x, weight, bias).add_(residual)
+    operation = torch.ops.mkldnn._linear_pointwise.binary
+    out: Tensor = operation(x, residual, weight, bias, "add")
+    return out
+
+
+def product_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients for x, W and b, those `wanted`, from that for x Wᵀ + b, without a graph."""
+    to_x, to_weight, to_bias = wanted
+    rows = grad.flatten(0, -2)
+    return (
+        product(grad, weight.t()) if to_x else None,
+        product(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
+        rows.sum(0) if to_bias else None,
+    )
+
+
+def graph_gradients(
+    function: Callable[..., Tensor],
+    inputs: tuple[Any, ...],
+    grad: Tensor,
+    wanted: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients for the `wanted` of the first inputs, with a graph, by running `function` again.
+
+    For the backward pass of operations that are whole to autograd, where the gradient of the
+    gradient is asked for.
+    """
+    asked = [value for value, is_wanted in zip(inputs, wanted, strict=False) if is_wanted]
+    grads = iter(torch.autograd.grad(function(*inputs), asked, grad, create_graph=True))
+    return tuple(next(grads) if is_wanted else None for is_wanted in wanted)
+
+
+def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    out: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+    return out
