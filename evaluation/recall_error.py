@@ -73,13 +73,14 @@ def recall_standard_error(
     neighbours = _nearest(generated)
     balls = _balls(generated, reference, neighbours)
     random = np.random.default_rng(seed)
-    of_halves, of_quarters = [], []
+    of_halves: list[float] = []
+    of_quarters: list[float] = []
     quarter = np.arange(len(generated), dtype=np.uint8) % 4
     for _ in range(NUM_DEALS):
         random.shuffle(quarter)
         for bits in (2, 1, 3):  # two ways of joining quarters to halves, then the quarters
             recalls = _recalls(quarter, bits, neighbours, balls, num_neighbors, len(reference))
-            (of_quarters if bits == 3 else of_halves).append(recalls.var(ddof=1))
+            (of_quarters if bits == 3 else of_halves).append(float(recalls.var(ddof=1)))
     variance, before = float(np.mean(of_halves)), float(np.mean(of_quarters))
     # Twice the images leave at best half the variance, and at worst all of it, once each
     # reference image has balls of its own.

@@ -34,7 +34,7 @@ def graded_singular_values(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.nda
     if matrix.shape[0] < matrix.shape[1] or matrix.size == 0:
         return singular_values(matrix)
     largest_first = np.argsort(-np.sum(matrix**2, axis=0), kind="stable")
-    triangular = np.linalg.qr(matrix[:, largest_first], mode="r")
+    triangular = _triangle(matrix[:, largest_first])
     diagonal = np.abs(np.diag(triangular))
     # UPLO decides at which end the reduction begins: with "U" it loses the small eigenvalues.
     eigenvalues = np.linalg.eigvalsh(triangular @ triangular.T, UPLO="L")
@@ -45,3 +45,9 @@ def graded_singular_values(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.nda
         return singular_values(matrix)
     roots: Float64[np.ndarray, " n"] = np.sqrt(eigenvalues)
     return roots
+
+
+def _triangle(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.ndarray, "R R"]:
+    """The R of a matrix's QR decomposition."""
+    # numpy's types say that this is always a pair.
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
