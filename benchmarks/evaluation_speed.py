@@ -38,6 +38,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from speed_page import NETWORK_ALONE, OURS, THREE, TORCH_FIDELITY, page
 from torch import Tensor
 
 from evaluation import fidelity
@@ -60,8 +61,6 @@ from evaluation.statistics import Moments, covariance_factor, frechet_distance
 
 PARTS = ("digits", "inception", "matrix", "memory")
 MEMORY_NUM_IMAGES = (5_000, 20_000, 50_000)
-OURS, TORCH_FIDELITY, NETWORK_ALONE = "ours", "torch-fidelity", "network alone"
-THREE = ", three metrics"
 SPREAD_METRICS = ("precision", "recall")
 """What is left out of the three metrics."""
 DIGITS_METRICS = ("fd", "kd", "precision", "recall", "classifier_score")
@@ -125,8 +124,13 @@ def whole_evaluation(
     reference_images: Tensor,
     metrics: tuple[str, ...],
     folder: Path,
+    *,
+    one_by_one: bool = False,
 ) -> dict[str, Work]:
-    """Our evaluation, torch-fidelity's, and the network alone, each with its cache filled."""
+    """Our evaluation, torch-fidelity's, and the network alone, each with its cache filled.
+
+    With `one_by_one` also ours of each metric alone.
+    """
     reference = Reference.of(reference_images, extractor)
 
     def ours(metrics: tuple[str, ...]) -> Work:
@@ -158,11 +162,13 @@ def whole_evaluation(
             extractor.network(batch)
 
     three = tuple(metric for metric in metrics if metric not in SPREAD_METRICS)
+    singly = {f"{OURS}, `{metric}` alone": ours((metric,)) for metric in metrics}
     return {
         OURS: ours(metrics),
         TORCH_FIDELITY: torch_fidelity(True),
         OURS + THREE: ours(three),
         TORCH_FIDELITY + THREE: torch_fidelity(False),
+        **(singly if one_by_one else {}),
         NETWORK_ALONE: network_alone,
     }
 
@@ -175,6 +181,7 @@ def digits_part(num_images: int, folder: Path) -> dict[str, Work]:
         digit_sets().reference,
         DIGITS_METRICS,
         folder,
+        one_by_one=True,
     )
 
 
@@ -284,53 +291,6 @@ def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())
-
-
-def page(document: dict[str, Any]) -> str:
-    """All parts as a page of Markdown."""
-    lines = [
-        "# Speed of scoring",
-        "",
-        "Written by `python benchmarks/evaluation_speed.py`; what the parts are stands there.",
-        "",
-        f"{document['machine']}; {document['threads']} thread(s), {document['repeats']} repeats, "
-        "alternating. Seconds.",
-    ]
-    for name, part in document["parts"].items():
-        lines += ["", f"## {name}", ""]
-        lines += _memory_table(part) if name == "memory" else _timing_table(part)
-    return "\n".join(lines) + "\n"
-
-
-def _timing_table(part: dict[str, dict[str, float]]) -> list[str]:
-    lines = [
-        "| side | CPU median | CPU min | wall median | wall min | CPU min, ours = 1 |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for side, timing in part.items():
-        columns = ("cpu_median", "cpu_min", "wall_median", "wall_min")
-        values = " | ".join(f"{timing[column]:.3f}" for column in columns)
-        lines.append(f"| {side} | {values} | {timing['cpu_min'] / part[OURS]['cpu_min']:.2f} |")
-    if NETWORK_ALONE in part:
-        lines += ["", _shares(part)]
-    return lines
-
-
-def _shares(part: dict[str, dict[str, float]]) -> str:
-    """How much of each side's time is the network's."""
-    seconds = {side: timing["cpu_min"] for side, timing in part.items()}
-    network = seconds.pop(NETWORK_ALONE)
-    shares = [f"{network / taken:.0%} of {side}" for side, taken in seconds.items()]
-    return (
-        f"The network's forward pass is {'; '.join(shares)}. What is left of ours is "
-        f"{seconds[OURS] - network:.3f} s, whatever the network takes, and "
-        f"{seconds[OURS + THREE] - network:.3f} s for the three metrics."
-    )
-
-
-def _memory_table(part: dict[str, float]) -> list[str]:
-    rows = [f"| {num_images} | {peak:.0f} |" for num_images, peak in part.items()]
-    return ["| images | peak of the process, MB |", "|---:|---:|", *rows]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -58,7 +58,11 @@ def test_scoring_is_timed_beside_torch_fidelity_and_the_network_alone(tmp_path: 
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     part = json.loads(done.stdout)["parts"]["digits"]
     three = ["ours, three metrics", "torch-fidelity, three metrics"]
-    assert list(part) == ["ours", "torch-fidelity", *three, "network alone"]
+    singly = [
+        f"ours, `{metric}` alone"
+        for metric in ("fd", "kd", "precision", "recall", "classifier_score")
+    ]
+    assert list(part) == ["ours", "torch-fidelity", *three, *singly, "network alone"]
     assert 0 < part["network alone"]["cpu_min"] < part["ours"]["cpu_min"]
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert f"| ours | {part['ours']['cpu_median']:.3f} |" in page
