@@ -125,11 +125,11 @@ def whole_evaluation(
     metrics: tuple[str, ...],
     folder: Path,
     *,
-    one_by_one: bool = False,
+    divided: bool = False,
 ) -> dict[str, Work]:
     """Our evaluation, torch-fidelity's, and the network alone, each with its cache filled.
 
-    With `one_by_one` also ours of each metric alone.
+    `divided`: also of three metrics, and ours of each metric alone.
     """
     reference = Reference.of(reference_images, extractor)
 
@@ -161,16 +161,12 @@ def whole_evaluation(
         for batch in torch.split(generated, extractor.batch_size):
             extractor.network(batch)
 
-    three = tuple(metric for metric in metrics if metric not in SPREAD_METRICS)
-    singly = {f"{OURS}, `{metric}` alone": ours((metric,)) for metric in metrics}
-    return {
-        OURS: ours(metrics),
-        TORCH_FIDELITY: torch_fidelity(True),
-        OURS + THREE: ours(three),
-        TORCH_FIDELITY + THREE: torch_fidelity(False),
-        **(singly if one_by_one else {}),
-        NETWORK_ALONE: network_alone,
-    }
+    works = {OURS: ours(metrics), TORCH_FIDELITY: torch_fidelity(True)}
+    if divided:
+        three = tuple(metric for metric in metrics if metric not in SPREAD_METRICS)
+        works |= {OURS + THREE: ours(three), TORCH_FIDELITY + THREE: torch_fidelity(False)}
+        works |= {f"{OURS}, `{metric}` alone": ours((metric,)) for metric in metrics}
+    return works | {NETWORK_ALONE: network_alone}
 
 
 def digits_part(num_images: int, folder: Path) -> dict[str, Work]:
@@ -181,7 +177,7 @@ def digits_part(num_images: int, folder: Path) -> dict[str, Work]:
         digit_sets().reference,
         DIGITS_METRICS,
         folder,
-        one_by_one=True,
+        divided=True,
     )
 
 
@@ -293,6 +289,17 @@ def _processor() -> str:
     return next(named, platform.machine())
 
 
+def joined(before: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """What was measured now, and the parts of an earlier run like it that were not."""
+    for condition in ("machine", "threads"):
+        if before[condition] != document[condition]:
+            print(f"earlier parts dropped: {condition} was {before[condition]}", file=sys.stderr)
+            return document
+    both = {key: before[key] | document[key] for key in ("repeats", "parts")}
+    order = [part for part in PARTS if part in both["parts"]]
+    return document | {key: {part: both[key][part] for part in order} for key in both}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure what was asked for, print the page or JSON, and write both if there is a place."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -303,7 +310,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--inception-images", type=int, default=64)
     parser.add_argument("--dim", type=int, default=2_048, help="features of the matrix part")
     parser.add_argument("--memory-images", type=int, nargs="+", default=MEMORY_NUM_IMAGES)
-    parser.add_argument("--out", type=Path, help="page to write; JSON goes beside it")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="page to write, JSON beside it; parts there that are not measured now stay",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout in place of the page")
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -329,9 +340,12 @@ def main(argv: list[str] | None = None) -> None:
     document = {
         "machine": machine(),
         "threads": arguments.threads,
-        "repeats": arguments.repeats,
+        "repeats": dict.fromkeys(parts, arguments.repeats),
         "parts": parts,
     }
+    if arguments.out is not None and arguments.out.with_suffix(".json").is_file():
+        before = json.loads(arguments.out.with_suffix(".json").read_text(encoding="utf-8"))
+        document = joined(before, document)
     text = json.dumps(document, indent=1)
     print(text if arguments.json else page(document))
     if arguments.out is not None:

@@ -28,13 +28,14 @@ ABOUT = {
 
 def page(document: dict[str, Any]) -> str:
     """All parts as a page of Markdown."""
+    repeats = ", ".join(f"{name} {number}" for name, number in document["repeats"].items())
     lines = [
         "# Speed of scoring",
         "",
         "Written by `python benchmarks/evaluation_speed.py`; what the parts are stands there.",
         "",
-        f"{document['machine']}; {document['threads']} thread(s), {document['repeats']} repeats, "
-        "alternating. Seconds.",
+        f"{document['machine']}; {document['threads']} thread(s); repeats, alternating: {repeats}. "
+        "Seconds.",
     ]
     for name, part in document["parts"].items():
         lines += ["", f"## {name}", ""]
@@ -62,14 +63,14 @@ def _shares(part: dict[str, dict[str, float]]) -> str:
     """How much of each side's time is the network's."""
     seconds = {side: timing["cpu_min"] for side, timing in part.items()}
     network = seconds.pop(NETWORK_ALONE)
-    shares = [
-        f"{network / seconds[side]:.0%} of {side}"
-        for side in (OURS, TORCH_FIDELITY, OURS + THREE, TORCH_FIDELITY + THREE)
-    ]
+    whole = [side for side in seconds if not side.endswith("alone")]
+    shares = "; ".join(f"{network / seconds[side]:.0%} of {side}" for side in whole)
+    rest = f"{seconds[OURS] - network:.3f} s"
+    if OURS + THREE in seconds:
+        rest += f", and {seconds[OURS + THREE] - network:.3f} s for the three metrics"
     return (
-        f"The network's forward pass is {'; '.join(shares)}. The rest of ours, which does not hang "
-        f"on the network, is {seconds[OURS] - network:.3f} s, and "
-        f"{seconds[OURS + THREE] - network:.3f} s for the three metrics."
+        f"The network's forward pass is {shares}. The rest of ours, which does not hang on the "
+        f"network, is {rest}."
     )
 
 

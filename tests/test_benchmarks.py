@@ -65,6 +65,7 @@ def test_scoring_is_timed_beside_torch_fidelity_and_the_network_alone(tmp_path: 
     assert list(part) == ["ours", "torch-fidelity", *three, *singly, "network alone"]
     assert 0 < part["network alone"]["cpu_min"] < part["ours"]["cpu_min"]
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
+    assert "repeats, alternating: digits 1" in page
     assert f"| ours | {part['ours']['cpu_median']:.3f} |" in page
     assert (
         json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["parts"]["digits"] == part
@@ -95,3 +96,19 @@ def test_coverage_study_counts_every_metric_and_writes_both_tables(tmp_path: Pat
     assert len(again) == len(first)
     assert all(0 <= int(row["held"]) <= int(row["repeats"]) == 5 for row in again)
     assert "Do the intervals hold" in (tmp_path / "coverage.md").read_text()
+
+
+def test_parts_that_are_not_timed_again_stay_on_the_page_of_the_same_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from evaluation_speed import joined
+
+    def document(machine: str, **parts: int) -> dict[str, Any]:
+        repeats = dict.fromkeys(parts, 3)
+        return {"machine": machine, "threads": 1, "repeats": repeats, "parts": parts}
+
+    before, now = document("a", memory=1, digits=2), document("a", digits=5, matrix=6)
+    assert joined(before, now)["parts"] == {"digits": 5, "matrix": 6, "memory": 1}
+    assert list(joined(before, now)["repeats"]) == ["digits", "matrix", "memory"]
+    assert joined(document("b", memory=1), now) == now
