@@ -6,7 +6,8 @@ draws N images again and again from a large population, scores each draw against
 digits, and counts. The populations are real digits, turned, scaled and moved at random (60,000
 images), and made worse in two ways: `near`, with a little noise, and `far`, with much noise, blur
 and five digits of ten three times as frequent. Features are those of the digits classifier (64
-dimensions). Writes `docs/evaluation/coverage.md` and `.csv`.
+dimensions). What comes out beyond 92 to 98 % is drawn 1,000 times again, other images, to tell
+chance from a wrong interval. Writes `docs/evaluation/coverage.md` and `.csv`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +48,10 @@ NUM_IMAGES = (500, 1000, 2000)
 AT_N = ("recall", "coverage")
 """Metrics that have no value of infinitely many images: their intervals are for the mean at N."""
 KD_SUBSETS = 10
-SEED = 1
+BAND = (0.92, 0.98)
+"""Where the share of intervals that hold the truth should lie."""
+REPEATS_OF_A_SECOND_LOOK = 1000
+SEED, SEED_OF_A_SECOND_LOOK = 1, 2
 """Of the draws. How far intervals of kd, recall and coverage reach was settled on other draws."""
 
 
@@ -76,33 +80,69 @@ class Target:
         return covariance_factor(self.moments.covariance)
 
     @cached_property
+    def distances(self) -> Tensor:
+        """Distance of each image to its third neighbour."""
+        return neighbour_distances(self.features)
+
+    @cached_property
     def radii(self) -> np.ndarray:
         """Squared radii of its balls."""
         return neighbour_radii(self.features.numpy())
 
 
-def estimates(features: Tensor, logits: Tensor, target: Target) -> dict[str, Estimate]:
-    """Every metric of one draw, as `evaluation` takes it."""
-    x, y, mean = features.numpy(), target.features.numpy(), target.moments.mean
-    kd = kernel_distance(
-        features, target.features, num_subsets=KD_SUBSETS, subset_size=1000, seed=0
-    )
+def _fd(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    return frechet_distance(x.numpy(), target.moments.mean, target.factor)
+
+
+def _fd_infinity(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    return frechet_infinity(x.numpy(), target.moments.mean, target.factor, seed=0)
+
+
+def _kd(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    kd = kernel_distance(x, target.features, num_subsets=KD_SUBSETS, subset_size=1000, seed=0)
     assert kd.standard_error is not None
-    distances = neighbour_distances(target.features)
-    precision, recall = precision_recall(features, target.features, distances)
-    density, coverage = density_coverage(x, y, target.radii)
-    sums = ClassSums.of(logits.numpy(), splits_of_images(len(x), 0), num_splits(len(x)))
-    return {
-        "fd": frechet_distance(x, mean, target.factor),
-        "fd_infinity": frechet_infinity(x, mean, target.factor, seed=0),
-        "kd": rough_estimate(kd.mean, kd.standard_error),
-        "md": monge_distance(x, y, seed=0),
-        "precision": share_estimate(precision, len(x)),
-        "recall": recall_estimate(recall, x, y, num_neighbors=NUM_NEIGHBORS, seed=0),
-        "density": density,
-        "coverage": coverage,
-        "classifier_score": sums.score,
-    }
+    return rough_estimate(kd.mean, kd.standard_error)
+
+
+def _md(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    return monge_distance(x.numpy(), target.features.numpy(), seed=0)
+
+
+def _precision(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    precision = precision_recall(x, target.features, target.distances).precision
+    return share_estimate(precision, len(x))
+
+
+def _recall(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    recall = precision_recall(x, target.features, target.distances).recall
+    y = target.features.numpy()
+    return recall_estimate(recall, x.numpy(), y, num_neighbors=NUM_NEIGHBORS, seed=0)
+
+
+def _density(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    return density_coverage(x.numpy(), target.features.numpy(), target.radii).density
+
+
+def _coverage(x: Tensor, _: Tensor, target: Target) -> Estimate:
+    return density_coverage(x.numpy(), target.features.numpy(), target.radii).coverage
+
+
+def _classifier_score(x: Tensor, logits: Tensor, _: Target) -> Estimate:
+    return ClassSums.of(logits.numpy(), splits_of_images(len(x), 0), num_splits(len(x))).score
+
+
+ESTIMATES: dict[str, Callable[[Tensor, Tensor, Target], Estimate]] = {
+    "fd": _fd,
+    "fd_infinity": _fd_infinity,
+    "kd": _kd,
+    "md": _md,
+    "precision": _precision,
+    "recall": _recall,
+    "density": _density,
+    "coverage": _coverage,
+    "classifier_score": _classifier_score,
+}
+"""Every metric of one draw's features and logits, as `evaluation` takes it."""
 
 
 def large_n_values(population: Population, target: Target) -> dict[str, float]:
@@ -117,8 +157,9 @@ def large_n_values(population: Population, target: Target) -> dict[str, float]:
         ).mean
         for part in parts
     ]
-    distances = neighbour_distances(target.features)
-    precisions = [precision_recall(part, target.features, distances).precision for part in parts]
+    precisions = [
+        precision_recall(part, target.features, target.distances).precision for part in parts
+    ]
     densities = [
         density_coverage(part.numpy(), target.features.numpy(), target.radii).density.value
         for part in parts
@@ -163,15 +204,18 @@ def study(
     truths: dict[str, float],
     num_images: int,
     repeats: int,
+    *,
+    seed: int = SEED,
+    metrics: Collection[str] = tuple(ESTIMATES),
 ) -> list[Row]:
     """Draw, score and count."""
-    random = np.random.default_rng([SEED, num_images])
+    random = np.random.default_rng([seed, num_images])
     taken: dict[str, list[Estimate]] = {}
     for _ in range(repeats):
         drawn = torch.from_numpy(random.choice(POPULATION, num_images, replace=False))
-        of_draw = estimates(population.features[drawn], population.logits[drawn], target)
-        for metric, estimate in of_draw.items():
-            taken.setdefault(metric, []).append(estimate)
+        features, logits = population.features[drawn], population.logits[drawn]
+        for metric in metrics:
+            taken.setdefault(metric, []).append(ESTIMATES[metric](features, logits, target))
     rows = []
     for metric, of_metric in taken.items():
         values = [estimate.value for estimate in of_metric]
@@ -250,7 +294,7 @@ def populations(digits: Digits) -> list[Population]:
     ]
 
 
-def document(rows: list[Row], repeats: int, seconds: float) -> str:
+def document(rows: Sequence[Row], again: Sequence[Row], repeats: int, seconds: float) -> str:
     """The table in words and Markdown."""
     worst = min(rows, key=lambda row: row.share), max(rows, key=lambda row: row.share)
     lines = [
@@ -258,8 +302,7 @@ def document(rows: list[Row], repeats: int, seconds: float) -> str:
         "",
         "Made by `python benchmarks/coverage.py`; the text at its head says how. "
         f"{repeats} repeats each, {seconds:.0f} s. With so many repeats a true 95 % shows as "
-        f"{100 * (0.95 - 1.96 * math.sqrt(0.0475 / repeats)):.0f} to "
-        f"{100 * (0.95 + 1.96 * math.sqrt(0.0475 / repeats)):.0f} %.",
+        f"{_shown(repeats)}.",
         "",
         "An interval of `fd`, `fd_infinity`, `kd`, `md`, `precision`, `density` and "
         "`classifier_score` is for infinitely many images of the same generator. `recall` and "
@@ -273,23 +316,52 @@ def document(rows: list[Row], repeats: int, seconds: float) -> str:
         f"N = {worst[0].num_images}); highest: {worst[1].share:.1%} ({worst[1].metric}, "
         f"{worst[1].population}, N = {worst[1].num_images}).",
         "",
-        "| population | metric | N | mean value | to be held | bias / sd | SE reported / seen "
-        "| held |",
-        "|---|---|---|---|---|---|---|---|",
+        *_TABLE_HEAD,
+        *(_table_row(row) for row in _ordered(rows)),
     ]
-    for row in sorted(rows, key=lambda row: (row.population != "near", row.metric, row.num_images)):
-        lines.append(
-            f"| {row.population} | `{row.metric}` | {row.num_images} | {row.mean:.4g} | "
-            f"{row.truth:.4g} | {(row.mean - row.truth) / row.deviation:+.2f} | "
-            f"{row.error / row.deviation:.2f} | {row.share:.1%} |"
-        )
+    if again:
+        lines += [
+            "",
+            f"## Beyond {BAND[0]:.0%} to {BAND[1]:.0%}: drawn again",
+            "",
+            f"{again[0].repeats:,} times each, other images, so that a true 95 % shows as "
+            f"{_shown(again[0].repeats)}.",
+            "",
+            *_TABLE_HEAD,
+            *(_table_row(row) for row in _ordered(again)),
+        ]
     return "\n".join(lines) + "\n"
+
+
+_TABLE_HEAD = (
+    "| population | metric | N | mean value | to be held | bias / sd | SE reported / seen | held |",
+    "|---|---|---|---|---|---|---|---|",
+)
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row.population != "near", row.metric, row.num_images))
+
+
+def _table_row(row: Row) -> str:
+    return (
+        f"| {row.population} | `{row.metric}` | {row.num_images} | {row.mean:.4g} | "
+        f"{row.truth:.4g} | {(row.mean - row.truth) / row.deviation:+.2f} | "
+        f"{row.error / row.deviation:.2f} | {row.share:.1%} |"
+    )
+
+
+def _shown(repeats: int) -> str:
+    """The shares that a true 95 % may show as."""
+    reach = 196 * math.sqrt(0.0475 / repeats)
+    return f"{95 - reach:.1f} to {95 + reach:.1f} %"
 
 
 def main() -> None:
     """Run the study and write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=240)
+    parser.add_argument("--repeats-again", type=int, default=REPEATS_OF_A_SECOND_LOOK)
     parser.add_argument("--num-images", type=int, nargs="+", default=NUM_IMAGES)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     options = parser.parse_args()
@@ -297,17 +369,29 @@ def main() -> None:
     digits = real_digits()
     target = Target(digits.extractor(digits.reference).features)
     rows: list[Row] = []
+    again: list[Row] = []
     for of_population in populations(digits):
         truths = large_n_values(of_population, target)
         for num_images in options.num_images:
-            rows += study(of_population, target, truths, num_images, options.repeats)
+            found = study(of_population, target, truths, num_images, options.repeats)
+            rows += found
+            if beyond := [row.metric for row in found if not BAND[0] <= row.share <= BAND[1]]:
+                again += study(
+                    of_population,
+                    target,
+                    truths,
+                    num_images,
+                    options.repeats_again,
+                    seed=SEED_OF_A_SECOND_LOOK,
+                    metrics=beyond,
+                )
     options.out.mkdir(parents=True, exist_ok=True)
-    text = document(rows, options.repeats, time.perf_counter() - started)
+    text = document(rows, again, options.repeats, time.perf_counter() - started)
     (options.out / "coverage.md").write_text(text, encoding="utf-8")
     with (options.out / "coverage.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*Row._fields, "share"])
-        writer.writerows([*row, row.share] for row in rows)
+        writer.writerows([*row, row.share] for row in (*rows, *again))
     print(text)
 
 

@@ -19,14 +19,26 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 from torchvision.transforms import functional as vision
 
-Group = Literal["spoiled", "mixed", "classes lost", "classes tilted", "duplicates", "copies"]
+Group = Literal[
+    "spoiled",
+    "smoothed",
+    "scattered",
+    "mixed",
+    "classes lost",
+    "classes tilted",
+    "duplicates",
+    "copies",
+]
+"""What is wrong: all images alike (`spoiled`), or alike and with less detail than real ones
+(`smoothed`), or each in its own way, by chance (`scattered`); some images (`mixed`); or no image
+for itself, but how many there are of which."""
 
 
 class Pool(NamedTuple):
     """The real images that generated sets are made from, in a seeded order."""
 
     images: Tensor
-    labels: Tensor | None
+    labels: Tensor
     reference: Tensor
     """What the sets are scored against."""
     num_images: int
@@ -180,14 +192,13 @@ def inversion(images: Tensor, share: float, rng: Generator) -> Tensor:
 
 def classes_lost(pool: Pool, num_lost: float, rng: Generator) -> GeneratedSet:
     """Images of all classes but the last so many; repeated where there are not enough."""
-    assert pool.labels is not None
-    kept = pool.images[pool.labels < 10 - num_lost][: pool.num_images]
+    num_classes = int(pool.labels.max()) + 1
+    kept = pool.images[pool.labels < num_classes - num_lost][: pool.num_images]
     return _repeated(kept, pool.num_images)
 
 
 def classes_tilted(pool: Pool, ratio: float, rng: Generator) -> GeneratedSet:
     """The first five classes `ratio` times as frequent as the others; no image twice."""
-    assert pool.labels is not None
     num_rare = round(pool.num_images / (1 + ratio))
     frequent, rare = pool.images[pool.labels < 5], pool.images[pool.labels >= 5]
     images = torch.cat([frequent[: pool.num_images - num_rare], rare[:num_rare]])
@@ -197,10 +208,9 @@ def classes_tilted(pool: Pool, ratio: float, rng: Generator) -> GeneratedSet:
 
 def duplicates(pool: Pool, num_distinct: float, rng: Generator) -> GeneratedSet:
     """So many different images, equally many of each class, again and again."""
-    if pool.labels is None:
-        return _repeated(pool.images[: int(num_distinct)], pool.num_images)
-    of_class = int(num_distinct) // 10
-    chosen = [pool.images[pool.labels == label][:of_class] for label in range(10)]
+    num_classes = int(pool.labels.max()) + 1
+    of_class = int(num_distinct) // num_classes
+    chosen = [pool.images[pool.labels == label][:of_class] for label in range(num_classes)]
     return _repeated(torch.cat(chosen), pool.num_images)
 
 
@@ -216,18 +226,18 @@ def _repeated(images: Tensor, num_images: int) -> GeneratedSet:
 
 
 DIGITS = (
-    Family("noise", "spoiled", (16, 32, 64, 128), "σ {:g}", spoiled(noise)),
-    Family("blur", "spoiled", (0.5, 1, 2), "σ {:g} px", spoiled(blur)),
-    Family("contrast", "spoiled", (0.25, 0.5, 0.75), "{:.0%} lost", spoiled(contrast)),
+    Family("noise", "scattered", (16, 32, 64, 128), "σ {:g}", spoiled(noise)),
+    Family("blur", "smoothed", (0.5, 1, 2), "σ {:g} px", spoiled(blur)),
+    Family("contrast", "smoothed", (0.25, 0.5, 0.75), "{:.0%} lost", spoiled(contrast)),
     Family("brightness", "spoiled", (32, 64, 128), "+{:g}", spoiled(brightness)),
-    Family("pixel shuffle", "spoiled", (0.1, 0.3, 1), "{:.0%}", spoiled(pixel_shuffle)),
-    Family("patch shuffle", "spoiled", (4, 2, 1), "{:g} px", spoiled(patch_shuffle)),
-    Family("hole", "spoiled", (2, 4, 6), "{:g} px", spoiled(hole)),
+    Family("pixel shuffle", "scattered", (0.1, 0.3, 1), "{:.0%}", spoiled(pixel_shuffle)),
+    Family("patch shuffle", "scattered", (4, 2, 1), "{:g} px", spoiled(patch_shuffle)),
+    Family("hole", "scattered", (2, 4, 6), "{:g} px", spoiled(hole)),
     Family("shift", "spoiled", (1, 2, 3), "{:g} px", spoiled(shift)),
     Family("rotation", "spoiled", (10, 30, 90), "{:g}°", spoiled(rotation)),
     Family("jpeg", "spoiled", (50, 20, 5), "quality {:g}", spoiled(jpeg)),
-    Family("pixelation", "spoiled", (2, 4, 8), "{:g} px", spoiled(pixelation)),
-    Family("superposition", "spoiled", (0.1, 0.25, 0.5), "{:.0%}", spoiled(superposition)),
+    Family("pixelation", "smoothed", (2, 4, 8), "{:g} px", spoiled(pixelation)),
+    Family("superposition", "scattered", (0.1, 0.25, 0.5), "{:.0%}", spoiled(superposition)),
     Family("uniform noise", "mixed", (0.05, 0.2, 0.5), "{:.0%}", spoiled(uniform_noise)),
     Family("inversion", "mixed", (0.05, 0.2, 0.5), "{:.0%}", spoiled(inversion)),
     Family("classes lost", "classes lost", (1, 5, 9), "{:g} of 10", classes_lost),
@@ -236,10 +246,22 @@ DIGITS = (
     Family("copies", "copies", (0.25, 0.5, 1), "{:.0%}", copies),
 )
 PHOTOS = (
-    Family("noise", "spoiled", (8, 32, 128), "σ {:g}", spoiled(noise)),
-    Family("blur", "spoiled", (1, 2, 4), "σ {:g} px", spoiled(blur)),
+    Family("noise", "scattered", (16, 32, 64, 128), "σ {:g}", spoiled(noise)),
+    Family("blur", "smoothed", (1, 2, 4), "σ {:g} px", spoiled(blur)),
+    Family("contrast", "smoothed", (0.25, 0.5, 0.75), "{:.0%} lost", spoiled(contrast)),
+    Family("brightness", "spoiled", (32, 64, 128), "+{:g}", spoiled(brightness)),
+    Family("pixel shuffle", "scattered", (0.1, 0.3, 1), "{:.0%}", spoiled(pixel_shuffle)),
+    Family("patch shuffle", "scattered", (16, 4, 1), "{:g} px", spoiled(patch_shuffle)),
+    Family("hole", "scattered", (8, 16, 24), "{:g} px", spoiled(hole)),
+    Family("shift", "spoiled", (4, 8, 16), "{:g} px", spoiled(shift)),
+    # A quarter turn of a photograph brings in no black, and would not be the strongest.
+    Family("rotation", "spoiled", (10, 20, 45), "{:g}°", spoiled(rotation)),
     Family("jpeg", "spoiled", (50, 10, 1), "quality {:g}", spoiled(jpeg)),
-    Family("patch shuffle", "spoiled", (16, 4, 1), "{:g} px", spoiled(patch_shuffle)),
-    Family("uniform noise", "mixed", (0.1, 0.25, 0.5), "{:.0%}", spoiled(uniform_noise)),
-    Family("duplicates", "duplicates", (32, 16, 4), "{:g} different", duplicates),
+    Family("pixelation", "smoothed", (2, 4, 8), "{:g} px", spoiled(pixelation)),
+    Family("superposition", "scattered", (0.1, 0.25, 0.5), "{:.0%}", spoiled(superposition)),
+    Family("uniform noise", "mixed", (0.05, 0.2, 0.5), "{:.0%}", spoiled(uniform_noise)),
+    Family("inversion", "mixed", (0.05, 0.2, 0.5), "{:.0%}", spoiled(inversion)),
+    Family("classes lost", "classes lost", (1, 6, 11), "{:g} of 12", classes_lost),
+    Family("duplicates", "duplicates", (300, 60, 24), "{:g} different", duplicates),
+    Family("copies", "copies", (0.25, 0.5, 1), "{:.0%}", copies),
 )

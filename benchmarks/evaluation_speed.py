@@ -5,14 +5,16 @@
 Four parts, each alternating between its sides within one run, so that what else the machine does
 hits them alike:
 
-- `digits`: 2,000 images of 8×8 pixels under the digits' classifier, all metrics, the reference in
-  ours and in torch-fidelity's cache;
+- `digits`: 2,000 images of 8×8 pixels under the digits' classifier, five metrics, the reference in
+  ours and in torch-fidelity's cache; ours come with their errors, of which torch-fidelity has none;
 - `inception`: the same for 64 images under Inception, with seeded random weights;
 - `matrix`: the Fréchet distance of 2,048 features from moments or statistics;
 - `memory`: peak memory of scoring 5,000, 20,000 and 50,000 generated images, a process each.
 
-"network alone" is the extractor's network on the same batches and nothing else: what of our time
-is not in it is ours to mend.
+"three metrics" are the Fréchet and the kernel distance and the classifier score, which is what
+torch-fidelity computes unless more is asked for; ours with their errors here, too. "network alone"
+is the extractor's network on the same batches and nothing else: what of our time is not in it is
+ours to mend.
 
 The file is not called `evaluation.py`, since that would hide the package of this name from every
 script in its folder.
@@ -36,6 +38,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from speed_page import NETWORK_ALONE, OURS, THREE, TORCH_FIDELITY, page
 from torch import Tensor
 
 from evaluation import fidelity
@@ -58,7 +61,8 @@ from evaluation.statistics import Moments, covariance_factor, frechet_distance
 
 PARTS = ("digits", "inception", "matrix", "memory")
 MEMORY_NUM_IMAGES = (5_000, 20_000, 50_000)
-NETWORK_ALONE = "network alone"
+SPREAD_METRICS = ("precision", "recall")
+"""What is left out of the three metrics."""
 DIGITS_METRICS = ("fd", "kd", "precision", "recall", "classifier_score")
 INCEPTION_METRICS = ("fid", "kid", "precision", "recall", "inception_score")
 MATRIX_IMAGES = 5_000
@@ -120,28 +124,36 @@ def whole_evaluation(
     reference_images: Tensor,
     metrics: tuple[str, ...],
     folder: Path,
+    *,
+    divided: bool = False,
 ) -> dict[str, Work]:
-    """Our evaluation, torch-fidelity's, and the network alone, each with its cache filled."""
-    protocol = EvaluationProtocol(
-        extractor="inception" if extractor.classifier is None else "classifier",
-        metrics=metrics,
-        num_images=len(generated),
-    )
+    """Our evaluation, torch-fidelity's, and the network alone, each with its cache filled.
+
+    `divided`: also of three metrics, and ours of each metric alone.
+    """
     reference = Reference.of(reference_images, extractor)
 
-    def ours() -> None:
-        measure(generated, reference, protocol, extractor=extractor)
+    def ours(metrics: tuple[str, ...]) -> Work:
+        protocol = EvaluationProtocol(
+            extractor="inception" if extractor.classifier is None else "classifier",
+            metrics=metrics,
+            num_images=len(generated),
+        )
+        return lambda: measure(generated, reference, protocol, extractor=extractor)
 
-    def torch_fidelity() -> None:
-        fidelity.oracle_metrics(
+    defaults = EvaluationProtocol.model_fields
+
+    def torch_fidelity(with_precision_recall: bool) -> Work:
+        return lambda: fidelity.oracle_metrics(
             generated,
             reference_images,
             extractor.registered,
-            num_subsets=protocol.kd_subsets,
-            subset_size=protocol.kd_subset_size,
-            seed=protocol.seed,
+            num_subsets=defaults["kd_subsets"].default,
+            subset_size=defaults["kd_subset_size"].default,
+            seed=defaults["seed"].default,
             batch_size=extractor.batch_size,
             reference_cache=folder,
+            with_precision_recall=with_precision_recall,
         )
 
     @torch.inference_mode()
@@ -149,7 +161,12 @@ def whole_evaluation(
         for batch in torch.split(generated, extractor.batch_size):
             extractor.network(batch)
 
-    return {"ours": ours, "torch-fidelity": torch_fidelity, NETWORK_ALONE: network_alone}
+    works = {OURS: ours(metrics), TORCH_FIDELITY: torch_fidelity(True)}
+    if divided:
+        three = tuple(metric for metric in metrics if metric not in SPREAD_METRICS)
+        works |= {OURS + THREE: ours(three), TORCH_FIDELITY + THREE: torch_fidelity(False)}
+        works |= {f"{OURS}, `{metric}` alone": ours((metric,)) for metric in metrics}
+    return works | {NETWORK_ALONE: network_alone}
 
 
 def digits_part(num_images: int, folder: Path) -> dict[str, Work]:
@@ -160,6 +177,7 @@ def digits_part(num_images: int, folder: Path) -> dict[str, Work]:
         digit_sets().reference,
         DIGITS_METRICS,
         folder,
+        divided=True,
     )
 
 
@@ -191,7 +209,7 @@ def matrix_part(dim: int) -> dict[str, Work]:
         )
 
     works: dict[str, Work] = {
-        "ours": ours(False),
+        OURS: ours(False),
         "ours, with its standard error": ours(True),
         "torch-fidelity (eigvals)": lambda: fidelity.oracle_statistics_distance(
             of_generated, statistics_of_reference
@@ -271,40 +289,15 @@ def _processor() -> str:
     return next(named, platform.machine())
 
 
-def page(document: dict[str, Any]) -> str:
-    """All parts as a page of Markdown."""
-    lines = [
-        "# Speed of scoring",
-        "",
-        "Written by `python benchmarks/evaluation_speed.py`; what the parts are stands there.",
-        "",
-        f"{document['machine']}; {document['threads']} thread(s), {document['repeats']} repeats, "
-        "alternating. Seconds.",
-    ]
-    for name, part in document["parts"].items():
-        lines += ["", f"## {name}", ""]
-        lines += _memory_table(part) if name == "memory" else _timing_table(part)
-    return "\n".join(lines) + "\n"
-
-
-def _timing_table(part: dict[str, dict[str, float]]) -> list[str]:
-    lines = [
-        "| side | CPU median | CPU min | wall median | wall min | CPU min, ours = 1 |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for side, timing in part.items():
-        columns = ("cpu_median", "cpu_min", "wall_median", "wall_min")
-        values = " | ".join(f"{timing[column]:.3f}" for column in columns)
-        lines.append(f"| {side} | {values} | {timing['cpu_min'] / part['ours']['cpu_min']:.2f} |")
-    if NETWORK_ALONE in part:
-        share = part[NETWORK_ALONE]["cpu_min"] / part["ours"]["cpu_min"]
-        lines += ["", f"Of our time, {share:.1%} is the network's forward pass."]
-    return lines
-
-
-def _memory_table(part: dict[str, float]) -> list[str]:
-    rows = [f"| {num_images} | {peak:.0f} |" for num_images, peak in part.items()]
-    return ["| images | peak of the process, MB |", "|---:|---:|", *rows]
+def joined(before: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """What was measured now, and the parts of an earlier run like it that were not."""
+    for condition in ("machine", "threads"):
+        if before[condition] != document[condition]:
+            print(f"earlier parts dropped: {condition} was {before[condition]}", file=sys.stderr)
+            return document
+    both = {key: before[key] | document[key] for key in ("repeats", "parts")}
+    order = [part for part in PARTS if part in both["parts"]]
+    return document | {key: {part: both[key][part] for part in order} for key in both}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -317,7 +310,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--inception-images", type=int, default=64)
     parser.add_argument("--dim", type=int, default=2_048, help="features of the matrix part")
     parser.add_argument("--memory-images", type=int, nargs="+", default=MEMORY_NUM_IMAGES)
-    parser.add_argument("--out", type=Path, help="page to write; JSON goes beside it")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="page to write, JSON beside it; parts there that are not measured now stay",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout in place of the page")
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -343,9 +340,12 @@ def main(argv: list[str] | None = None) -> None:
     document = {
         "machine": machine(),
         "threads": arguments.threads,
-        "repeats": arguments.repeats,
+        "repeats": dict.fromkeys(parts, arguments.repeats),
         "parts": parts,
     }
+    if arguments.out is not None and arguments.out.with_suffix(".json").is_file():
+        before = json.loads(arguments.out.with_suffix(".json").read_text(encoding="utf-8"))
+        document = joined(before, document)
     text = json.dumps(document, indent=1)
     print(text if arguments.json else page(document))
     if arguments.out is not None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from evaluation.cache import Entries, content_key
 from evaluation.classifier import CLASSIFIER_VERSION, Classifier, ClassifierError
-from evaluation.classifier_training import TRAINING_VERSION, train_classifier, train_judge
+from evaluation.classifier_training import TRAINING_VERSION
 from evaluation.extractors import Extractor
 from evaluation.image_sets import ImageSet, TensorImages
 from evaluation.reference import REFERENCE_VERSION, Reference, ReferenceFileError
@@ -35,37 +35,24 @@ class LabelledImages(NamedTuple):
 
 
 def cached_classifier(
-    training: LabelledImages,
-    held_out: LabelledImages,
-    *,
-    dataset: str,
-    seed: int,
-    device: torch.device | str,
-) -> Classifier:
-    """What `train_classifier` gives for this data, from the cache if it was trained before."""
-    return _cached(train_classifier, training, held_out, dataset, seed, device)
-
-
-def cached_judge(
-    training: LabelledImages,
-    held_out: LabelledImages,
-    *,
-    dataset: str,
-    seed: int,
-    device: torch.device | str,
-) -> Classifier:
-    """What `train_judge` gives for this data, from the cache if it was trained before."""
-    return _cached(train_judge, training, held_out, dataset, seed, device)
-
-
-def _cached(
     train: Callable[..., Classifier],
     training: LabelledImages,
     held_out: LabelledImages,
+    *,
     dataset: str,
     seed: int,
     device: torch.device | str,
 ) -> Classifier:
+    """What `train` gives for this data, from the cache if it was trained before.
+
+    Args:
+        train: `train_classifier` or `train_judge`; its name is part of what the cache goes by.
+        training: what to learn from.
+        held_out: what to measure the accuracy on.
+        dataset: name of the data set.
+        seed: seed of the training.
+        device: where to train; the result is there in either case.
+    """
     assert training.labels is not None
     assert held_out.labels is not None
     # Not by torch's version or the number of threads, on which the last digits of the weights

@@ -15,8 +15,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from evaluation.cached import LabelledImages, cached_classifier, cached_judge, cached_reference
+from evaluation.cached import LabelledImages, cached_classifier, cached_reference
 from evaluation.classifier import Classifier
+from evaluation.classifier_training import train_classifier, train_judge
 from evaluation.extraction import Extracted, parts_of
 from evaluation.extractor_names import CLASSIFIER
 from evaluation.extractors import Extractor, classifier_extractor, pretrained_extractor
@@ -108,7 +109,7 @@ class Evaluator:
         seed = protocol.seed
         if protocol.extractor == CLASSIFIER:
             classifier = cached_classifier(
-                training, held_out, dataset=dataset, seed=seed, device=device
+                train_classifier, training, held_out, dataset=dataset, seed=seed, device=device
             )
             extractor = classifier_extractor(classifier, device)
         else:
@@ -119,7 +120,9 @@ class Evaluator:
         extractor.check_metrics(protocol.metrics)
         judge = None
         if "confident_fraction" in protocol.metrics:
-            judge = cached_judge(held_out, training, dataset=dataset, seed=seed, device=device)
+            judge = cached_classifier(
+                train_judge, held_out, training, dataset=dataset, seed=seed, device=device
+            )
         reference = cached_reference(reference_images, extractor)
 
         def scores_of(images: Tensor) -> Scores:

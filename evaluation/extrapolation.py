@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64
 
-from evaluation.intervals import Estimate, normal_estimate
+from evaluation.intervals import DEVIATIONS, Estimate, normal_estimate
 from evaluation.statistics import frechet_distance
 
 MAX_GROUPS = 5
@@ -36,6 +36,11 @@ def frechet_infinity(
     seed: int,
 ) -> Estimate:
     """Squared Fréchet distance of infinitely many images; it can come out a little below zero.
+
+    No true distance is below zero, so a value that is has strayed by as much at least, and error
+    and interval reach to zero. This matters for images that are the reference's own: their chance
+    is the reference's, and the error that is computed from them next to nothing, but the line,
+    which takes chance to be theirs alone, still takes it off.
 
     Raises:
         ValueError: fewer than 4D images.
@@ -60,4 +65,7 @@ def frechet_infinity(
         ]
         values.append(float(np.mean(of_groups)))
     _, intercept = np.polyfit(np.arange(1, groups + 1), values, 1)
-    return normal_estimate(float(intercept), whole.standard_error)
+    error = max(whole.standard_error, -float(intercept) / DEVIATIONS)
+    estimate = normal_estimate(float(intercept), error)
+    assert estimate.high is not None
+    return estimate._replace(high=max(estimate.high, 0.0))  # round-off

@@ -265,8 +265,9 @@ class OracleMetrics(NamedTuple):
     kernel_distance: float
     kernel_distance_deviation: float
     classifier_score: float
-    precision: float
-    recall: float
+    precision: float | None
+    """None, like recall, where it was not asked for."""
+    recall: float | None
 
 
 def oracle_metrics(
@@ -279,6 +280,7 @@ def oracle_metrics(
     seed: int,
     batch_size: int,
     reference_cache: Path | None = None,
+    with_precision_recall: bool = True,
 ) -> OracleMetrics:
     """All metrics by torch-fidelity's public `calculate_metrics`, to hold ours against.
 
@@ -292,6 +294,7 @@ def oracle_metrics(
         batch_size: images extracted at a time.
         reference_cache: folder of torch-fidelity's own cache, for the reference alone; by default
             nothing is cached. It is not asked whether what lies there is of this reference.
+        with_precision_recall: without them it computes FID, KID and the Inception score alone.
     """
     result = calculate_metrics(
         **_options(
@@ -301,7 +304,7 @@ def oracle_metrics(
             isc=True,
             fid=True,
             kid=True,
-            prc=True,
+            prc=with_precision_recall,
             isc_splits=num_splits(len(generated)),
             kid_subsets=num_subsets,
             kid_subset_size=min(subset_size, len(generated), len(reference)),
@@ -322,8 +325,8 @@ def oracle_metrics(
         kernel_distance=result[KEY_METRIC_KID_MEAN],
         kernel_distance_deviation=result[KEY_METRIC_KID_STD],
         classifier_score=result[KEY_METRIC_ISC_MEAN],
-        precision=result[KEY_METRIC_PRECISION],
-        recall=result[KEY_METRIC_RECALL],
+        precision=result.get(KEY_METRIC_PRECISION),
+        recall=result.get(KEY_METRIC_RECALL),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from evaluation.image_files import FolderImages, ZipImages
@@ -31,7 +32,7 @@ def open_images(
             made of three only where these are equal. By default what they have, and 3 for files.
         size: side to bring them to, by cutting the middle square and resizing it with
             anti-aliasing. By default they stay as they are, and must be of one size.
-        what: what an error calls a tensor.
+        what: what an error calls a tensor, or what is none of these.
 
     Raises:
         ImagesError: there is nothing, or something else.
@@ -45,12 +46,31 @@ def open_images(
         if path.suffix.lower() != ".npz":
             return ZipImages(path, channels=channels or 3, size=size)
         images: ImageSet = NpzImages(path)
+    elif isinstance(source, Tensor):
+        images = TensorImages(source, what)
+    elif isinstance(source, ImageSet):
+        images = source
     else:
-        images = TensorImages(source, what) if isinstance(source, Tensor) else source
+        raise ImagesError(
+            f"{what} are {_kind(source)}; give a tensor (N, C, H, W), an image set, or the "
+            "path of a folder, a zip or an .npz"
+        )
     channels = channels or images.shape[0]
     if channels == images.shape[0] and size in (None, *_side(images)):
         return images
     return ConvertedImages(images, channels, size)
+
+
+def _kind(source: object) -> str:
+    """What it is, in words."""
+    match source:
+        case None:
+            return "None"
+        case list() | tuple():
+            return f"a {type(source).__name__} of {len(source)}"
+        case np.ndarray():
+            return f"a numpy array (torch.from_numpy makes a tensor of it) of shape {source.shape}"
+    return f"of type {type(source).__name__}"
 
 
 def _side(images: ImageSet) -> tuple[int, ...]:

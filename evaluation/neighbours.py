@@ -28,7 +28,8 @@ NUM_NEIGHBORS = 5
 NUM_HALVINGS = 48
 """Random halvings of the generated images behind the error of coverage."""
 
-_BLOCK = 512
+BLOCK = 128
+"""Rows of a distance matrix that are held at once."""
 
 
 def neighbour_radii(
@@ -46,12 +47,12 @@ def neighbour_radii(
         )
     radii = np.empty(len(features), dtype=np.float64)
     points = Points.of(features, features)
-    for start in range(0, len(features), _BLOCK):
+    for start in range(0, len(features), BLOCK):
         squared = points.squared_distances(points, start)
         rows = np.arange(len(squared))
         squared[rows, start + rows] = np.inf
         squared.partition(num_neighbors - 1, axis=1)
-        radii[start : start + _BLOCK] = squared[:, num_neighbors - 1]
+        radii[start : start + BLOCK] = squared[:, num_neighbors - 1]
     return radii
 
 
@@ -86,8 +87,8 @@ def density_coverage(
     num_balls = np.zeros(len(generated), dtype=np.int64)
     num_hits = np.empty(len(reference), dtype=np.int64)
     hit_by_half = np.zeros((2, NUM_HALVINGS))
-    for start in range(0, len(reference), _BLOCK):
-        stop = start + _BLOCK
+    for start in range(0, len(reference), BLOCK):
+        stop = start + BLOCK
         inside = centres.squared_distances(points, start) < radii[start:stop, None]
         num_balls += inside.sum(axis=0)
         num_hits[start:stop] = inside.sum(axis=1)
@@ -170,22 +171,25 @@ def _still_empty(empty: float, empty_of_half: float) -> float:
 
 
 class Points(NamedTuple):
-    """Features about a common centre, which distances need for their digits, and squared norms."""
+    """Features about a common centre, which distances need for their digits.
 
-    values: Float64[np.ndarray, "N D"]
-    norms: Float64[np.ndarray, " N"]
+    Squared norms stand beside them, so that |x|² − 2xᵀy + |y|² is one product of matrices.
+    """
+
+    rows: Float64[np.ndarray, "N D+2"]
+    """−2x, |x|², 1."""
+    columns: Float64[np.ndarray, "N D+2"]
+    """x, 1, |x|²."""
 
     @classmethod
     def of(cls, features: Float[np.ndarray, "N D"], centre_of: Float[np.ndarray, "M D"]) -> Points:
         """These features about the mean of those."""
         values = features.astype(np.float64) - centre_of.mean(axis=0, dtype=np.float64)
-        return cls(values, np.sum(values**2, axis=1))
+        norms = np.sum(values**2, axis=1, keepdims=True)
+        ones = np.ones_like(norms)
+        return cls(np.hstack([-2 * values, norms, ones]), np.hstack([values, ones, norms]))
 
     def squared_distances(self, others: Points, start: int) -> Float64[np.ndarray, "block others"]:
         """From one block of these points to all of the others."""
-        block = slice(start, start + _BLOCK)
-        squared = self.values[block] @ others.values.T
-        squared *= -2
-        squared += self.norms[block, None]
-        squared += others.norms
+        squared = self.rows[start : start + BLOCK] @ others.columns.T
         return np.maximum(squared, 0.0, out=squared)

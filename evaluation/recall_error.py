@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, UInt8
 
 from evaluation.intervals import Estimate
-from evaluation.neighbours import Points
+from evaluation.neighbours import BLOCK, Points
 
 ERRORS_TO_A_SIDE = 2.31
 """Standard errors from a recall to the ends of its interval, on the scale of log odds: Student's t
@@ -30,8 +30,6 @@ _NUM_KEPT = 40
 
 _MAX_BALLS = 160
 """Balls that are kept of a reference image, the ones it is deepest in."""
-
-_BLOCK = 512
 
 
 def recall_estimate(
@@ -75,15 +73,14 @@ def recall_standard_error(
     neighbours = _nearest(generated)
     balls = _balls(generated, reference, neighbours)
     random = np.random.default_rng(seed)
-    of_halves, of_quarters = [], []
-    quarter = np.arange(len(generated)) % 4
+    of_halves: list[float] = []
+    of_quarters: list[float] = []
+    quarter = np.arange(len(generated), dtype=np.uint8) % 4
     for _ in range(NUM_DEALS):
         random.shuffle(quarter)
-        for half in (quarter // 2, quarter % 2):
-            recalls = _recalls(half, 2, neighbours, balls, num_neighbors, len(reference))
-            of_halves.append(recalls.var(ddof=1))
-        recalls = _recalls(quarter, 4, neighbours, balls, num_neighbors, len(reference))
-        of_quarters.append(recalls.var(ddof=1))
+        for bits in (2, 1, 3):  # two ways of joining quarters to halves, then the quarters
+            recalls = _recalls(quarter, bits, neighbours, balls, num_neighbors, len(reference))
+            (of_quarters if bits == 3 else of_halves).append(float(recalls.var(ddof=1)))
     variance, before = float(np.mean(of_halves)), float(np.mean(of_quarters))
     # Twice the images leave at best half the variance, and at worst all of it, once each
     # reference image has balls of its own.
@@ -104,23 +101,31 @@ class _Balls(NamedTuple):
 
     centres: Int[np.ndarray, " P"]
     references: Int[np.ndarray, " P"]
-    squared: Float64[np.ndarray, " P"]
+    ranks: UInt8[np.ndarray, " P"]
+    """Place of the centre's first neighbour that is as far away as the reference image."""
 
 
 def _nearest(generated: Float[np.ndarray, "N D"]) -> _Neighbours:
     points = Points.of(generated, generated)
     num_kept = min(_NUM_KEPT, len(generated) - 1)
     images, distances = [], []
-    for start in range(0, len(generated), _BLOCK):
+    for start in range(0, len(generated), BLOCK):
         squared = points.squared_distances(points, start)
         rows = np.arange(len(squared))
         squared[rows, start + rows] = np.inf
-        kept = np.argpartition(squared, num_kept - 1, axis=1)[:, :num_kept]
-        of_kept = np.take_along_axis(squared, kept, axis=1)
+        kept, of_kept = _smallest(squared, num_kept)
         order = np.argsort(of_kept, axis=1)
         images.append(np.take_along_axis(kept, order, axis=1))
         distances.append(np.take_along_axis(of_kept, order, axis=1))
     return _Neighbours(np.concatenate(images), np.concatenate(distances))
+
+
+def _smallest(
+    matrix: Float64[np.ndarray, "n M"], num_kept: int
+) -> tuple[Int[np.ndarray, "n K"], Float64[np.ndarray, "n K"]]:
+    """Columns and values of the smallest of each row, in no order."""
+    kept = np.argpartition(matrix, num_kept - 1, axis=1)[:, :num_kept]
+    return kept, np.take_along_axis(matrix, kept, axis=1)
 
 
 def _balls(
@@ -129,35 +134,53 @@ def _balls(
     neighbours: _Neighbours,
 ) -> _Balls:
     centres, points = Points.of(generated, generated), Points.of(reference, generated)
-    largest = neighbours.squared[:, -1]
+    largest = np.maximum(neighbours.squared[:, -1], np.finfo(np.float64).tiny)
     num_kept = min(_MAX_BALLS, len(generated))
     pairs = []
-    for start in range(0, len(reference), _BLOCK):
-        squared = points.squared_distances(centres, start)
-        depth = squared / np.maximum(largest, np.finfo(np.float64).tiny)
-        kept = np.argpartition(depth, num_kept - 1, axis=1)[:, :num_kept]
-        rows, columns = np.nonzero(np.take_along_axis(depth, kept, axis=1) <= 1)
+    for start in range(0, len(reference), BLOCK):
+        depth = points.squared_distances(centres, start) / largest
+        kept, of_kept = _smallest(depth, num_kept)
+        rows, columns = np.nonzero(of_kept <= 1)
         chosen = kept[rows, columns]
-        pairs.append((chosen, start + rows, squared[rows, chosen]))
+        squared = of_kept[rows, columns] * largest[chosen]
+        ranks = np.count_nonzero(neighbours.squared[chosen] < squared[:, None], axis=1)
+        pairs.append((chosen, start + rows, ranks.astype(np.uint8)))
     return _Balls(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
 
 
 def _recalls(
-    group: Int[np.ndarray, " N"],
-    num_groups: int,
+    quarter: UInt8[np.ndarray, " N"],
+    bits: int,
     neighbours: _Neighbours,
     balls: _Balls,
     num_neighbors: int,
     num_reference: int,
 ) -> Float64[np.ndarray, " S"]:
-    """Recall of each group of the generated images, its balls reaching to its own neighbours."""
-    alike = group[neighbours.images] == group[:, None]
-    reached = np.cumsum(alike, axis=1, dtype=np.int16) == num_neighbors
-    position = np.argmax(reached, axis=1)
-    position[~reached.any(axis=1)] = neighbours.squared.shape[1] - 1
-    radii = np.take_along_axis(neighbours.squared, position[:, None], axis=1)[:, 0]
-    inside = balls.squared <= radii[balls.centres]
-    covered = np.zeros((num_groups, num_reference), dtype=bool)
+    """Recall of each group of the generated images, its balls reaching to its own neighbours.
+
+    Images are of one group if their quarters agree in `bits`.
+    """
+    group = quarter & np.uint8(bits)
+    reach = _place_of_alike(group[neighbours.images] == group[:, None], num_neighbors)
+    inside = np.flatnonzero(balls.ranks <= reach[balls.centres])
+    covered = np.zeros((4, num_reference), dtype=bool)
     covered[group[balls.centres[inside]], balls.references[inside]] = True
-    recalls: Float64[np.ndarray, " S"] = covered.mean(axis=1)
+    recalls: Float64[np.ndarray, " S"] = covered[np.unique(group)].mean(axis=1)
     return recalls
+
+
+def _place_of_alike(alike: Bool[np.ndarray, "N K"], num_neighbors: int) -> UInt8[np.ndarray, " N"]:
+    """Place of the k-th true of each row, or the last place where there are not so many.
+
+    Rows are taken as numbers of 64 bits, which lose their lowest one k − 1 times.
+    """
+    packed = np.packbits(alike, axis=1, bitorder="little")
+    padded = np.zeros((len(alike), 8), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    numbers = padded.view("<u8")[:, 0]
+    for _ in range(num_neighbors - 1):
+        numbers = numbers & (numbers - np.uint64(1))
+    lowest = numbers & ~(numbers - np.uint64(1))
+    # A power of two is exact as a float, and the exponent is its place.
+    places = np.frexp(lowest.astype(np.float64))[1] - 1
+    return np.where(lowest > 0, places, alike.shape[1] - 1).astype(np.uint8)

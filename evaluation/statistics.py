@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from evaluation.intervals import Estimate, normal_interval
+from evaluation.singular_values import graded_singular_values, singular_values
 
 MAX_PAIRWISE_IMAGES = 10_000
 """Most images of one side that enter metrics whose cost is quadratic in the number of images."""
@@ -110,14 +111,6 @@ def _clean_eigh(matrix: Float64[np.ndarray, "D D"], *, with_vectors: bool = True
     return _Eigensystem(np.where(values > round_off, values, 0.0), vectors)
 
 
-def _singular_values(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.ndarray, " n"]:
-    """Singular values; none of a matrix without columns."""
-    if matrix.size == 0:
-        return np.zeros(0)
-    values: Float64[np.ndarray, " n"] = np.linalg.svd(matrix, compute_uv=False)
-    return values
-
-
 def frechet_distance(
     features: Float[np.ndarray, "N D"],
     reference_mean: Float64[np.ndarray, " D"],
@@ -155,17 +148,17 @@ def frechet_distance(
     if moments.count <= len(step) and moments.count == len(features):
         # Σ has rank below D. Its factor is the centred features themselves: exact, and cheaper.
         centred = features.astype(np.float64) - moments.mean
-        roots = _singular_values(centred @ factor) / np.sqrt(moments.count - 1)
+        roots = singular_values(centred @ factor) / np.sqrt(moments.count - 1)
         return Estimate(_never_negative(outside - 2 * np.sum(roots)))
     if not with_error and _hides_roots(factor):
-        roots = _singular_values(_any_factor(covariance).T @ factor)
+        roots = graded_singular_values(_any_factor(covariance).T @ factor)
     else:
         system = _clean_eigh(factor.T @ covariance @ factor, with_vectors=with_error)
         roots = np.sqrt(system.values)
         if not np.all(system.values > 0):
             # The root of an eigenvalue that round-off hides may still count, up to √(D·ε) of the
             # largest. Singular values of a product of factors are exact to ε.
-            roots = _singular_values(_any_factor(covariance).T @ factor)
+            roots = graded_singular_values(_any_factor(covariance).T @ factor)
     value = _never_negative(outside - 2 * np.sum(roots))
     floor = None
     if moments.count >= 2 * len(step):

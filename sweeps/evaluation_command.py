@@ -11,8 +11,9 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 
-from evaluation.cached import LabelledImages, cached_classifier, cached_judge
+from evaluation.cached import LabelledImages, cached_classifier
 from evaluation.classifier import Classifier
+from evaluation.classifier_training import train_classifier, train_judge
 from evaluation.evaluator import RECORD_FILE, Evaluator
 from evaluation.extractor_names import CLASSIFIER, DINOV2, INCEPTION, chosen_kind
 from evaluation.extractors import (
@@ -269,10 +270,14 @@ def _measures(
     _say(console, f"Taking the classifier of {data.name} from the cache, or training it")
     training = LabelledImages(data.train_images, data.train_labels)
     held_out = LabelledImages(data.held_out_images, data.held_out_labels)
-    classifier = cached_classifier(training, held_out, dataset=data.name, seed=seed, device=device)
+    classifier = cached_classifier(
+        train_classifier, training, held_out, dataset=data.name, seed=seed, device=device
+    )
     judge = None
     if "confident_fraction" in (request.metrics or ()):
-        judge = cached_judge(held_out, training, dataset=data.name, seed=seed, device=device)
+        judge = cached_classifier(
+            train_judge, held_out, training, dataset=data.name, seed=seed, device=device
+        )
     return classifier_extractor(classifier, device), judge
 
 

@@ -131,6 +131,8 @@ def _other_metrics(
     named: str, ours: dict[str, float], theirs: fidelity.OracleMetrics, extractor: Extractor
 ) -> Iterator[Check]:
     classifier = _keys(extractor)[2]
+    assert theirs.precision is not None
+    assert theirs.recall is not None
     for key, value, bound in (
         (classifier, theirs.classifier_score, OF_OTHERS),
         ("precision", theirs.precision, 0.0),

@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from evaluation import classifier_training
-from evaluation.cached import LabelledImages, cached_classifier, cached_judge, cached_reference
+from evaluation.cached import LabelledImages, cached_classifier, cached_reference
 from evaluation.classifier import Classifier
+from evaluation.classifier_training import train_classifier, train_judge
 from evaluation.evaluator import Evaluator
 from evaluation.extractors import Extractor
 from evaluation.protocol import EvaluationProtocol
@@ -78,7 +79,7 @@ def train(short: None) -> Callable[..., Classifier]:
             "seed": 0,
             "device": "cpu",
         }
-        return cached_classifier(**(values | changes))  # type: ignore[arg-type]
+        return cached_classifier(train_classifier, **(values | changes))  # type: ignore[arg-type]
 
     return call
 
@@ -109,8 +110,8 @@ def test_classifier_and_judge_of_the_same_data_are_two_entries(cache: Path, shor
     images = torch.randint(0, 256, (67, 1, 11, 11), dtype=torch.uint8)
     data = LabelledImages(images, torch.arange(67) % 3)
     names = [
-        cached(data, data, dataset="noise", seed=0, device="cpu").name
-        for cached in (cached_classifier, cached_judge, cached_classifier)
+        cached_classifier(train, data, data, dataset="noise", seed=0, device="cpu").name
+        for train in (train_classifier, train_judge, train_classifier)
     ]
     assert names == ["noise_classifier", "noise_judge", "noise_classifier"]
 

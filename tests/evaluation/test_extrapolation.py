@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.extrapolation import frechet_infinity, most_groups
-from evaluation.statistics import frechet_distance
+from evaluation.statistics import Moments, covariance_factor, frechet_distance
 
 
 def test_intercept_is_the_truth_on_average_and_no_noisier_than_the_distance() -> None:
@@ -41,3 +41,14 @@ def test_same_seed_deals_the_same_groups() -> None:
         frechet_infinity(x, np.zeros(5), np.eye(5), seed=seed).value for seed in (0, 0, 1)
     )
     assert first == again != other
+
+
+def test_interval_of_the_references_own_images_reaches_to_their_true_distance() -> None:
+    x = np.random.default_rng(2).standard_normal((401, 11)) * np.linspace(0.5, 2.0, 11)
+    moments = Moments.of(x)
+    taken = frechet_infinity(x, moments.mean, covariance_factor(moments.covariance), seed=0)
+    assert taken.value < 0
+    assert taken.low is not None
+    assert taken.high is not None
+    assert taken.low < taken.value < 0 <= taken.high
+    assert taken.standard_error == pytest.approx(-taken.value / 1.96, rel=1e-3)

@@ -154,3 +154,24 @@ def test_public_names_are_all_there() -> None:
         assert getattr(evaluation, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'scores'"):
         _ = evaluation.scores
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "None"),
+        ([torch.zeros(1, 8, 8)] * 3, "a list of 3"),
+        (np.zeros((5, 1, 8, 8), np.uint8), r"a numpy array \(torch.from_numpy .*\(5, 1, 8, 8\)"),
+        (7, "of type int"),
+    ],
+    ids=["none", "list", "array", "number"],
+)
+def test_what_is_no_source_of_images_is_named_with_the_way_out(
+    given: object, said: str, prepared: tuple[Evaluator, Path], digits: Digits
+) -> None:
+    extractor, images = prepared[0].extractor, digits.train_images[:97]
+    way_out = r"; give a tensor \(N, C, H, W\), an image set, or the path of a folder"
+    with pytest.raises(ImagesError, match=f"^the generated images are {said}{way_out}"):
+        evaluation.score(given, images, PROTOCOL, extractor=extractor)  # type: ignore[arg-type]
+    with pytest.raises(ImagesError, match=f"^the reference images are {said}{way_out}"):
+        evaluation.score(images, given, PROTOCOL, extractor=extractor)  # type: ignore[arg-type]
