@@ -60,7 +60,9 @@ def onednn_serves(x: Tensor) -> bool:
 
 def runs_as_written(x: Tensor) -> bool:
     """Whether nothing rewrites what is done to `x`: neither autocast nor `torch.compile`."""
-    return not (torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type))
+    # Autocast knows no meta tensors, by which costs are counted; they are not rewritten either.
+    is_rewritten = not x.is_meta and torch.is_autocast_enabled(x.device.type)
+    return not (torch.compiler.is_compiling() or is_rewritten)
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
