@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,8 +20,10 @@ from evaluation.whole_files import write_atomically
 from reports import figures, formats
 from reports.comparison import Comparison
 from reports.curves import LearningCurves, LossPanel, learning_curves, training_losses
+from reports.drawn import drawn_trials
 from reports.importance import Importance, setting_importance
 from reports.leaderboard import leaderboard, state_text
+from reports.packed import packed_rows, packed_script
 from reports.run_folder import RunFolder
 from reports.samples import best_trial_stages, sample_grids
 from reports.slices import setting_slices
@@ -46,26 +49,32 @@ class LegendEntry:
     colour: str
 
 
-def write_report(comparison: Comparison, folder: RunFolder, path: Path) -> None:
+def write_report(
+    comparison: Comparison, folder: RunFolder, path: Path, gaps: Sequence[str] = ()
+) -> None:
     """Write the page to `path` atomically."""
-    write_atomically(path, render_report(comparison, folder).encode())
+    write_atomically(path, render_report(comparison, folder, gaps).encode())
 
 
-def render_report(comparison: Comparison, folder: RunFolder) -> str:
+def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str] = ()) -> str:
     """The page as one self-contained HTML document.
 
     Args:
         comparison: what it says.
         folder: where the sample grids, training statistics and the spec are read from.
+        gaps: what is missing in the folder, in whole sentences.
     """
     page = resources.files("reports") / "page"
     styles = (page / "report.css").read_text(encoding="utf-8")
-    scripts = [get_plotlyjs(), (page / "report.js").read_text(encoding="utf-8")]
-    curves = learning_curves(comparison)
-    importance = setting_importance(comparison)
+    own = ("start.js", "rows.js", "report.js")
+    start, *scripts = [(page / name).read_text(encoding="utf-8") for name in own]
+    scripts.insert(0, get_plotlyjs())
+    drawn = drawn_trials(comparison)
+    curves = learning_curves(drawn.curves)
+    importance = setting_importance(drawn.points)
     colours = figures.trial_colours(comparison)
-    panels = training_losses(comparison, folder)
-    progress, losses, slices, shares = _charts(comparison, panels, colours, curves, importance)
+    panels = training_losses(drawn.curves, folder)
+    progress, losses, slices, shares = _charts(drawn.points, panels, colours, curves, importance)
     template = _environment().get_template("template.html.j2")
     return template.render(
         comparison=comparison,
@@ -88,10 +97,12 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         measurement_text=formats.measurement_text,
         interval_text=formats.interval_text,
         value_text=formats.value_text,
-        content_policy=_content_policy(scripts),
+        gaps=(*gaps, *drawn.notes),
+        content_policy=_content_policy([start, *scripts]),
         # Trusted: these are this program's own files and its plotly's.
         styles=Markup(styles),
-        scripts=[Markup(script) for script in scripts],
+        start=Markup(start),
+        scripts=[packed_script(script) for script in scripts],
     )
 
 
@@ -112,6 +123,7 @@ def _environment() -> Environment:
         "state": state_text,
         "listed": formats.listed,
         "counted": formats.counted,
+        "packed_rows": packed_rows,
     }
     return environment
 

@@ -1,4 +1,4 @@
-"""Cells: what reads as text is text, what a spreadsheet would run is none, and all can be undone."""
+"""Cells: text is read as text, nothing runs in a spreadsheet, and all can be undone."""
 
 from __future__ import annotations
 
