@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from reports.html import write_report
 from reports.records import SweepRecord, TrialRecord
 from reports.results_csv import write_results
 from reports.run_folder import RecordError, RunFolder
+from reports.side_by_side import SideBySide, side_by_side
 from reports.stats import TrialStats, read_stats
+from reports.sweeps_csv import write_sweeps
+from reports.sweeps_page import write_sweeps_page
 from reports.unrecorded import unrecorded_sweep
 
 STEP_TRIALS = 100
@@ -202,3 +205,34 @@ def _read_trials(
             continue
         trials.append(record)
     return trials, damaged
+
+
+def sweeps_steps(
+    runs: Sequence[Path], page: Path, table: Path
+) -> Generator[Step, None, SideBySide]:
+    """Compare several sweeps in one page and one table, in steps; their folders are left alone.
+
+    Raises:
+        RecordError: a folder holds no sweep, or neither its record nor its spec can be read.
+        IncomparableSweepsError: their scores were taken in different ways.
+        OutputError: a sweep is given twice, or page or table can't be written, or have names of
+            other files.
+    """
+    seen: dict[Path, Path] = {}
+    for run in runs:
+        if run.resolve() in seen:
+            raise OutputError(f"{run}: the same sweep as {seen[run.resolve()]}; name each once")
+        seen[run.resolve()] = run
+    outputs(page.parent, html=page, csv=table)
+    readings = []
+    for run in runs:
+        readings.append((yield from _read(RunFolder(run))))
+    compared = side_by_side([reading.comparison for reading in readings])
+    yield Step("writing page and table")
+    missing = [
+        (*reading.notes, *gaps(reading.comparison, RunFolder(run), {}))
+        for run, reading in zip(runs, readings, strict=True)
+    ]
+    writable(table, lambda: write_sweeps(compared, table))
+    writable(page, lambda: write_sweeps_page(compared, missing, page))
+    return compared

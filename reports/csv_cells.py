@@ -112,7 +112,7 @@ def data_frame(columns: dict[str, list[Cell]]) -> pd.DataFrame:
     return pd.DataFrame({safe_text(name): _series(values) for name, values in columns.items()})
 
 
-def _series(values: list[Cell]) -> pd.Series:  # type: ignore[type-arg]
+def _series(values: list[Cell]) -> pd.Series:
     present = [value for value in values if value is not None]
     if not present:
         return pd.Series([math.nan] * len(values), dtype="float64" if values else object)

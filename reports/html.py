@@ -75,7 +75,7 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
     colours = figures.trial_colours(comparison)
     panels = training_losses(drawn.curves, folder)
     progress, losses, slices, shares = _charts(drawn.points, panels, colours, curves, importance)
-    template = _environment().get_template("template.html.j2")
+    template = environment().get_template("template.html.j2")
     return template.render(
         comparison=comparison,
         sweep=comparison.sweep,
@@ -90,7 +90,7 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
         has_marks=any(panel.has_marks for panel in panels),
         slice_charts=slices,
         importance_charts=shares,
-        charts_json=_inline_json([*progress, *losses, *slices, *shares]),
+        charts_json=inline_json([*progress, *losses, *slices, *shares]),
         samples=sample_grids(comparison, folder),
         stages=best_trial_stages(comparison, folder),
         spec_text=_spec_text(folder),
@@ -98,7 +98,7 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
         interval_text=formats.interval_text,
         value_text=formats.value_text,
         gaps=(*gaps, *drawn.notes),
-        content_policy=_content_policy([start, *scripts]),
+        content_policy=content_policy([start, *scripts]),
         # Trusted: these are this program's own files and its plotly's.
         styles=Markup(styles),
         start=Markup(start),
@@ -106,15 +106,16 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates that escape all they print, and how they print numbers."""
+    templates = Environment(
         loader=PackageLoader("reports", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "duration": formats.duration_text,
         "kimg": formats.kimg_text,
         "number": formats.number_text,
@@ -125,7 +126,7 @@ def _environment() -> Environment:
         "counted": formats.counted,
         "packed_rows": packed_rows,
     }
-    return environment
+    return templates
 
 
 def _charts(
@@ -188,7 +189,7 @@ def _spec_text(folder: RunFolder) -> str | None:
     return folder.spec.read_text(encoding="utf-8", errors="replace")
 
 
-def _inline_json(charts: list[Chart]) -> Markup:
+def inline_json(charts: list[Chart]) -> Markup:
     """The charts' data for a script element: no character in it can end that element."""
     data: dict[str, Any] = {
         chart.key: json.loads(chart.figure.to_json(validate=False)) for chart in charts
@@ -199,7 +200,7 @@ def _inline_json(charts: list[Chart]) -> Markup:
     return Markup(text)
 
 
-def _content_policy(scripts: list[str]) -> str:
+def content_policy(scripts: list[str]) -> str:
     """A policy that lets the page run these scripts, show inline images, and reach nothing.
 
     Inline styles are allowed because plotly sets them; they can't load anything either.

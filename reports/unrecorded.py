@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from evaluation.extractor_names import CLASSIFIER, chosen_kind, module_name
-from evaluation.metrics import METRICS, at_num_images, recorded_name
+from pydantic import ValidationError
+
+from evaluation.extractor_names import CLASSIFIER, ExtractorNameError, chosen_kind, module_name
+from evaluation.metrics import METRICS, MetricError, at_num_images, recorded_name
 from reports.records import MetricColumn, SettingDomain, SweepRecord, TrialRecord
 from reports.run_folder import RunFolder
 
@@ -18,12 +20,18 @@ UNKNOWN = "not recorded"
 
 
 def unrecorded_sweep(folder: RunFolder, trials: Sequence[TrialRecord]) -> SweepRecord | None:
-    """What can be known of the sweep; None where its spec doesn't say enough.
+    """What can be known of the sweep; None where its spec doesn't say enough, or is damaged too.
 
     Raises:
         RecordError: its spec is missing or can't be read.
     """
-    spec = folder.read_spec()
+    try:
+        return _sweep(folder, trials, folder.read_spec())
+    except (ExtractorNameError, MetricError, ValidationError):
+        return None
+
+
+def _sweep(folder: RunFolder, trials: Sequence[TrialRecord], spec: object) -> SweepRecord | None:
     if not isinstance(spec, dict) or not isinstance(_part(spec, "sampler").get("seed"), int):
         return None
     evaluation, training = _part(spec, "evaluation"), _part(spec, "training")
@@ -32,7 +40,9 @@ def unrecorded_sweep(folder: RunFolder, trials: Sequence[TrialRecord]) -> SweepR
         return None
     trials_planned = _part(spec, "budget").get("trials")
     rungs = sorted({rung.kimg for trial in trials for rung in trial.scores})
-    total = training.get("total_kimg") or max((trial.total_kimg for trial in trials), default=0.0)
+    total: Any = training.get("total_kimg") or max(
+        (trial.total_kimg for trial in trials), default=0.0
+    )
     return SweepRecord(
         name=folder.path.absolute().name,
         data=str(_part(spec, "data").get("name", UNKNOWN)),
@@ -40,7 +50,7 @@ def unrecorded_sweep(folder: RunFolder, trials: Sequence[TrialRecord]) -> SweepR
         metrics=columns,
         space=_space(spec, trials),
         num_trials=trials_planned if isinstance(trials_planned, int) else len(trials),
-        total_kimg=float(total),
+        total_kimg=total,
         rungs_kimg=tuple(rungs),
         sampler=str(_part(spec, "sampler").get("name", UNKNOWN)),
         early_stopping=str(_part(spec, "early_stopping").get("name", UNKNOWN)),
