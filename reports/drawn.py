@@ -13,9 +13,9 @@ from typing import TypeVar
 from reports.comparison import Comparison, Milestone
 from reports.formats import counted
 
-MAX_CURVES = 200
+MAX_CURVES = 100
 """Trials with curves of their own."""
-MAX_POINTS = 400
+MAX_POINTS = 300
 """Trials that are a point in charts of scores, and that importances are computed from."""
 NUM_LEADERS = 10
 """The first in rank, which are always in a sample."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from reports.comparison import Comparison
 from reports.formats import counted, listed
@@ -55,7 +56,7 @@ def _statistics(
     absent = [
         record.trial
         for record in records
-        if record.kimg and not folder.trial(record.trial).stats.is_file()
+        if record.kimg and not _is_there(folder.trial(record.trial).stats)
     ]
     if absent:
         sentences.append(f"Training losses (stats.jsonl) are not there of {_trials(absent)}.")
@@ -76,13 +77,21 @@ def _samples(folder: RunFolder, records: list[TrialRecord]) -> tuple[str, ...]:
         for record in records
         for rung in record.scores
     ]
-    missing = [trial for trial, path in paths if not path.is_file()]
+    missing = [trial for trial, path in paths if not _is_there(path)]
     if not missing:
         return ()
     return (
         f"{counted(len(missing), 'sample grid')} of {len(paths):,} {_is(missing)} not in the run "
         f"folder: of {_trials(list(dict.fromkeys(missing)))}.",
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; a record may name one that no file system could hold."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _trials(names: list[str]) -> str:

@@ -16,6 +16,8 @@ MAX_STAGES = 6
 MAX_BYTES = 6_000_000
 """A larger file would make the page too heavy to pass on; it stays where it is."""
 
+MAX_NAME_BYTES = 255
+
 CRISP_BELOW_PIXELS = 700
 """Grids narrower than this are shown enlarged, with sharp pixels."""
 
@@ -100,6 +102,8 @@ def _read_png(folder: RunFolder, path: Path) -> tuple[str | None, bytes]:
     A record that points out of its run folder is refused: a report is passed on, and must not
     carry a file that someone's record names.
     """
+    if "\0" in str(path) or len(path.name.encode()) > MAX_NAME_BYTES:
+        return "the record names a file that no file system could hold", b""
     if not path.resolve().is_relative_to(folder.path.resolve()):
         return "the record names a file outside the run folder", b""
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The trials of several sweeps in one table: those of `results.csv`, with the sweep's name first."""
+"""The trials of several sweeps in one table: as in `results.csv`, with the sweep's name first."""
 
 from __future__ import annotations
 
