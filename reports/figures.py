@@ -309,5 +309,5 @@ def _is_own(curve: Curve, colours: dict[str, str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Text that plotly, which reads tags in all its text, draws as it stands."""
-    return html.escape(text, quote=False)
+    """Text that plotly, which reads tags and formulas in all its text, draws as it stands."""
+    return html.escape(text, quote=False).replace("$", "&#36;")

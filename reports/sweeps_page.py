@@ -166,8 +166,8 @@ def _figure(
         }
     )
     for line in lines:
-        # Plotly reads tags in all its text.
-        name = str(escape(compared.sweeps[line.sweep].name))
+        # Plotly reads tags and formulas in all its text.
+        name = str(escape(compared.sweeps[line.sweep].name)).replace("$", "&#36;")
         figure.add_scatter(
             x=list(line.x),
             y=list(line.y),
