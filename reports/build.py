@@ -1,69 +1,197 @@
-"""From a run folder to its report: read the records, compare them, write the page and the table."""
+"""From a run folder to its report: read the records, compare them, write page and tables."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from reports.comparison import Comparison, DamagedRecord, compare
+from reports.curves_csv import curves_columns, write_curves
+from reports.gaps import gaps
 from reports.html import write_report
-from reports.records import TrialRecord
+from reports.records import SweepRecord, TrialRecord
 from reports.results_csv import write_results
 from reports.run_folder import RecordError, RunFolder
+from reports.side_by_side import SideBySide, side_by_side
+from reports.stats import TrialStats, read_stats
+from reports.sweeps_csv import write_sweeps
+from reports.sweeps_page import write_sweeps_page
+from reports.unrecorded import unrecorded_sweep
+
+STEP_TRIALS = 100
+"""Trials that are read between two steps of progress."""
 
 
 class OutputError(ValueError):
     """A report can't be written where it should go."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """How far the work on a report has come."""
+
+    doing: str
+    """`reading records`"""
+    done: int = 0
+    total: int | None = None
+    """None where the length of this part can't be told."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a run folder says."""
+
+    comparison: Comparison
+    notes: tuple[str, ...]
+    """What the comparison had to do without, in whole sentences."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a report goes."""
+
+    page: Path
+    results: Path
+    curves: Path
+
+
+Build = Generator[Step, None, Comparison]
+
+
+def outputs(run: Path, *, html: Path | None = None, csv: Path | None = None) -> Outputs:
+    """Where the report of a run folder goes; `FILE-curves.csv` lies beside a given `FILE.csv`.
+
+    Raises:
+        OutputError: page or table would have the name of another kind of file, or of each other.
+    """
+    folder = RunFolder(run)
+    for option, path, suffixes in (("--html", html, (".html", ".htm")), ("--csv", csv, (".csv",))):
+        # Else a slip of the hand puts the page in the place of a record.
+        if path is not None and path.suffix.lower() not in suffixes:
+            raise OutputError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
+    curves = csv.with_name(f"{csv.stem}-curves{csv.suffix}") if csv else folder.curves
+    return Outputs(html or folder.report, csv or folder.results, curves)
+
+
 def build_report(run: Path, *, html: Path | None = None, csv: Path | None = None) -> Comparison:
-    """Write the report and the table of a sweep, finished or not, and return what they say.
+    """Write page and tables of a sweep, finished or not, and return what they say.
 
     A trial whose record is damaged is left out, and named in the report.
 
     Args:
         run: the run folder.
         html: where the page goes; the run folder's `report.html` by default.
-        csv: where the table goes; the run folder's `results.csv` by default.
+        csv: where the table goes; the run folder's `results.csv` by default. The curves go beside.
 
     Raises:
-        RecordError: the folder holds no sweep, or the sweep's own record can't be read.
+        RecordError: the folder holds no sweep, or neither its record nor its spec can be read.
         OutputError: page or table can't be written, or have names of other files.
     """
-    folder = RunFolder(run)
-    comparison = read_comparison(run)
-    page, table = html or folder.report, csv or folder.results
-    for option, path, suffixes in (("--html", html, (".html", ".htm")), ("--csv", csv, (".csv",))):
-        # Else a slip of the hand puts the page in the place of a record.
-        if path is not None and path.suffix.lower() not in suffixes:
-            raise OutputError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
-    if page.absolute() == table.absolute():
-        raise OutputError(f"{page}: page and table can't be one file; give them different names")
-    for path, write in (
-        (page, lambda: write_report(comparison, folder, page)),
-        (table, lambda: write_results(comparison, table)),
-    ):
+    building = report_steps(run, outputs(run, html=html, csv=csv))
+    while True:
         try:
-            write()
-        except OSError as error:
-            raise OutputError(f"{path}: can't be written ({error.strerror})") from None
+            next(building)
+        except StopIteration as end:
+            comparison: Comparison = end.value
+            return comparison
+
+
+def report_steps(run: Path, to: Outputs) -> Build:
+    """`build_report` in steps, for those who show how far it has come."""
+    folder = RunFolder(run)
+    reading = yield from _read(folder)
+    comparison = reading.comparison
+    records = sorted(
+        (row.record for row in comparison.rows), key=lambda record: (record.number, record.trial)
+    )
+    stats: list[tuple[TrialRecord, TrialStats]] = []
+    for place, record in enumerate(records):
+        if place % STEP_TRIALS == 0:
+            yield Step("reading curves", place, len(records))
+        stats.append((record, read_stats(folder.trial(record.trial).stats)))
+    yield Step("writing tables")
+    curves = curves_columns(comparison, stats)
+    unreadable = {record.trial: trial.num_unreadable for record, trial in stats}
+    del stats
+    missing = (*reading.notes, *gaps(comparison, folder, unreadable))
+    writable(to.curves, lambda: write_curves(curves, to.curves))
+    writable(to.results, lambda: write_results(comparison, to.results))
+    yield Step("writing the page")
+    writable(to.page, lambda: write_report(comparison, folder, to.page, missing))
     return comparison
+
+
+def writable(path: Path, write: Callable[[], None]) -> None:
+    """Write, and say in one line where that is not possible.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+    try:
+        write()
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written ({error.strerror})") from None
 
 
 def read_comparison(run: Path) -> Comparison:
     """What the records of a sweep say, finished or not; nothing is written.
 
     Raises:
-        RecordError: the folder holds no sweep, or the sweep's own record can't be read.
+        RecordError: the folder holds no sweep, or neither its record nor its spec can be read.
     """
-    folder = RunFolder(run)
-    sweep = folder.read_sweep()
-    trials, damaged = _read_trials(folder)
-    return compare(sweep, trials, damaged)
+    reading = _read(RunFolder(run))
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            comparison: Comparison = end.value.comparison
+            return comparison
 
 
-def _read_trials(folder: RunFolder) -> tuple[list[TrialRecord], list[DamagedRecord]]:
+def _read(folder: RunFolder) -> Generator[Step, None, Reading]:
+    trials, damaged = yield from _read_trials(folder)
+    notes: tuple[str, ...] = ()
+    try:
+        sweep = folder.read_sweep()
+    except RecordError as error:
+        sweep, notes = _without_record(folder, trials, error)
+    return Reading(compare(sweep, trials, damaged), notes)
+
+
+def _without_record(
+    folder: RunFolder, trials: list[TrialRecord], error: RecordError
+) -> tuple[SweepRecord, tuple[str, ...]]:
+    """What spec and trials say of the sweep whose record can't be read.
+
+    Raises:
+        RecordError: they don't say enough.
+    """
+    # A record of another version is whole, and another program's to read.
+    if not folder.spec.is_file() or ": version: " in str(error):
+        raise error
+    sweep = unrecorded_sweep(folder, trials)
+    if sweep is None:
+        raise error
+    if not folder.sweep.exists():
+        reason = "not there (yet: a sweep writes it when its evaluation is prepared)"
+    else:
+        reason = f"damaged ({str(error).removeprefix(f'{folder.sweep}: ').split(';')[0]})"
+    return sweep, (
+        f"The sweep's own record, sweep.json, is {reason}. What stands here is from the spec and "
+        "the trials: levels of real images and noise, versions, commands, times and the forecast "
+        "are missing.",
+    )
+
+
+def _read_trials(
+    folder: RunFolder,
+) -> Generator[Step, None, tuple[list[TrialRecord], list[DamagedRecord]]]:
     trials, damaged = [], []
-    for path in sorted(folder.trials.glob("*/record.json")) if folder.trials.is_dir() else []:
+    paths = sorted(folder.trials.glob("*/record.json")) if folder.trials.is_dir() else []
+    for place, path in enumerate(paths):
+        if place % STEP_TRIALS == 0:
+            yield Step("reading records", place, len(paths))
         trial = folder.trial(path.parent.name)
         try:
             record = trial.read()
@@ -78,3 +206,34 @@ def _read_trials(folder: RunFolder) -> tuple[list[TrialRecord], list[DamagedReco
             continue
         trials.append(record)
     return trials, damaged
+
+
+def sweeps_steps(
+    runs: Sequence[Path], page: Path, table: Path
+) -> Generator[Step, None, SideBySide]:
+    """Compare several sweeps in one page and one table, in steps; their folders are left alone.
+
+    Raises:
+        RecordError: a folder holds no sweep, or neither its record nor its spec can be read.
+        IncomparableSweepsError: their scores were taken in different ways.
+        OutputError: a sweep is given twice, or page or table can't be written, or have names of
+            other files.
+    """
+    seen: dict[Path, Path] = {}
+    for run in runs:
+        if run.resolve() in seen:
+            raise OutputError(f"{run}: the same sweep as {seen[run.resolve()]}; name each once")
+        seen[run.resolve()] = run
+    outputs(page.parent, html=page, csv=table)
+    readings = []
+    for run in runs:
+        readings.append((yield from _read(RunFolder(run))))
+    compared = side_by_side([reading.comparison for reading in readings])
+    yield Step("writing page and table")
+    missing = [
+        (*reading.notes, *gaps(reading.comparison, RunFolder(run), {}))
+        for run, reading in zip(runs, readings, strict=True)
+    ]
+    writable(table, lambda: write_sweeps(compared, table))
+    writable(page, lambda: write_sweeps_page(compared, missing, page))
+    return compared

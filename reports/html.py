@@ -26,6 +26,7 @@ from reports.figures.palette import OTHERS_COLOUR, trial_colours
 from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
 from reports.leaderboard import leaderboard, state_text
+from reports.packed import packed_rows, packed_script
 from reports.reproduction import reproduction
 from reports.run_folder import RunFolder
 from reports.samples import gallery
@@ -39,22 +40,26 @@ class LegendEntry:
     colour: str
 
 
-def write_report(comparison: Comparison, folder: RunFolder, path: Path) -> None:
+def write_report(
+    comparison: Comparison, folder: RunFolder, path: Path, gaps: Sequence[str] = ()
+) -> None:
     """Write the page to `path` atomically."""
-    write_atomically(path, render_report(comparison, folder).encode())
+    write_atomically(path, render_report(comparison, folder, gaps).encode())
 
 
-def render_report(comparison: Comparison, folder: RunFolder) -> str:
+def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str] = ()) -> str:
     """The page as one self-contained HTML document.
 
     Args:
         comparison: what it says.
         folder: where the sample grids, training statistics and the spec are read from.
+        gaps: what is missing in the folder, in whole sentences.
     """
     page = resources.files("reports") / "page"
     styles = (page / "report.css").read_text(encoding="utf-8")
-    own = ("report.js", "gallery.js", "leaderboard.js")
-    scripts = [get_plotlyjs(), *((page / name).read_text(encoding="utf-8") for name in own)]
+    own = ("start.js", "rows.js", "report.js", "gallery.js", "leaderboard.js")
+    start, *scripts = [(page / name).read_text(encoding="utf-8") for name in own]
+    scripts.insert(0, get_plotlyjs())
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
     colours = trial_colours(comparison)
@@ -62,7 +67,7 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
     charts = page_charts(comparison, panels, curves, importance, colours)
     factors = factor_answers(comparison)
     effects = factor_charts(factors)
-    template = _environment().get_template("template.html.j2")
+    template = environment().get_template("template.html.j2")
     return template.render(
         comparison=comparison,
         sweep=comparison.sweep,
@@ -77,29 +82,32 @@ def render_report(comparison: Comparison, folder: RunFolder) -> str:
         has_marks=any(panel.has_marks for panel in panels),
         factors=factors,
         factor_charts=effects,
-        charts_json=_inline_json([*charts.drawn, *(effect.chart for effect in effects)]),
+        charts_json=inline_json([*charts.drawn, *(effect.chart for effect in effects)]),
         reproduction=reproduction(comparison, folder),
         gallery=gallery(comparison, folder),
         spec_text=_spec_text(folder),
         measurement_text=formats.measurement_text,
         interval_text=formats.interval_text,
         value_text=formats.value_text,
-        content_policy=_content_policy(scripts),
+        gaps=gaps,
+        content_policy=content_policy([start, *scripts]),
         # Trusted: these are this program's own files and its plotly's.
         styles=Markup(styles),
-        scripts=[Markup(script) for script in scripts],
+        start=Markup(start),
+        scripts=[packed_script(script) for script in scripts],
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates that escape all they print, and how they print numbers."""
+    templates = Environment(
         loader=PackageLoader("reports", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "duration": formats.duration_text,
         "kimg": formats.kimg_text,
         "number": formats.number_text,
@@ -108,8 +116,9 @@ def _environment() -> Environment:
         "state": state_text,
         "listed": formats.listed,
         "counted": formats.counted,
+        "packed_rows": packed_rows,
     }
-    return environment
+    return templates
 
 
 def _legend(colours: dict[str, str]) -> list[LegendEntry]:
@@ -124,7 +133,7 @@ def _spec_text(folder: RunFolder) -> str | None:
     return folder.spec.read_text(encoding="utf-8", errors="replace")
 
 
-def _inline_json(charts: Sequence[Chart]) -> Markup:
+def inline_json(charts: Sequence[Chart]) -> Markup:
     """The charts' data for a script element: no character in it can end that element."""
     data: dict[str, Any] = {
         chart.key: json.loads(chart.figure.to_json(validate=False)) for chart in charts
@@ -135,7 +144,7 @@ def _inline_json(charts: Sequence[Chart]) -> Markup:
     return Markup(text)
 
 
-def _content_policy(scripts: list[str]) -> str:
+def content_policy(scripts: list[str]) -> str:
     """A policy that lets the page run these scripts, show inline images, and reach nothing.
 
     Inline styles are allowed because plotly sets them; they can't load anything either.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ MAX_PIXELS = 1 << 27
 
 CRISP_BELOW_PIXELS = 700
 """Grids narrower than this are shown enlarged, with sharp pixels."""
+
+MAX_NAME_BYTES = 255
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -59,12 +62,16 @@ class ImageBudget:
         A record that points out of its run folder is refused: a report is passed on, and must not
         carry a file that someone's record names.
         """
+        if "\0" in str(path) or len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+            return PageImage(
+                missing_because="the record names a file that no file system could hold"
+            )
         if not path.resolve().is_relative_to(self.folder.path.resolve()):
             return PageImage(missing_because="the record names a file outside the run folder")
         if not path.is_file():
             return PageImage(missing_because=f"{path.name} is not in the run folder")
         content = path.read_bytes()
-        if not content.startswith(_PNG_SIGNATURE) or content[12:16] != b"IHDR":
+        if not content.startswith(_PNG_SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 24:
             return PageImage(missing_because=f"{path.name} is not a PNG image")
         width, height = int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
         kind, note = "png", ""

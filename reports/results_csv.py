@@ -1,106 +1,177 @@
-"""`results.csv`: one row a trial, for pandas and spreadsheets."""
+"""`results.csv`: one row a trial, for pandas and spreadsheets (docs/reports/README.md)."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from evaluation.whole_files import write_atomically
 from reports.comparison import Comparison
+from reports.csv_cells import Cell, data_frame, list_text, safe_text, text_columns, write_columns
 from reports.formats import finding_text
 from reports.ranking import Standing
-from reports.records import MetricColumn, Setting
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that starts with one of these."""
-
-Cell = bool | int | float | str | None
+from reports.records import Measurement, Setting, TrialRecord
 
 
 def results_table(comparison: Comparison) -> pd.DataFrame:
-    """The trials of the search in the order of the ranking, then the finalist runs (`role`).
+    """The trials in the order of the ranking, then the finalist runs, as pandas reads their file.
 
-    What is absent is None. A finalist run's scores are those at the finalists' number of images.
+    A finalist run's scores are those at the finalists' number of images.
     """
-    paths = (*comparison.varied, *comparison.constant)
-    rows = [_row(comparison, standing, paths) for standing in comparison.rows]
-    columns = list(rows[0]) if rows else ["trial", "state"]
-    # Plain objects, or pandas would print integers beside absent values as 2.0.
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    columns = results_columns(comparison)
+    return data_frame(columns | {"trial": as_pandas_reads(columns["trial"])})
 
 
 def write_results(comparison: Comparison, path: Path) -> None:
     """Write the table to `path` atomically; absent values are empty cells.
 
-    Read it back with `pandas.read_csv(path, dtype={"trial": str})`.
+    `pandas.read_csv(path)` gives `results_table(comparison)`.
     """
-    text = results_table(comparison).to_csv(index=False, lineterminator="\n")
-    write_atomically(path, text.encode())
+    write_columns(results_columns(comparison), path)
 
 
-def _row(comparison: Comparison, standing: Standing, paths: tuple[str, ...]) -> dict[str, Cell]:
-    record = standing.record
+def results_columns(comparison: Comparison) -> dict[str, list[Cell]]:
+    """The table's cells by column; a sweep without a trial has all columns, and they are empty."""
+    rows = results_rows(comparison)
+    if rows:
+        return text_columns(rows, list(rows[0]))
+    paths = tuple(domain.path for domain in comparison.sweep.space)
+    return text_columns([], _names(comparison, paths))
+
+
+def results_rows(comparison: Comparison) -> list[dict[str, Cell]]:
+    """A row for each row of the table, all with the same keys in the same order."""
+    paths = (*comparison.varied, *comparison.constant)
+    names = _names(comparison, paths)
+    setting_names = dict(zip(paths, _setting_names(comparison, paths), strict=True))
+    rows = []
+    for standing in comparison.rows:
+        cells = _cells(comparison, standing)
+        for path, name in setting_names.items():
+            cells[name] = _setting_cell(standing.record.settings.get(path))
+        rows.append({name: cells[name] for name in names})
+    return rows
+
+
+MEASUREMENT = ("", "_se", "_num_images", "_low", "_high", "_floor_corrected")
+"""What is written after a metric's name, for what is known of it beside its value."""
+
+COST = (
+    "train_seconds",
+    "score_seconds",
+    "generator_parameters",
+    "discriminator_parameters",
+    "peak_memory_mib",
+)
+STANDING = ("rank", "tied_with_best", "kimg", "total_kimg", "scored_kimg")
+ROLE = ("role", "finalist_of", "seed_index")
+HISTORY = ("cause", "findings", "seed", "attempts", "started_at", "ended_at")
+PATHS = ("trial_path", "fakes_path", "checkpoint_path", "snapshot_path")
+
+
+def _names(comparison: Comparison, paths: Sequence[str]) -> list[str]:
+    """All columns, those that are looked at first in front."""
+    objective, *others = _metric_names(comparison)
+    return [
+        *("trial", "state"),
+        *(objective + end for end in MEASUREMENT[:3]),
+        *_setting_names(comparison, paths),
+        *COST,
+        *STANDING,
+        *ROLE,
+        *(objective + end for end in MEASUREMENT[3:]),
+        *(other + end for other in others for end in MEASUREMENT),
+        *HISTORY,
+        *PATHS,
+    ]
+
+
+def _metric_names(comparison: Comparison) -> list[str]:
     others = [column for column in comparison.sweep.metrics if column != comparison.objective]
-    row: dict[str, Cell] = {"trial": record.trial, "state": record.state.value}
-    for column in (comparison.objective, *others):
-        row |= _measurement_cells(standing, column)
-    row |= {
-        "rank": standing.rank,
-        "tied_with_best": standing.tied_with_best if standing.rank else None,
-        "cause": _inert(record.cause),
-        "findings": _inert("; ".join(map(finding_text, record.findings)) or None),
-        "kimg": record.kimg,
-        "total_kimg": record.total_kimg,
-        "role": "search" if record.finalist is None else "finalist",
-        "finalist_of": record.finalist.of if record.finalist else None,
-        "seed_index": record.finalist.seed_index if record.finalist else None,
-        "scored_kimg": standing.rung.kimg if standing.rung else None,
-    }
-    row |= {path: _setting_cell(record.settings.get(path)) for path in paths}
+    return [column.name for column in (comparison.objective, *others)]
+
+
+def _setting_names(comparison: Comparison, paths: Sequence[str]) -> list[str]:
+    """A setting's path, or `setting.` and its path where another column has that name."""
+    taken = {"trial", "state", *COST, *STANDING, *ROLE, *HISTORY, *PATHS}
+    taken |= {name + end for name in _metric_names(comparison) for end in MEASUREMENT}
+    return [f"setting.{path}" if path in taken else path for path in paths]
+
+
+def _cells(comparison: Comparison, standing: Standing) -> dict[str, Cell]:
+    """The cells of a row by column, but for the settings."""
+    record, rung = standing.record, standing.rung
     cost = record.cost
-    row |= {
+    cells: dict[str, Cell] = {"trial": safe_name(record.trial), "state": record.state.value}
+    for name in _metric_names(comparison):
+        cells |= measurement_cells(name, standing.measurement(name))
+    return cells | {
         "train_seconds": cost.train_seconds,
         "score_seconds": cost.score_seconds,
         # A count or size of 0 is one that was never taken.
         "generator_parameters": cost.generator_parameters or None,
         "discriminator_parameters": cost.discriminator_parameters or None,
-        "peak_memory_mb": cost.peak_memory_mb or None,
+        "peak_memory_mib": cost.peak_memory_mb or None,
+        "rank": standing.rank,
+        "tied_with_best": standing.tied_with_best,
+        "kimg": record.kimg,
+        "total_kimg": record.total_kimg,
+        "scored_kimg": rung.kimg if rung else None,
+        "role": "search" if record.finalist is None else "finalist",
+        "finalist_of": safe_name(record.finalist.of) if record.finalist else None,
+        "seed_index": record.finalist.seed_index if record.finalist else None,
+        "cause": _text(record.cause),
+        "findings": _text("; ".join(map(finding_text, record.findings)) or None),
         "seed": record.seed,
         "attempts": record.attempts,
-        "started_at": _inert(record.started_at),
-        "ended_at": _inert(record.ended_at),
-        "checkpoint_path": _in_run_folder(record.trial, record.checkpoint_path),
-        "snapshot_path": _in_run_folder(record.trial, record.snapshot_path),
+        "started_at": _text(record.started_at),
+        "ended_at": _text(record.ended_at),
+        "trial_path": safe_text(f"trials/{record.trial}"),
+        "fakes_path": _in_run_folder(record, rung.fakes_path if rung else None),
+        "checkpoint_path": _in_run_folder(record, record.checkpoint_path),
+        "snapshot_path": _in_run_folder(record, record.snapshot_path),
     }
-    return row
 
 
-def _measurement_cells(standing: Standing, column: MetricColumn) -> dict[str, Cell]:
-    measurement = standing.measurement(column.name)
-    return {
-        column.name: measurement.value if measurement else None,
-        f"{column.name}_se": measurement.standard_error if measurement else None,
-        f"{column.name}_num_images": measurement.num_images if measurement else None,
-        f"{column.name}_low": measurement.low if measurement else None,
-        f"{column.name}_high": measurement.high if measurement else None,
-        f"{column.name}_floor_corrected": measurement.floor_corrected if measurement else None,
-    }
+def measurement_cells(name: str, measurement: Measurement | None) -> dict[str, Cell]:
+    """The cells of one metric; all are empty where it was not taken."""
+    if measurement is None:
+        return dict.fromkeys(name + end for end in MEASUREMENT)
+    values = (
+        measurement.value,
+        measurement.standard_error,
+        measurement.num_images,
+        measurement.low,
+        measurement.high,
+        measurement.floor_corrected,
+    )
+    return {name + end: value for end, value in zip(MEASUREMENT, values, strict=True)}
+
+
+def safe_name(trial: str) -> str:
+    """A trial's name as a cell: digits stay digits."""
+    return trial if _is_digits(trial) else safe_text(trial)
+
+
+def as_pandas_reads(names: list[Cell]) -> list[Cell]:
+    """A column of trials' names: pandas makes numbers of nothing but digits, as ours are."""
+    return [int(str(name)) for name in names] if all(map(_is_digits, names)) else names
+
+
+def _is_digits(name: Cell) -> bool:
+    return isinstance(name, str) and name.isdecimal() and name.isascii()
 
 
 def _setting_cell(setting: Setting) -> Cell:
     if isinstance(setting, tuple):
-        return json.dumps(setting)
-    return _inert(setting) if isinstance(setting, str) else setting
+        return list_text(setting)
+    return safe_text(setting) if isinstance(setting, str) else setting
 
 
-def _in_run_folder(trial: str, path: str | None) -> str | None:
-    return f"trials/{trial}/{path}" if path else None
+def _in_run_folder(record: TrialRecord, path: str | None) -> str | None:
+    return safe_text(f"trials/{record.trial}/{path}") if path else None
 
 
-def _inert(text: str | None) -> str | None:
-    """Free text that no spreadsheet takes for a formula: a quote in front keeps it text."""
-    if text is not None and text.lstrip().startswith(FORMULA_STARTS):
-        return f"'{text}"
-    return text
+def _text(text: str | None) -> str | None:
+    return None if text is None else safe_text(text)

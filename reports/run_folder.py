@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from evaluation.whole_files import write_atomically
 from reports.records import SweepRecord, TrialRecord, VersionedRecord
+from reports.stats import read_stats
 
 SPEC_WAY_OUT = (
     "the file is damaged or was changed: put it back (report.html shows it as resolved), or start "
@@ -40,6 +40,7 @@ class RunFolder:
         self.nearest_reals = path / "nearest_reals.png"
         self.infeasible = path / "infeasible.jsonl"
         self.results = path / "results.csv"
+        self.curves = path / "curves.csv"
         self.report = path / "report.html"
         self.log = path / "driver.log"
 
@@ -142,29 +143,8 @@ class TrialFolder:
         write_atomically(self.record, record.model_dump_json(indent=1).encode())
 
     def read_stats(self) -> Iterator[dict[str, Any]]:
-        """The lines of `stats.jsonl`, oldest first; a half-written last line is left out.
-
-        Each has numbers by name, `kimg` among them, and, where something was wrong, the list of its
-        names as `findings`.
-
-        After a resume, training past the checkpoint was done twice: the later attempt counts, so
-        the lines are handed out with kimg strictly rising.
-        """
-        if not self.stats.exists():
-            return
-        entries: list[dict[str, Any]] = []
-        for line in self.stats.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if not isinstance(entry, dict) or not isinstance(entry.get("kimg"), int | float):
-                continue
-            # A line that goes back in kimg starts a new attempt, from a checkpoint before it.
-            while entries and entries[-1]["kimg"] >= entry["kimg"]:
-                entries.pop()
-            entries.append(entry)
-        yield from entries
+        """The lines of `stats.jsonl`, as `reports.stats` reads them."""
+        yield from read_stats(self.stats).entries
 
 
 def _kimg_in_name(kimg: float) -> str:

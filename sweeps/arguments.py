@@ -32,6 +32,12 @@ def _given_address(text: str) -> str:
 RunPath = Annotated[
     Path, typer.Argument(metavar="DIR", parser=given_path, help="A sweep's run folder.")
 ]
+RunPaths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DIR...", parser=given_path, help="A sweep's run folder, or several to compare."
+    ),
+]
 Address = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from sweeps.arguments import (
     AllowUnverified,
     InceptionWeights,
     RunPath,
+    RunPaths,
     Set,
     Spec,
     Trials,
@@ -180,7 +181,7 @@ def status(
 
 @app.command()
 def report(
-    path: RunPath,
+    paths: RunPaths,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", parser=given_path, help="Where to write the page."),
@@ -190,20 +191,18 @@ def report(
         typer.Option(metavar="FILE", parser=given_path, help="Where to write the table."),
     ] = None,
 ) -> None:
-    """Build report.html and results.csv anew from a run folder.
+    """Build a sweep's page and tables anew; or compare several sweeps in sweeps.html, sweeps.csv.
 
     Example: tg-sweep report runs/digits --html digits.html
     """
     with errors_in_one_line():
-        from reports.build import build_report
-        from reports.run_folder import RunFolder
+        from sweeps.report_command import report_one, report_several
 
-        run_folder = RunFolder(path)
-        for damaged in build_report(path, html=html, csv=csv).damaged:
-            record = run_folder.trial(damaged.trial).record
-            print(f"warning: {record}: left out: {damaged.reason}", file=sys.stderr)
-        print(html or run_folder.report)
-        print(csv or run_folder.results)
+        if len(paths) == 1:
+            report_one(paths[0], html, csv, progress())
+        else:
+            page, table = html or Path("sweeps.html"), csv or Path("sweeps.csv")
+            report_several(paths, page, table, progress())
 
 
 @app.command()

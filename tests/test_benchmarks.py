@@ -72,6 +72,18 @@ def test_scoring_is_timed_beside_torch_fidelity_and_the_network_alone(tmp_path: 
     )
 
 
+def test_report_benchmark_builds_a_page_of_the_sweep_it_made(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/report.py", "--trials", "12", "--json", "--keep"]
+    done = subprocess.run([*command, tmp_path], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    (report,) = json.loads(done.stdout)["reports"]
+    assert report["trials"] == 12
+    assert report["page_mb"] * 1e6 == (tmp_path / "trials12" / "report.html").stat().st_size
+    assert report["page_mb"] <= 6
+    assert report["peak_mib"] < 1536
+    lines = (tmp_path / "trials12" / "results.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 13
+
+
 @pytest.mark.slow
 def test_predicted_memory_is_what_a_process_takes() -> None:
     command = [sys.executable, "benchmarks/memory.py", "--configs", "photos-b64", "--json"]

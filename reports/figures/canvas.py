@@ -88,4 +88,5 @@ def log_axis(axis: go.layout.XAxis | go.layout.YAxis, values: Sequence[float]) -
 
 def plain(text: str) -> str:
     """Text that plotly, which reads tags in all its text, draws as it stands."""
-    return html.escape(text, quote=False)
+    # A pair of dollars would be taken for a formula, for which plotly wants MathJax.
+    return html.escape(text, quote=False).replace("$", "&#36;")

@@ -415,7 +415,7 @@ def test_report_warns_of_a_damaged_record_by_its_file_and_goes_on(tmp_path):
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"warning: {damaged}: left out: ")
     assert "remove the folder 0001, and `tg-sweep resume` trains this trial anew" in line
-    assert result.stdout.splitlines() == [str(run.report), str(run.results)]
+    assert result.stdout.splitlines() == [str(run.report), str(run.results), str(run.curves)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"use strict";
+// What is too large to stand in the page as it is was compressed: first the later rows of long
+// tables are put in their places, then the scripts run, in their order. The page's policy lets
+// these scripts run and no others.
+(async () => {
+  const unpack = async (element) => {
+    const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  };
+  const all = (kind) => Promise.all([...document.querySelectorAll(`script.packed-${kind}`)]
+    .map(async (element) => [element, await unpack(element)]));
+  try {
+    const [tables, scripts] = await Promise.all([all("rows"), all("script")]);
+    for (const [element, html] of tables) {
+      const holder = document.createElement("table"); // not a template: adoption from one is slow
+      holder.innerHTML = `<tbody>${html}</tbody>`;
+      const rows = [...holder.tBodies[0].rows];
+      rows.forEach((row) => { row.style.display = "none"; }); // until rows.js says which are drawn
+      const body = element.parentElement;
+      body.dataset.step = element.dataset.step;
+      element.remove();
+      body.append(...rows);
+    }
+    for (const [element, source] of scripts) {
+      const script = document.createElement("script");
+      script.textContent = source;
+      element.replaceWith(script);
+    }
+    document.documentElement.dataset.ready = "true";
+  } catch (error) {
+    const note = document.createElement("p");
+    note.className = "empty";
+    note.setAttribute("role", "alert");
+    note.textContent = `Charts, sorting and filters need a browser of 2023 or later (${error.message}).`;
+    document.querySelector("main").prepend(note);
+    throw error;
+  }
+})();
