@@ -88,3 +88,8 @@ def test_autocast_and_other_types_are_left_to_torch() -> None:
 def test_every_row_is_the_same_whatever_rows_come_with_it() -> None:
     x, weight, bias = (t.detach() for t in inputs(4099, 64, out_dim=64))
     torch.testing.assert_close(product(x, weight, bias)[:513], product(x[:513], weight, bias))
+
+
+def test_tensors_without_memory_go_through() -> None:
+    with torch.device("meta"), torch.no_grad():
+        assert Linear(3, 5)(torch.empty(2, 3)).shape == (2, 5)

@@ -60,9 +60,10 @@ def onednn_serves(x: Tensor) -> bool:
 
 def runs_as_written(x: Tensor) -> bool:
     """Whether nothing rewrites what is done to `x`: neither autocast nor `torch.compile`."""
-    # Autocast knows no meta tensors, by which costs are counted; they are not rewritten either.
-    is_rewritten = not x.is_meta and torch.is_autocast_enabled(x.device.type)
-    return not (torch.compiler.is_compiling() or is_rewritten)
+    if torch.compiler.is_compiling():
+        return False
+    device = x.device.type  # autocast does not know them all: not `meta`, where models are sized
+    return not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
