@@ -133,22 +133,6 @@ def check_sweeps(sweeps: Sequence[NamedSweep]) -> None:
                 )
             except ProtocolMismatchError as error:
                 raise IncomparableSweepsError(str(error)) from None
-    for sweep in sweeps:
-        _check_trials(sweep)
-
-
-def _check_trials(sweep: NamedSweep) -> None:
-    """Refuse trials that were scored otherwise than their sweep says."""
-    scoring = sweep.comparison.sweep.scoring
-    expected = scoring.sha256 if scoring else None
-    for standing in sweep.comparison.standings:
-        for rung in standing.record.scores:
-            if expected and rung.protocol_sha256 not in (None, expected):
-                raise IncomparableSweepsError(
-                    f"sweep {sweep.name}: trial {standing.trial} at {rung.kimg:g} kimg was scored "
-                    f"otherwise than the sweep says (protocol_sha256 {rung.protocol_sha256}, not "
-                    f"{expected}); take the trial out, or score it again by a sweep of its own"
-                )
 
 
 def _completed(sweep: NamedSweep) -> Standing | None:

@@ -23,6 +23,7 @@ class Board(HTMLParser):
         self.rows: dict[str, list[str | None]] = {}
         self.texts: dict[str, list[str]] = {}
         self.is_inside = False
+        self.is_heading = False
         self.trial: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -31,6 +32,7 @@ class Board(HTMLParser):
             self.is_inside = given.get("id") == "board"
         elif self.is_inside and tag == "button" and given.get("data-column"):
             self.columns.append("")
+            self.is_heading = True
         elif self.is_inside and tag == "tr":
             self.trial = given.get("data-trial")
         elif self.is_inside and tag == "td" and self.trial is not None:
@@ -38,6 +40,8 @@ class Board(HTMLParser):
             self.texts.setdefault(self.trial, []).append("")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "button":
+            self.is_heading = False
         if tag == "thead":
             self.trial = None
         if tag == "table":
@@ -48,7 +52,7 @@ class Board(HTMLParser):
             return
         if self.texts.get(self.trial or ""):
             self.texts[str(self.trial)][-1] += data
-        elif self.columns and not self.rows:
+        elif self.is_heading:
             self.columns[-1] += data.strip()
 
 

@@ -133,15 +133,16 @@ def test_other_device_or_version_is_no_reason_to_refuse(make_sweep: Sweep) -> No
     assert side_by_side([one, two]).headline == ("None of these sweeps has a completed trial yet.")
 
 
-def test_trial_scored_otherwise_than_its_sweep_is_refused(
+def test_trial_scored_otherwise_than_its_sweep_is_left_out_and_named(
     make_sweep: Sweep, make_trials: Trials
 ) -> None:
     trials = make_trials()
     rung = trials[3].scores[0].model_copy(update={"protocol_sha256": "beef"})
     trials[3] = trials[3].model_copy(update={"scores": (rung,)})
     sweep = compare(make_sweep(scoring=SCORING), trials)
-    with pytest.raises(IncomparableSweepsError, match=r"trial 0003 at 20 kimg .* not "):
-        side_by_side([sweep, compare(make_sweep(scoring=SCORING), [])])
+    found = side_by_side([sweep, compare(make_sweep(scoring=SCORING), [])])
+    assert [damaged.trial for damaged in sweep.damaged] == ["0003"]
+    assert all(s.trial != "0003" for s in found.sweeps[0].comparison.standings)
 
 
 def test_expected_best_is_the_mean_over_all_choices() -> None:
