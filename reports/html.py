@@ -57,9 +57,9 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
     """
     page = resources.files("reports") / "page"
     styles = (page / "report.css").read_text(encoding="utf-8")
-    own = ("start.js", "rows.js", "report.js", "gallery.js", "leaderboard.js")
+    own = ("start.js", "rows.js", "leaderboard.js", "gallery.js", "report.js")
     start, *scripts = [(page / name).read_text(encoding="utf-8") for name in own]
-    scripts.insert(0, get_plotlyjs())
+    scripts.insert(-1, get_plotlyjs())  # after what is quick, before the charts
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
     colours = trial_colours(comparison)

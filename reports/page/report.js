@@ -46,13 +46,25 @@
       },
     };
   };
-  const draw = () => plots.forEach((plot) => {
+  const drawOne = (plot) => {
     const chart = charts[plot.dataset.chart];
     Plotly.react(plot, chart.data, themed(chart.layout, plot), config);
     // What a chart shows is in its label; ticks and legends read out one by one say nothing.
     plot.querySelectorAll(".main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
-  });
-  draw();
+  };
+  const draw = () => plots.forEach(drawOne);
+  // At first one chart a task, so that the page answers while the later ones are drawn.
+  const waiting = [...plots];
+  const drawNext = () => {
+    const plot = waiting.shift();
+    if (plot === undefined) {
+      document.documentElement.dataset.drawn = "true";
+      return;
+    }
+    drawOne(plot);
+    setTimeout(drawNext);
+  };
+  drawNext();
 
   // A select that changes which of several charts is drawn in its place.
   document.querySelectorAll("[data-picks]").forEach((picker) => picker.addEventListener("change", () => {

@@ -4,7 +4,9 @@
 // these scripts run and no others.
 (async () => {
   const unpack = async (element) => {
-    const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+    const letters = atob(element.textContent);
+    const bytes = new Uint8Array(letters.length);
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = letters.charCodeAt(at);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).text();
   };
@@ -26,6 +28,7 @@
       const script = document.createElement("script");
       script.textContent = source;
       element.replaceWith(script);
+      await new Promise((go) => { setTimeout(go); }); // the page answers between them
     }
     document.documentElement.dataset.ready = "true";
   } catch (error) {

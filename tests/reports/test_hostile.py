@@ -115,7 +115,7 @@ def _open(browser: Any, path: Path) -> Any:
     page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+    page.wait_for_selector("html[data-drawn]")
     return page
 
 

@@ -63,7 +63,7 @@ def page(browser: Any, report: Path) -> Iterator[Page]:
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
     page.goto(report.as_uri())
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+    page.wait_for_selector("html[data-drawn]")
     yield page
     page.close()
 

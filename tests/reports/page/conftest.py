@@ -58,7 +58,7 @@ def page(browser: Any, report: Path) -> Iterator[Page]:
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.goto(report.as_uri())
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+    page.wait_for_selector("html[data-drawn]")
     yield page
     outside = [url for url in page.requests if not url.startswith(("data:", "blob:"))]
     page.close()
