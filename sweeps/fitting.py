@@ -116,12 +116,21 @@ def _way_out(spec: SweepSpec, settings: dict[str, Setting], device: Device) -> s
     if not config.activation_checkpointing:
         again: dict[str, int | bool] = {"activation_checkpointing": True}
         changes = [again, *splits, *(again | split for split in splits)]
-    for change in changes:
-        try:
-            changed = TrainingConfig.model_validate(config.model_dump() | change)
-        except ValueError:
-            continue
-        if needed_gb(changed, on_gpu=device.is_gpu) <= device.memory_gb:
-            words = (f"training.{name}: {str(value).lower()}" for name, value in change.items())
-            return "fits with " + " and ".join(words)
+    possible = [(change, made) for change in changes if (made := _changed(config, change))]
+    # The last takes least: where it does not fit, the others need not be looked at.
+    if possible and _fits(possible[-1][1], device):
+        change, _ = next(entry for entry in possible if _fits(entry[1], device))
+        words = (f"training.{name}: {str(value).lower()}" for name, value in change.items())
+        return "fits with " + " and ".join(words)
     return "fits with no batch, however small; take it out of the search, or use a larger device"
+
+
+def _changed(config: TrainingConfig, change: dict[str, int | bool]) -> TrainingConfig | None:
+    try:
+        return TrainingConfig.model_validate(config.model_dump() | change)
+    except ValueError:
+        return None
+
+
+def _fits(config: TrainingConfig, device: Device) -> bool:
+    return needed_gb(config, on_gpu=device.is_gpu) <= device.memory_gb

@@ -145,6 +145,8 @@ def test_damaged_record_of_a_run_does_not_pass_for_a_trial_of_the_search(run):
 
 def test_plan_says_how_many_finalist_runs_there_will_be_at_most(tmp_path):
     spec = load_spec("digits", SETTINGS)[1]
-    text = printed(lambda console: say_plan(spec, "mine", tmp_path, USUAL_FILE, console))
+    text = printed(
+        lambda console: say_plan(spec, "mine", tmp_path, USUAL_FILE, console, concurrent=2)
+    )
     assert "the best 2 again from up to 2 fresh seeds each: at most 4 runs of 0.3 kimg" in text
     assert plan_document(spec, "mine")["most_finalist_runs"] == 4

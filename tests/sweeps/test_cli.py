@@ -69,6 +69,7 @@ def test_options_are_frozen():
         "status": ["--json"],
         "report": ["--csv", "--html"],
         "rerun": ["--kimg"],
+        "init": ["--image-size", "--out"],
         "generate": ["--num", "--out", "--seed"],
         "import": ["--out"],
         "evaluate": [

@@ -266,7 +266,9 @@ def test_name_that_looks_like_something_else_survives_the_resolved_spec(tmp_path
 
 @pytest.mark.parametrize("name", ["", " "])
 def test_empty_spec_is_refused(name):
-    assert "SPEC is empty; give a .yaml file or a shipped spec: digits" in refusal(name)
+    assert f"SPEC is empty; give a .yaml file or a shipped spec: {', '.join(shipped_specs())}" in (
+        refusal(name)
+    )
 
 
 def test_missing_part_is_named(tmp_path):
