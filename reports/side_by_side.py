@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from evaluation.protocol import ProtocolMismatchError, check_comparable
 from reports.comparison import Comparison
+from reports.expected_best import best_of_subsets
 from reports.formats import counted, interval_text, kimg_text, listed, measurement_text
 from reports.ranking import TIE_STANDARD_ERRORS, Standing
 from reports.records import MetricColumn, Setting, TrialState
@@ -227,22 +228,10 @@ def _budgets(comparison: Comparison) -> tuple[Budget, ...]:
         return ()
     costs = [s.record.cost for s in ended]
     each = sum(cost.train_seconds + cost.score_seconds for cost in costs) / len(done)
-    scores = [_value(standing) for standing in done]  # best first, as they are ranked
+    scores, goal = [_value(standing) for standing in done], comparison.objective.goal
     num = len(scores)
     sizes = sorted({round(num ** (place / (MAX_BUDGETS - 1))) for place in range(MAX_BUDGETS)})
-    return tuple(Budget(size * each, _expected_best(scores, size)) for size in sizes)
-
-
-def _expected_best(scores: Sequence[float], size: int) -> float:
-    """Mean of the first of `size` of the scores, which are best first, over all choices of them."""
-    num, expected = len(scores), 0.0
-    share = size / num  # of the choices, those whose best is this one
-    for place, score in enumerate(scores[: num - size + 1]):
-        expected += share * score
-        left = num - place - 1
-        if left:
-            share *= (left - size + 1) / left
-    return expected
+    return tuple(Budget(size * each, best_of_subsets(scores, size, goal)) for size in sizes)
 
 
 def sweep_words(comparison: Comparison) -> str:

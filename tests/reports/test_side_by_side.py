@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from reports.build import OutputError, Step, sweeps_steps
 from reports.comparison import compare
 from reports.records import SweepRecord, TrialRecord
 from reports.run_folder import RunFolder
-from reports.side_by_side import IncomparableSweepsError, SideBySide, _expected_best, side_by_side
+from reports.side_by_side import IncomparableSweepsError, SideBySide, side_by_side
 from reports.sweeps_csv import sweeps_table, write_sweeps
 
 Make = Callable[..., TrialRecord]
@@ -143,13 +142,6 @@ def test_trial_scored_otherwise_than_its_sweep_is_left_out_and_named(
     found = side_by_side([sweep, compare(make_sweep(scoring=SCORING), [])])
     assert [damaged.trial for damaged in sweep.damaged] == ["0003"]
     assert all(s.trial != "0003" for s in found.sweeps[0].comparison.standings)
-
-
-def test_expected_best_is_the_mean_over_all_choices() -> None:
-    scores = sorted(random.Random(0).random() for _ in range(7))
-    for size in range(1, 8):
-        bests = [min(choice) for choice in itertools.combinations(scores, size)]
-        assert _expected_best(scores, size) == pytest.approx(sum(bests) / len(bests))
 
 
 def test_budget_ends_at_all_that_ended_trials_took(make_sweep: Sweep, make_trials: Trials) -> None:
