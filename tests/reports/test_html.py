@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reports.build import build_report
-from reports.records import SweepRecord, TrialRecord
+from reports.records import SweepRecord, TrialCost, TrialRecord, TrialState
 from reports.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
@@ -135,6 +135,22 @@ def test_interval_is_read_out_and_stands_under_the_score(page: Page) -> None:
         assert shown.bounding_box()["y"] > page.locator(place).bounding_box()["y"]
     assert page.locator("#board tr[data-trial='0003'] td.col-6 .interval").count() == 0
     assert "infinitely many images of the same generator" in page.text_content("#leaderboard")
+
+
+def test_sweep_stopped_before_it_cost_anything_has_a_page(
+    make_sweep: Callable[..., SweepRecord],
+    make_trial: Callable[..., TrialRecord],
+    write_run: Callable[..., RunFolder],
+    tmp_path: Path,
+) -> None:
+    trials = [
+        make_trial(number, TrialState.INTERRUPTED, kimg=0.0, scores=(), cost=TrialCost())
+        for number in range(2)
+    ]
+    run = write_run(tmp_path / "digits", make_sweep(), trials)
+    build_report(run.path)
+    text = " ".join(run.report.read_text(encoding="utf-8").split())
+    assert "Times of trials add up to more than the wall time" in text
 
 
 def test_page_without_intervals_explains_none(

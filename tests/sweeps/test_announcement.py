@@ -149,4 +149,4 @@ def test_plan_says_how_many_finalist_runs_there_will_be_at_most(tmp_path):
         lambda console: say_plan(spec, "mine", tmp_path, USUAL_FILE, console, concurrent=2)
     )
     assert "the best 2 again from up to 2 fresh seeds each: at most 4 runs of 0.3 kimg" in text
-    assert plan_document(spec, "mine")["most_finalist_runs"] == 4
+    assert plan_document(spec, "mine", 2)["most_finalist_runs"] == 4
