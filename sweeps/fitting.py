@@ -13,8 +13,8 @@ from sweeps.space_check import building_fault
 from sweeps.spec import SweepSpec
 from transgan.config import TrainingConfig
 
-_SMALLEST_BATCHES = 8
-"""Batches are halved at most as often, in looking for one that fits."""
+MOST_HALVINGS = 7
+"""So often batches are halved at most, in looking for one that fits."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _way_out(spec: SweepSpec, settings: dict[str, Setting], device: Device) -> s
     """
     config = spec.trial_config(settings, spec.training.seed)
     whole = config.microbatch_size or config.batch_size
-    sizes = [whole >> halvings for halvings in range(1, _SMALLEST_BATCHES) if whole >> halvings]
+    sizes = [whole >> halvings for halvings in range(1, MOST_HALVINGS + 1) if whole >> halvings]
     splits: list[dict[str, int | bool]] = [{"microbatch_size": size} for size in sizes]
     changes = splits
     if not config.activation_checkpointing:

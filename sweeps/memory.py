@@ -8,9 +8,9 @@ from transgan.config import EmaConfig, TrainingConfig
 from transgan.cost import TrainingCost, training_cost
 
 GB = 1e9
-PROCESS_GB = 0.45
-"""Resident memory of a trial's process with all libraries loaded and no tensors (measured: 0.43 to
-0.46 by `benchmarks/memory.py`)."""
+PROCESS_GB = 0.93
+"""Resident memory of a trial's process without its tensors: 0.86 with all that a trial imports,
+0.93 once that has been used (a training of digits, less its tensors; torch 2.14.1, Linux)."""
 GPU_CONTEXT_GB = 0.6
 """What CUDA and its libraries take of a GPU for each process: an assumption, not measured by us."""
 GPU_SLACK = 1.1

@@ -26,7 +26,7 @@ def test_settings_that_need_more_memory_than_there_is_are_infeasible():
     spec = spec_with(f"resources.memory_gb={sum(needs) / 2:.6f}")
     assert infeasible_because(spec, small) is None
     cause = infeasible_because(spec, large)
-    assert cause.startswith("needs about 0.")
+    assert cause.startswith("needs about ")
     assert cause.endswith(f"resources.memory_gb is {sum(needs) / 2:.3g}")
 
 
