@@ -293,14 +293,13 @@ def run_chaos(
     """All three sweeps below `work`, and what was found; those without kills are left out."""
     work.mkdir(parents=True)
     (work / "spec.yaml").write_text(SPEC.format(seed=seed, trials=trials), encoding="utf-8")
-    rng = random.Random(seed)
     outcomes = [let_alone(work)]
     for name, act, kills in (
         ("driver", kill_drivers, driver_kills),
         ("trial", kill_trials, trial_kills),
     ):
         if kills:
-            chaos = act(work, kills, rng)
+            chaos = act(work, kills, random.Random(f"{seed}/{name}"))
             compare(chaos, work / name, work / "alone")
             outcomes.append(chaos)
             print(json.dumps(asdict(chaos), indent=1), file=sys.stderr, flush=True)

@@ -16,7 +16,8 @@ from sweeps.faults import (
     may_retry,
     removed_message,
 )
-from sweeps.trial import now, with_fault
+from sweeps.trial import now
+from sweeps.trial_faults import with_fault
 
 CHECKPOINTS_KEPT = 3
 """Of a trial: the newest, the one before it, and one that is being written."""

@@ -23,13 +23,7 @@ from reports.run_folder import RecordError, RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns
-from sweeps.faults import (
-    SweepStoppedError,
-    full_disk_message,
-    is_full_disk,
-    is_removed,
-    removed_message,
-)
+from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
 from sweeps.folder import only_driver
 from sweeps.hang import hang_seconds
@@ -135,22 +129,9 @@ def execute(
             console.print("Building the report …", highlight=False)
             comparison = build_report(run.path)
     except (OSError, RecordError) as error:
-        raise _explained(error, run, needed) from None
+        raise explained(error, run.path, needed) from None
     because = driver.ledger.stop_because
     return Outcome(interrupted, stop.reason, stop.exit_code, because, comparison)
-
-
-def _explained(error: Exception, run: RunFolder, needed: int | None) -> Exception:
-    """What to do about a run folder that can't be written; else the error itself."""
-    if is_removed(run.path):
-        return SweepStoppedError(removed_message(run.path))
-    if not is_full_disk(error):
-        return error
-    name = error.filename if isinstance(error, OSError) else None
-    return SweepStoppedError(
-        f"{full_disk_message(Path(name or run.path), needed)}, then go on with: "
-        f"tg-sweep resume {shlex.quote(str(run.path))}"
-    )
 
 
 class _Driver:

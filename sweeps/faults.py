@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,19 @@ def removed_message(run: Path) -> str:
     return (
         f"{run}: the run folder is gone, removed or no longer mounted, while the sweep was at work "
         "on it; put it back"
+    )
+
+
+def explained(error: Exception, run: Path, needed: int | None) -> Exception:
+    """What to do about a run folder that can't be written; else the error itself."""
+    if is_removed(run):
+        return SweepStoppedError(removed_message(run))
+    if not is_full_disk(error):
+        return error
+    name = error.filename if isinstance(error, OSError) else None
+    return SweepStoppedError(
+        f"{full_disk_message(Path(name or run), needed)}, then go on with: "
+        f"tg-sweep resume {shlex.quote(str(run))}"
     )
 
 

@@ -28,7 +28,8 @@ from sweeps.objectives import costs_of
 from sweeps.proposals import Proposals, trial_seed
 from sweeps.spec import SweepSpec
 from sweeps.study_mirror import StudyMirror
-from sweeps.trial import TrialReport, TrialTask, end_trial, new_record, now, with_fault
+from sweeps.trial import TrialReport, TrialTask, end_trial, new_record, now
+from sweeps.trial_faults import with_fault
 from transgan.config import TrainingConfig
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -36,28 +35,19 @@ from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
+from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import save_snapshot
-from transgan.training.health import PATIENCE, Finding
+from transgan.training.health import Finding
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 TICK_KIMG = 1.0
 CHECKPOINT_SECONDS = 20.0
 """Longest stretch of training that a crash can cost."""
 TICK_VALUES = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits", "images_per_second")
-
-
-class CollapsedError(ArithmeticError):
-    """The generator makes much the same image of every latent, and has for long."""
-
-    def __init__(self, lasted_kimg: float, kimg: float) -> None:
-        super().__init__(
-            f"mode collapse at every look of the last {lasted_kimg:g} kimg, up to {kimg:.3f} kimg; "
-            "lower optimizer.generator_lr or raise loss.gradient_penalty"
-        )
 
 
 class TrialTask(BaseModel):
@@ -162,13 +152,6 @@ def new_record(task: TrialTask) -> TrialRecord:
         ),
         attempts=0,
     )
-
-
-def with_fault(record: TrialRecord, fault: TrialFault, folder: TrialFolder) -> TrialRecord:
-    """The record with one fault more, and the command that trains the trial again."""
-    run = folder.path.parent.parent
-    command = shlex.join(["tg-sweep", "rerun", str(run), record.trial])
-    return record.model_copy(update={"faults": (*record.faults, fault), "rerun": command})
 
 
 def end_trial(folder: TrialFolder, state: TrialState, cause: str | None = None) -> TrialRecord:
@@ -305,18 +288,9 @@ class _TrialRun:
             update={"kimg": progress.kimg, "cost": self._spend(train_seconds=seconds)}
         )
         self._keep_first(progress.findings)
-        self._check_collapse()
+        check_collapse(self.trainer, self.task.collapse_share)
         if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
             self._checkpoint()
-
-    def _check_collapse(self) -> None:
-        """End a trial whose fakes have been alike at every look for the stated share of it."""
-        share, looks = self.task.collapse_share, self.trainer.health.state.collapsed_looks
-        if share is None or looks < PATIENCE:
-            return
-        lasted = looks * self.trainer.health.every_kimg
-        if lasted >= share * self.task.config.total_kimg:
-            raise CollapsedError(lasted, self.trainer.kimg)
 
     def _keep_first(self, findings: tuple[Finding, ...]) -> None:
         """Put findings of a kind that was not found before on record."""

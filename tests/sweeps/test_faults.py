@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from reports.records import FaultKind, TrialState
 from reports.run_folder import RunFolder, TrialFolder
@@ -18,6 +19,8 @@ from sweeps.faults import FaultsConfig, Loss, loss_from
 from sweeps.hang import HangWatch, hang_seconds
 from sweeps.ledger import Ledger
 from sweeps.recovery import TrialAtWorkError, only_worker, worker_of
+from sweeps.rerun import rerun_trial
+from sweeps.spec import load_spec
 from sweeps.trial import run_trial
 from transgan.training.checkpoint import previous_checkpoint
 
@@ -170,19 +173,34 @@ def test_stopped_trial_leaves_a_checkpoint_of_where_it_was(task, data, evaluator
     assert last > 0.2
 
 
-def test_lasting_mode_collapse_ends_a_trial_and_is_no_error(task, data, evaluator, tmp_path):
-    fast = task.config.optimizer.model_copy(update={"generator_lr": 0.5})
-    changes = {"optimizer": fast, "total_kimg": 5.0, "batch_size": 128}
-    config = task.config.model_copy(update=changes)
-    told = task.model_copy(update={"config": config, "rungs": (5.0,), "collapse_share": 0.5})
-    folder = TrialFolder(tmp_path / "0000")
-    *_, last = run_trial(told, data, evaluator, folder)
+def test_lasting_mode_collapse_ends_a_trial_and_comes_again_when_it_is_rerun(
+    data, evaluator, run, capsys
+):
+    spec = load_spec(
+        "digits",
+        (
+            *("training.total_kimg=5", "training.batch_size=128"),
+            *("training.optimizer.generator_lr=0.5", "search={}"),
+            *("early_stopping.name=none", "early_stopping.grace_kimg=5", "budget.trials=1"),
+        ),
+    )[1]
+    run.spec.write_text(spec.to_yaml(), encoding="utf-8")
+    ledger = open_ledger(spec, run)
+    task = ledger.next_task()
+    folder = run.trial("0000")
+    *_, last = run_trial(task, data, evaluator, folder)
     record = folder.read()
     assert last.state is record.state is TrialState.COLLAPSED
     assert record.kimg == pytest.approx(3.0, abs=0.13)
     assert "mode collapse at every look of the last 3 kimg" in record.cause
     assert record.fault.kind is FaultKind.COLLAPSED
     assert [finding.name for finding in record.findings] == ["mode-collapse"]
+    assert ledger.hear("0000", last)
+    assert ledger.stop_because is None
+    assert rerun_trial(run.path, "0000", None, Console(width=300))
+    told = capsys.readouterr().out
+    assert "the fault on record: mode collapse" in told
+    assert told.count("the same\n") == 3
 
 
 def test_process_left_over_from_a_killed_sweep_is_ended(tmp_path):
