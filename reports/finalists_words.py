@@ -53,12 +53,14 @@ def failing_text(verdict: SeedVerdict) -> str:
     best = verdict.configurations[0]
     if best.num_failed == best.num_seeds:
         return ""
-    failed = best.num_failed or "none"
-    return (
-        f"Who beats whom is said of runs that end with a score: {failed} of "
-        f"{counted(best.num_seeds, 'fresh run')} of trial {best.config} failed, which leaves room "
-        f"for {best.failing_at_most:.0%} failing ({100 * verdict.confidence:.4g}%)."
+    text = (
+        f"{best.num_failed or 'none'} of {counted(best.num_seeds, 'fresh run')} of trial "
+        f"{best.config} failed, which leaves room for {best.failing_at_most:.0%} failing "
+        f"({100 * verdict.confidence:.4g}%)."
     )
+    if len(verdict.configurations) == 1:
+        return text[0].upper() + text[1:]
+    return f"Who beats whom is said of runs that end with a score: {text}"
 
 
 def flattery_text(finalists: Finalists) -> str:
