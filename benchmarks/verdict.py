@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -320,13 +319,12 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"--sweeps {arguments.sweeps}: needs at least 1")
     if arguments.processes < 1:
         parser.error(f"--processes {arguments.processes}: needs at least 1")
-    started = time.monotonic()
     rows = []
     for row in simulate(arguments.sweeps, arguments.seed, arguments.processes):
         rows.append(row)
         print(*row, sep=",", flush=True)
     scenarios = {scenario.name: scenario.words for scenario in SCENARIOS}
-    write_page(arguments.out, rows, scenarios, arguments.sweeps, time.monotonic() - started)
+    write_page(arguments.out, rows, scenarios, arguments.sweeps)
 
 
 if __name__ == "__main__":
