@@ -39,6 +39,7 @@ class RunFolder:
         self.reals = path / "reals.png"
         self.nearest_reals = path / "nearest_reals.png"
         self.infeasible = path / "infeasible.jsonl"
+        self.judgements = path / "judgements.jsonl"
         self.results = path / "results.csv"
         self.curves = path / "curves.csv"
         self.report = path / "report.html"

@@ -21,6 +21,7 @@ from reports.finalists_words import budget_text, ends_text
 from reports.formats import measurement_text, parameters_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.run_folder import RunFolder
+from sweeps.description import stopping_rule
 from sweeps.extractor_options import planned_metrics
 from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
 from sweeps.search_space import Domain
@@ -58,8 +59,8 @@ def say_plan(
     plan = make_plan(spec, concurrent)
     stopping, evaluation = spec.early_stopping, spec.evaluation
     rule = "nobody is stopped early"
-    if stopping.name == "asha":
-        rule = f"the best 1/{stopping.reduction_factor} go on (asha)"
+    if stopping.name != "none":
+        rule = stopping_rule(stopping, len(spec.rungs))
     say = labelled(console)
     say(
         "Sweep",

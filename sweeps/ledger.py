@@ -10,10 +10,12 @@ import itertools
 import math
 
 from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
+from reports.judgements import Verdict
 from reports.records import FinalistsRecord, Setting, TrialState
 from reports.run_folder import RunFolder
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.finalists import Finalists
+from sweeps.judging import Judging
 from sweeps.known import Known
 from sweeps.objectives import costs_of
 from sweeps.proposals import Proposals, trial_seed
@@ -56,12 +58,8 @@ class Ledger:
             self.finalists = Finalists(spec, run, finalists, device=device)
         self.reports: dict[str, TrialReport] = {}
         """Newest report of each trial that has run since this ledger was opened, by its name."""
-        self._rung_values: dict[tuple[int, int], float] = {
-            (number, rung): taken.value
-            for number, record in self.records.items()
-            for rung, scores in enumerate(record.scores)
-            if (taken := scores.measurement(objective))
-        }
+        self._judging = Judging(spec, run, objective, self.records.values())
+        self._catch_up()
         self._costs: dict[int, tuple[float, ...]] = {}
         self.infeasible = read_infeasible(run)
         """Proposals that were refused, by trial and attempt."""
@@ -138,15 +136,13 @@ class Ledger:
         if self.finalists is not None and trial in self.finalists.records:
             return self.finalists.hear(trial, report)
         folder, number = self.run.trial(trial), int(trial)
-        if report.rung is not None:
+        if report.rung is not None or report.state.is_final:
             self.records[number] = folder.read()
-            value = math.nan if report.value is None else report.value
-            self._rung_values[number, report.rung] = value
-            self._study.scored(number, report.rung, value)
-        if not report.state.is_final and self._stops(number, report.kimg):
-            self.records[number] = end_trial(folder, TrialState.STOPPED_EARLY)
-        if report.state.is_final:
-            self.records[number] = folder.read()
+        rung = len(self.records[number].scores) - 1
+        if rung >= 0 and (report.rung is not None or not report.state.is_final):
+            self._act_on(number, self._judging.judge(self.records[number], rung, report.kimg))
+            if (value := self.value_at(number, rung)) is not None:
+                self._study.scored(number, rung, value)
         if self.records[number].state.is_final:
             self._mirror_end(number)
         return self.records[number].state.is_final
@@ -172,21 +168,31 @@ class Ledger:
 
     def value_at(self, number: int, rung: int) -> float | None:
         """The objective of a trial at a rung, if it was scored there."""
-        return self._rung_values.get((number, rung))
+        return self._judging.value_at(number, rung)
 
-    def _stops(self, number: int, kimg: float) -> bool:
-        """Whether a trial stops, by its last rung and all that is known of that rung by now."""
-        rung = len(self.records[number].scores) - 1
-        value = self.value_at(number, rung)
-        stopping = self.spec.early_stopping
-        if value is None or not stopping.may_judge_again(self.spec.rungs, rung, kimg):
-            return False
-        others = [
-            other
-            for (trial, at), other in self._rung_values.items()
-            if at == rung and trial != number and math.isfinite(other)
-        ]
-        return stopping.stops(value, others, self.spec.goal)
+    def _catch_up(self) -> None:
+        """Do what an earlier ledger would have done next, had it not been killed."""
+        for number, rung in self._judging.unheard:
+            record = self.records[number]
+            self._act_on(number, self._judging.judge(record, rung, record.kimg))
+        for number, record in list(self.records.items()):
+            said = self._judging.last_said(number, len(record.scores) - 1)
+            if said is not None:
+                self._act_on(number, said.verdict)
+
+    def _act_on(self, number: int, verdict: Verdict) -> None:
+        """End a trial that was judged so; what is over stays as it is."""
+        record = self.records[number]
+        folder = self.run.trial(record.trial)
+        if verdict is Verdict.STOPPED and not record.state.is_final:
+            self.records[number] = end_trial(folder, TrialState.STOPPED_EARLY)
+        if verdict is Verdict.DIVERGED and not record.state.is_failure:
+            rung = len(record.scores) - 1
+            cause = (
+                f"{self.objective} was {self.value_at(number, rung)} at "
+                f"{self.spec.rungs[rung]:g} kimg, which is no finite number"
+            )
+            self.records[number] = end_trial(folder, TrialState.DIVERGED, cause)
 
     def _proposal(self, number: int) -> dict[str, Setting] | None:
         """Settings of a new trial, or None while a score that they depend on is still to come.
@@ -196,10 +202,11 @@ class Ledger:
         """
         known: dict[int, Known] = {}
         for earlier in range(number - self._proposals.behind):  # the last may be on their way
-            record, value = self.records[earlier], self.value_at(earlier, 0)
-            if value is None and not record.state.is_final:
+            record = self.records[earlier]
+            if not self._judging.was_scored(earlier, 0) and not record.state.is_final:
                 return None
-            known[earlier] = Known(dict(record.settings), self._values(earlier, value))
+            values = self._values(earlier, self.value_at(earlier, 0))
+            known[earlier] = Known(dict(record.settings), values)
         return self._feasible_proposal(number, known)
 
     def _feasible_proposal(self, number: int, known: dict[int, Known]) -> dict[str, Setting]:

@@ -286,7 +286,7 @@ def _presets_for(training: dict[str, Any]) -> str:
 
 def _check_ranking(spec: SweepSpec, source: str) -> None:
     """Refuse what can't stop or rank a trial."""
-    if spec.early_stopping.name == "asha" and len(spec.rungs) < 2:
+    if spec.early_stopping.name != "none" and len(spec.rungs) < 2:
         raise SpecError(
             f"{source}: early_stopping.grace_kimg: {spec.early_stopping.grace_kimg:g} is no less "
             f"than training.total_kimg {spec.training.total_kimg:g}, so nothing could ever stop; "
