@@ -8,6 +8,7 @@ from evaluation.extractor_names import extractor_kind
 from evaluation.metrics import at_num_images, find_metric, printed_label
 from evaluation.protocol import EvaluationRecord
 from reports.records import FinalistsRecord, Forecast, MetricColumn, Segment, SweepRecord
+from reports.warm_start import WarmStart
 from sweeps.early_stopping import LEAST_OTHERS, EarlyStopping
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import describe
@@ -26,6 +27,7 @@ def describe_sweep(
     forecast: Forecast,
     segment: Segment,
     finalists: FinalistsRecord | None = None,
+    prior: WarmStart | None = None,
 ) -> SweepRecord:
     """The record of a sweep that starts now."""
     columns = metric_columns(evaluation)
@@ -38,7 +40,7 @@ def describe_sweep(
         num_trials=spec.budget.trials,
         total_kimg=spec.training.total_kimg,
         rungs_kimg=spec.rungs,
-        sampler=_sampler(spec.sampler),
+        sampler=_sampler(spec.sampler) + (f"; told of {prior.sentence}" if prior else ""),
         early_stopping=stopping_rule(spec.early_stopping, len(spec.rungs)),
         seed=spec.sampler.seed,
         extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",

@@ -22,6 +22,7 @@ from sweeps.proposals import Proposals, trial_seed
 from sweeps.spec import SweepSpec
 from sweeps.study_mirror import StudyMirror
 from sweeps.trial import TrialReport, TrialTask, end_trial, new_record
+from sweeps.warm_start import known_of, prior_of
 from transgan.config import TrainingConfig
 
 
@@ -67,7 +68,12 @@ class Ledger:
         """Why nothing more can be proposed, though the budget has trials left."""
         behind = spec.budget.concurrent_trials or concurrent
         self._proposals = Proposals(
-            spec.sampler, spec.search, spec.goals, behind=behind, baseline=spec.baseline()
+            spec.sampler,
+            spec.search,
+            spec.goals,
+            behind=behind,
+            baseline=spec.baseline(),
+            prior=known_of(prior_of(spec, run)),
         )
         self._unstarted = [n for n, r in sorted(self.records.items()) if not r.state.is_final]
         self._study = StudyMirror(spec, run, objective)

@@ -1,6 +1,5 @@
 """Whole sweeps without Ray: scripted scores, killed at each report, as good as unbroken ones."""
 
-import functools
 import math
 import os
 import random
@@ -30,30 +29,14 @@ CRASHED = "crashed"
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """What makes no difference here, and takes time: disks, the journal, costs of one network."""
-    from sweeps import study_mirror, trial
+def quick(monkeypatch, one_cost_a_network):
+    """What makes no difference here, and takes time: disks and the journal."""
+    from sweeps import study_mirror
 
     monkeypatch.setattr(os, "fsync", lambda file: None)
     monkeypatch.setattr(
         study_mirror, "JournalStorage", lambda backend: optuna.storages.InMemoryStorage()
     )
-    cost = functools.lru_cache(lambda networks: trial_cost(networks[2]))
-    trial_cost = trial.model_cost
-    monkeypatch.setattr(trial, "model_cost", lambda config: cost(Networks(config)))
-
-
-class Networks(tuple):
-    """A config that is the same as another if its networks are."""
-
-    def __new__(cls, config):
-        return super().__new__(cls, (config.generator, config.discriminator, config))
-
-    def __eq__(self, other):
-        return self[:2] == other[:2]
-
-    def __hash__(self):
-        return hash(self[:2])
 
 
 def spec_for(rule, trials=9, *more):
