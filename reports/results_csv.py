@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.comparison import Comparison
 from reports.csv_cells import Cell, data_frame, list_text, safe_text, text_columns, write_columns
-from reports.formats import finding_text
+from reports.formats import exploit_text, finding_text
 from reports.ranking import Standing
 from reports.records import Measurement, Setting, TrialRecord
 
@@ -83,8 +83,14 @@ def _names(comparison: Comparison, paths: Sequence[str]) -> list[str]:
         *(objective + end for end in MEASUREMENT[3:]),
         *(other + end for other in others for end in MEASUREMENT),
         *HISTORY,
+        *(("exploits",) if _is_population(comparison) else ()),
         *PATHS,
     ]
+
+
+def _is_population(comparison: Comparison) -> bool:
+    """Whether trials took over from one another, so that there is a column for it."""
+    return any(standing.record.exploits for standing in comparison.rows)
 
 
 def _metric_names(comparison: Comparison) -> list[str]:
@@ -94,7 +100,7 @@ def _metric_names(comparison: Comparison) -> list[str]:
 
 def _setting_names(comparison: Comparison, paths: Sequence[str]) -> list[str]:
     """A setting's path, or `setting.` and its path where another column has that name."""
-    taken = {"trial", "state", *COST, *STANDING, *ROLE, *HISTORY, *PATHS}
+    taken = {"trial", "state", "exploits", *COST, *STANDING, *ROLE, *HISTORY, *PATHS}
     taken |= {name + end for name in _metric_names(comparison) for end in MEASUREMENT}
     return [f"setting.{path}" if path in taken else path for path in paths]
 
@@ -123,6 +129,7 @@ def _cells(comparison: Comparison, standing: Standing) -> dict[str, Cell]:
         "seed_index": record.finalist.seed_index if record.finalist else None,
         "cause": _text(record.cause),
         "findings": _text("; ".join(map(finding_text, record.findings)) or None),
+        "exploits": _text("; ".join(map(exploit_text, record.exploits)) or None),
         "seed": record.seed,
         "attempts": record.attempts,
         "started_at": _text(record.started_at),

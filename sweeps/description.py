@@ -67,7 +67,14 @@ def stopping_rule(stopping: EarlyStopping, num_rungs: int) -> str:
             rule = f"hyperband, {kept} at each rung, in {num_rungs} brackets"
         case "median":
             rule = f"median of {LEAST_OTHERS} others or more, at each rung"
-    if stopping.tie_standard_errors:
+        case "pbt":
+            rule = (
+                f"pbt, every {stopping.interval_kimg:g} kimg the worst "
+                f"{stopping.resolved_quantile:.0%} take over from the best"
+            )
+    if stopping.tie_standard_errors and stopping.name == "pbt":
+        rule += f" unless they are within {stopping.tie_standard_errors:g} SE"
+    elif stopping.tie_standard_errors:
         rule += f", ties within {stopping.tie_standard_errors:g} SE go on"
     return rule
 

@@ -1,5 +1,7 @@
 """When a trial is scored, and whether it goes on: ASHA, Hyperband and the median rule, in kimg.
 
+What becomes of a population (`pbt`) is in `sweeps/population.py`.
+
 Sources: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", arXiv:1810.05934,
 alg. 2, in the form that stops trials instead of pausing them (as Ray Tune and Optuna have it); Li
 et al. 2018, "Hyperband", JMLR 18(185), alg. 1, for the brackets; Golovin et al. 2017, "Google
@@ -19,7 +21,7 @@ import statistics
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -66,11 +68,12 @@ class Judged(NamedTuple):
 class EarlyStopping(FrozenModel):
     """The rungs at which trials are scored, and the rule by which they are stopped there."""
 
-    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    name: Literal["asha", "hyperband", "median", "none", "pbt"] = "asha"
     """`asha` keeps the best 1/reduction_factor at each rung. `hyperband` does so in brackets, of
     which each stops nobody before a later rung than the one before it. `median` stops who never was
     as good as the median of the others' running means. `none` scores at the same rungs and stops
-    nobody."""
+    nobody. `pbt` stops nobody either: at each rung the worst go on from the checkpoints of the
+    best, with perturbed settings."""
     grace_kimg: float = Field(gt=0)
     """The first rung: no trial is stopped before."""
     reduction_factor: int = Field(3, ge=2)
@@ -78,7 +81,50 @@ class EarlyStopping(FrozenModel):
     that many times as far, whatever the rule."""
     tie_standard_errors: float = Field(1.0, ge=0)
     """A trial that is to be stopped goes on if it misses the bar by no more than so many standard
-    errors of the difference; 0 for no such ties."""
+    errors of the difference, and with `pbt` one that is to take over from another keeps its own
+    training; 0 for no such ties."""
+    interval_kimg: float | None = Field(None, gt=0)
+    """For `pbt`: from one rung to the next. It stands for `grace_kimg` too."""
+    quantile: float | None = Field(None, gt=0, le=0.5)
+    """For `pbt`: the share of the worst that take over from as many of the best; null for 0.25."""
+    perturb_factor: float | None = Field(None, gt=1)
+    """For `pbt`: what settings that are taken over are multiplied or divided by; null for 1.2."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _interval_is_grace(cls, values: Any) -> Any:
+        """With `pbt` the first rung is as far as all others."""
+        if isinstance(values, dict) and values.get("name") == "pbt" and "interval_kimg" in values:
+            return {"grace_kimg": values["interval_kimg"]} | values
+        return values
+
+    @model_validator(mode="after")
+    def _options_of_a_population_have_an_effect(self) -> Self:
+        if self.name == "pbt":
+            if self.interval_kimg is None:
+                raise ValueError("pbt needs interval_kimg, such as interval_kimg: 12")
+            if self.grace_kimg != self.interval_kimg or self.reduction_factor != 3:
+                raise ValueError(
+                    "grace_kimg and reduction_factor have no effect on pbt, whose rungs are "
+                    "multiples of interval_kimg; leave them out"
+                )
+            return self
+        for option in ("interval_kimg", "quantile", "perturb_factor"):
+            if getattr(self, option) is not None:
+                raise ValueError(
+                    f"{option} has no effect on {self.name}; leave it out, or set name to pbt"
+                )
+        return self
+
+    @property
+    def resolved_quantile(self) -> float:
+        """The share that takes over with `pbt`."""
+        return self.quantile or 0.25
+
+    @property
+    def resolved_perturb_factor(self) -> float:
+        """What settings are multiplied or divided by with `pbt`."""
+        return self.perturb_factor or 1.2
 
     @model_validator(mode="after")
     def _ties_have_an_effect(self) -> Self:
@@ -94,7 +140,10 @@ class EarlyStopping(FrozenModel):
         rungs, rung = [], self.grace_kimg
         while rung < total_kimg:
             rungs.append(rung)
-            rung *= self.reduction_factor
+            if self.interval_kimg is None:
+                rung *= self.reduction_factor
+            else:
+                rung = (len(rungs) + 1) * self.interval_kimg
         return (*rungs, total_kimg)
 
     def bracket(self, number: int, num_rungs: int) -> int:
@@ -116,7 +165,7 @@ class EarlyStopping(FrozenModel):
         the next rung they are judged again by what has come since; later, so much is spent that
         the rest is worth having.
         """
-        if self.name == "none" or rung + 1 >= len(rungs):
+        if self.name in ("none", "pbt") or rung + 1 >= len(rungs):
             return False
         if rung < self.bracket(number, len(rungs)):
             return False
@@ -130,7 +179,7 @@ class EarlyStopping(FrozenModel):
             others: those of all other trials of its bracket that were scored at that rung so far.
             goal: which scores are better.
         """
-        if self.name == "none":
+        if self.name in ("none", "pbt"):
             return Judged(Answer.GOES_ON)
         sign = 1.0 if goal == "minimize" else -1.0
         if self.name == "median":
@@ -149,11 +198,11 @@ class EarlyStopping(FrozenModel):
             stops = sign * own.value > sign * bar.value
         if not stops:
             return Judged(Answer.GOES_ON, bar.value)
-        tied = _is_tied(own, bar, self.tie_standard_errors)
+        tied = is_tied(own, bar, self.tie_standard_errors)
         return Judged(Answer.TIED if tied else Answer.STOPPED, bar.value)
 
 
-def _is_tied(one: Score, other: Score, standard_errors: float) -> bool:
+def is_tied(one: Score, other: Score, standard_errors: float) -> bool:
     """Whether two scores differ by no more than so many standard errors of their difference.
 
     One is the rule of Breiman et al. 1984 ("Classification and Regression Trees", sec. 3.4.3) for

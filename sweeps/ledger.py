@@ -15,6 +15,7 @@ from reports.records import FinalistsRecord, Setting, TrialState
 from reports.run_folder import RunFolder
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.finalists import Finalists
+from sweeps.generations import Generations
 from sweeps.judging import Judging
 from sweeps.known import Known
 from sweeps.objectives import costs_of
@@ -75,6 +76,9 @@ class Ledger:
             baseline=spec.baseline(),
             prior=known_of(prior_of(spec, run)),
         )
+        self._generations: Generations | None = None
+        if spec.early_stopping.name == "pbt":
+            self._generations = Generations(spec, run, self._judging, self.records)
         self._unstarted = [n for n, r in sorted(self.records.items()) if not r.state.is_final]
         self._study = StudyMirror(spec, run, objective)
         for number in sorted({*self.records, *self._refused_numbers()}):
@@ -122,6 +126,8 @@ class Ledger:
 
     def _next_of_search(self) -> TrialTask | None:
         """What is next of the search; None and errors as `next_task`."""
+        if self._generations is not None:
+            return self._next_of_population(self._generations)
         if self._unstarted:
             record = self.records[self._unstarted.pop(0)]
             return self._task(record.number, record.settings)
@@ -135,6 +141,27 @@ class Ledger:
         task = self._task(number, settings)
         self._enter(task)
         return task
+
+    def _next_of_population(self, generations: Generations) -> TrialTask | None:
+        """What is next of a population, whose trials wait for each other at every rung."""
+        start = next(n for n in itertools.count() if n not in self.records)
+        is_complete = start >= self.spec.budget.trials or self.ended_because is not None
+        number = generations.next_number(is_complete=is_complete)
+        if number is None and is_complete:
+            if all(record.state.is_final for record in self.records.values()):
+                raise StopIteration
+            return None
+        if number is None:
+            settings = self._proposal(start)
+            if settings is None:
+                return None
+            number = start
+            self._enter(self._task(number, settings))
+        generations.begin(number)
+        record = self.records[number]
+        config = TrainingConfig.model_validate(record.config)
+        task = self._task(number, record.settings)
+        return task.model_copy(update={"config": config})
 
     def hear(self, trial: str, report: TrialReport) -> bool:
         """Take in the report of the trial of that name; whether the trial is to be stopped."""
@@ -151,6 +178,9 @@ class Ledger:
                 self._study.scored(number, rung, value)
         if self.records[number].state.is_final:
             self._mirror_end(number)
+        if self._generations is not None and self._generations.is_at_rung(number):
+            self._generations.end(number)
+            return True
         return self.records[number].state.is_final
 
     def lost(self, trial: str, cause: str) -> None:

@@ -267,6 +267,8 @@ def _simulate(
         """From a rung (-1: the start) to the next."""
         start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
         seconds = max(rungs[rung + 1] - start, 0.0) * speeds[trial] + calibration.seconds_to_score
+        if rung >= 0 and stopping.name == "pbt":
+            seconds += calibration.seconds_to_start  # a process of its own for each stretch
         segments[trial] = start, clock
         heapq.heappush(events, (clock + seconds, trial, rung + 1))
 
