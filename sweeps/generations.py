@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 
-from reports.records import Exploit, TrialRecord
+from reports.records import Exploit, TrialRecord, TrialState
 from reports.run_folder import RunFolder
 from sweeps.judging import Judging
 from sweeps.population import perturbed, take_overs
 from sweeps.search_space import apply_settings
 from sweeps.spec import SweepSpec
+from sweeps.trial import end_trial
 from transgan.config import TrainingConfig
-from transgan.training.checkpoint import adopt_checkpoint
+from transgan.training.checkpoint import CheckpointError, adopt_checkpoint
 
 
 class Generations:
@@ -43,8 +44,10 @@ class Generations:
             self._exchange(num_scores - 1)
         ready = sorted(
             record.number
-            for record in active
-            if record.number not in self._running and len(record.scores) == num_scores
+            for record in self.records.values()
+            if not record.state.is_final
+            and record.number not in self._running
+            and len(record.scores) == num_scores
         )
         return ready[0] if ready else None
 
@@ -83,7 +86,12 @@ class Generations:
             values = apply_settings(other.config, settings) | {"seed": record.seed}
             config = TrainingConfig.model_validate(values)
             folder = self.run.trial(record.trial)
-            adopt_checkpoint(self.run.trial(other.trial).checkpoint, folder.checkpoint, config)
+            try:
+                adopt_checkpoint(self.run.trial(other.trial).checkpoint, folder.checkpoint, config)
+            except CheckpointError as error:
+                cause = f"could not take over from {other.trial}: {error}"
+                self.records[loser] = end_trial(folder, TrialState.FAILED, cause)
+                continue
             exploit = Exploit(
                 of=other.trial, kimg=kimg, old_settings=record.settings, new_settings=settings
             )

@@ -1,6 +1,7 @@
 import math
 import os
 import random
+import re
 
 import optuna
 import pytest
@@ -16,6 +17,7 @@ from sweeps.population import PERTURBABLE, perturbed, take_overs
 from sweeps.search_space import Domain
 from sweeps.spec import SpecError, load_spec
 from sweeps.trial import TrialReport, run_trial
+from transgan.training.checkpoint import DamagedCheckpointError
 from transgan.training.trainer import Trainer
 
 OBJECTIVE = "fd_digits_classifier"
@@ -321,6 +323,22 @@ def test_trial_that_was_lost_is_not_waited_for(tmp_path, scripted):
     broken = Workers(tmp_path / "broken", spec_with(), 2, cut=True)
     broken.failing = workers.failing
     assert broken.run_all() == found
+
+
+def test_trial_that_was_to_take_over_from_a_damaged_checkpoint_fails_with_that_cause(
+    tmp_path, scripted, monkeypatch
+):
+    def damaged(source, target, config):
+        raise DamagedCheckpointError(f"{source}: not a whole safetensors file")
+
+    monkeypatch.setattr(generations, "adopt_checkpoint", damaged)
+    workers = Workers(tmp_path / "run", spec_with(), 1)
+    workers.run_all()
+    failed = [r for r in workers.run.read_trials() if r.state is TrialState.FAILED]
+    assert failed
+    for record in failed:
+        assert re.match(r"could not take over from 000\d: .*not a whole", record.cause)
+        assert record.exploits == ()
 
 
 def test_exploit_reads_as_a_line():

@@ -117,13 +117,7 @@ def adopt_checkpoint(source: Path, target: Path, config: TrainingConfig) -> None
     Raises:
         CheckpointError: `source` is damaged or of another kind.
     """
-    try:
-        tensors, header = _read(source, "checkpoint")
-    except DamagedCheckpointError as error:
-        raise DamagedCheckpointError(
-            f"{error}; {target.parent.name} was to go on from it, so remove the folders of both "
-            "trials"
-        ) from error
+    tensors, header = _read(source, "checkpoint")
     previous_checkpoint(target).unlink(missing_ok=True)
     kept = {name: header[name] for name in ("kind", "step", "loss_scales", "health")}
     _write(target, tensors, config, kept)
