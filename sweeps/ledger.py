@@ -189,8 +189,11 @@ class Ledger:
             self.finalists.lost(trial, cause)
             return
         number = int(trial)
+        if self._generations is not None:
+            self._generations.end(number)
         if not self.records[number].state.is_final:
             self.records[number] = end_trial(self.run.trial(trial), TrialState.FAILED, cause)
+            self._take_scores(number)
             self._mirror_end(number)
 
     def interrupt(self) -> None:
@@ -205,6 +208,12 @@ class Ledger:
     def value_at(self, number: int, rung: int) -> float | None:
         """The objective of a trial at a rung, if it was scored there."""
         return self._judging.value_at(number, rung)
+
+    def _take_scores(self, number: int) -> None:
+        """Know of scores on a trial's record that it could not report any more."""
+        record = self.records[number]
+        for rung in range(len(record.scores)):
+            self._act_on(number, self._judging.judge(record, rung, record.kimg))
 
     def _catch_up(self) -> None:
         """Do what an earlier ledger would have done next, had it not been killed."""

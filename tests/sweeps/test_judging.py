@@ -227,7 +227,14 @@ def test_trial_not_tied_stops(tmp_path):
 
 
 def say(workers, number, value, rung=0, error=0.05):
-    """Score a trial so; whether it is over."""
+    """Score a trial so and report it; whether it is over."""
+    state = write_score(workers, number, value, rung, error)
+    report = TrialReport(workers.spec.rungs[rung], state, rung=rung, value=value)
+    return workers.ledger.hear(f"{number:04d}", report)
+
+
+def write_score(workers, number, value, rung=0, error=0.05):
+    """Put a score on a trial's record; its state then."""
     run, rungs = workers.run, workers.spec.rungs
     record = run.trial(f"{number:04d}").read()
     taken = Measurement(name=OBJECTIVE, value=value, standard_error=error, num_images=101)
@@ -235,8 +242,7 @@ def say(workers, number, value, rung=0, error=0.05):
     state = TrialState.COMPLETED if rung == len(rungs) - 1 else TrialState.RUNNING
     changes = {"scores": (*record.scores, scores), "state": state, "kimg": rungs[rung]}
     run.trial(record.trial).write(record.model_copy(update=changes))
-    report = TrialReport(kimg=rungs[rung], state=state, rung=rung, value=value)
-    return workers.ledger.hear(record.trial, report)
+    return state
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -294,6 +300,21 @@ def test_trial_that_was_stopped_stays_so_though_by_what_is_known_later_it_would_
     # Of nine, three go on; it is the second, and others have taken its place.
     again = Ledger(spec, run, objective=OBJECTIVE, concurrent=9, device="cpu")
     assert again.records[1].state is TrialState.STOPPED_EARLY
+
+
+def test_score_that_a_lost_trial_could_not_report_is_known_as_after_a_resume(tmp_path):
+    spec = spec_for("asha", 3)
+    run = new_run(tmp_path / "run")
+    workers = Workers(run, spec, 1)
+    workers.ledger.next_task()
+    write_score(workers, 0, 1.0)
+    workers.ledger.lost("0000", "its process died")
+    workers.ledger.next_task()
+    assert say(workers, 1, 2.0)  # by a score that only the record has
+    assert run.trial("0001").read().state is TrialState.STOPPED_EARLY
+    again = Ledger(spec, run, objective=OBJECTIVE, concurrent=1, device="cpu")
+    assert again.value_at(0, 0) == workers.ledger.value_at(0, 0) == 1.0
+    assert again.next_task() == workers.ledger.next_task()
 
 
 def test_half_written_line_is_left_out_and_the_next_stands_for_itself(tmp_path):
