@@ -138,7 +138,7 @@ class EarlyStopping(FrozenModel):
     def rungs(self, total_kimg: float) -> tuple[float, ...]:
         """The kimg at which a trial is scored; the last is the end of training."""
         rungs, rung = [], self.grace_kimg
-        while rung < total_kimg:
+        while rung < total_kimg * (1 - 1e-9):  # 100 times 0.29 is a little less than 29
             rungs.append(rung)
             if self.interval_kimg is None:
                 rung *= self.reduction_factor

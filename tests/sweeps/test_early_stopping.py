@@ -24,6 +24,7 @@ def test_rungs_grow_by_the_factor_and_end_with_training():
     assert ASHA.rungs(20) == (2, 6, 18, 20)
     assert ASHA.rungs(18) == (2, 6, 18)
     assert ASHA.rungs(1) == (1,)
+    assert len(EarlyStopping(name="pbt", interval_kimg=0.29).rungs(29)) == 100
 
 
 @pytest.mark.parametrize("stopping", [ASHA, HYPERBAND, MEDIAN])
