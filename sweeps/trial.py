@@ -201,7 +201,7 @@ class _TrialRun:
         if damage is not None:
             self.record = self._with_fault(FaultKind.DAMAGED_CHECKPOINT, damage, "retried")
             self._update(checkpoint_kimg=self.trainer.kimg or None)
-        self.is_open = True
+        self.is_open, self.saved_step = True, self.trainer.step
 
     @property
     def kimg(self) -> float:
@@ -237,9 +237,13 @@ class _TrialRun:
     def save_if_interrupted(self) -> None:
         """Leave a checkpoint of where the trial is, if it is to be resumed from there.
 
-        Whoever has stopped it has said so on its record, which is therefore read again.
+        Whoever has stopped it has said so on its record, which is therefore read again. Nothing is
+        written where nothing was trained since the last checkpoint: a population that waits at a
+        rung may be given others' weights by now.
         """
-        if not self.is_open or self.folder.read().state is not TrialState.RUNNING:
+        if not self.is_open or self.trainer.step == self.saved_step:
+            return
+        if self.folder.read().state is not TrialState.RUNNING:
             return
         self.trainer.save(self.folder.checkpoint)
         self.record = self.folder.read()
@@ -311,7 +315,7 @@ class _TrialRun:
     def _checkpoint(self) -> None:
         os.fsync(self.stats.fileno())
         self.trainer.save(self.folder.checkpoint)
-        self.last_checkpoint = time.monotonic()
+        self.last_checkpoint, self.saved_step = time.monotonic(), self.trainer.step
         self._update(checkpoint_path=self.folder.checkpoint.name, checkpoint_kimg=self.trainer.kimg)
 
     def _score(self, kimg: float) -> None:
