@@ -42,6 +42,13 @@ class Ranks:
         for parameter, gradient in zip(parameters, flat.split(sizes), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace `tensors` by their means over all processes."""
+        if self.world_size > 1:
+            for tensor in tensors:
+                distributed.all_reduce(tensor)
+                tensor /= self.world_size
+
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Replace `tensors` by those of the first process."""
         if self.world_size > 1:
