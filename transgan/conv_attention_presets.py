@@ -27,7 +27,7 @@ def _networks(
             "bottom_width": bottom_width,
             "embed_dims": generator_dims,
             "depths": [depths] * len(generator_dims),
-            "num_heads": 4,
+            "num_heads": [_num_heads(dim) for dim in generator_dims],
             "key_width": key_width,
             "output": output,
         },
@@ -35,10 +35,15 @@ def _networks(
             "patch_size": patch_size,
             "embed_dims": discriminator_dims,
             "depths": [1] * len(discriminator_dims),
-            "num_heads": 4,
+            "num_heads": [_num_heads(dim) for dim in discriminator_dims],
             "key_width": key_width,
         },
     }
+
+
+def _num_heads(dim: int) -> int:
+    """Four, or so few that each has 16 channels: the table of weights is one a head."""
+    return max(1, min(4, dim // 16))
 
 
 CONV_ATTENTION_NETWORKS: dict[str, dict[str, dict[str, Any]]] = {

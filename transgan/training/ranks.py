@@ -43,11 +43,15 @@ class Ranks:
             parameter.grad = gradient.view_as(parameter)
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace `tensors` by their means over all processes."""
-        if self.world_size > 1:
-            for tensor in tensors:
-                distributed.all_reduce(tensor)
-                tensor /= self.world_size
+        """Replace `tensors` by their means over all processes, in one transfer."""
+        averaged = list(tensors)
+        if self.world_size == 1 or not averaged:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in averaged]) / self.world_size
+        distributed.all_reduce(flat)
+        sizes = [tensor.numel() for tensor in averaged]
+        for tensor, mean in zip(averaged, flat.split(sizes), strict=True):
+            tensor.copy_(mean.view_as(tensor))
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Replace `tensors` by those of the first process."""

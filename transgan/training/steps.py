@@ -114,6 +114,7 @@ class Steps:
             values = [adversarial, penalty, real_logits.mean(), fake_logits.mean()]
             means += part.share * torch.stack(values).detach()
         self.discriminator_descent.take()
+        self._share_running_averages()  # fakes have passed through batch norms
         return means
 
     def generator_step(
@@ -154,10 +155,12 @@ class Steps:
             self.generator_descent.gather(total)
             mean += part.share * adversarial.detach()
         self.generator_descent.take()
-        # Each process has averaged what it saw; the average, the checkpoint and the next step are
-        # to have one and the same.
-        self.ranks.average(running_averages(self.generator))
+        self._share_running_averages()
         return mean
+
+    def _share_running_averages(self) -> None:
+        """Let all processes have one and the same, each having averaged what it saw itself."""
+        self.ranks.average(running_averages(self.generator))
 
     def penalty(self, real: Tensor, fake: Tensor, mix: Tensor | None) -> Float[Tensor, ""]:
         """The config's penalty of the discriminator, in float32; `mix` is for gp alone."""
