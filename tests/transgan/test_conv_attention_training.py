@@ -139,6 +139,17 @@ def test_every_loss_trains_both_networks_in_parts(
     assert all(tensor.isfinite().all() for tensor in after.values())
 
 
+@pytest.mark.parametrize("plain_weights", [1 << 16, 0], ids=["table kept", "table computed again"])
+def test_low_precision_stays_close(
+    make_conv: MakeConv, images: Tensor, monkeypatch: pytest.MonkeyPatch, plain_weights: int
+) -> None:
+    monkeypatch.setattr("transgan.networks.attend.PLAIN_WEIGHTS", plain_weights)
+    exact = train(Trainer(make_conv(), images), 0.01)
+    rough = train(Trainer(make_conv({"precision": "bfloat16"}), images), 0.01)
+    torch.testing.assert_close(torch.tensor(rough), torch.tensor(exact), rtol=0.03, atol=0.03)
+    assert rough != exact
+
+
 def held(steps: Steps) -> list[Tensor]:
     """What both networks keep between steps, the generator's average apart."""
     kept: list[Tensor] = [*steps.generator.buffers()]

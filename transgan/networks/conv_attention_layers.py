@@ -131,10 +131,11 @@ class GlobalAttention(nn.Module):
         if S > 1:  # a 1×1 convolution of averages is the average of the convolution
             grid = x.transpose(1, 2).unflatten(2, (self.width, self.width))
             seen = F.avg_pool2d(grid, S).flatten(2).transpose(1, 2)  # B M C
-        q = linear(x, q_weight) * (self.scale * (C // A) ** 0.5)  # `attend` divides by the root
+        q = linear(x, q_weight)
+        q = q * (self.scale * (C // A) ** 0.5).to(q.dtype)  # `attend` divides by the root
         q = q.view(B, N, A, -1).transpose(1, 2)  # B A N D
         k, v = linear(seen, kv_weight).view(B, -1, 2, A, C // A).permute(2, 0, 3, 1, 4)  # B A M D
-        found = attend(q, k.to(q.dtype), v.to(q.dtype), None)
+        found = attend(q, k, v, None)
         out: Tensor = self.proj(found.transpose(1, 2).reshape(B, N, C))
         return out
 
