@@ -51,6 +51,7 @@ class Steps:
     ) -> None:
         self.config, self.rng, self.ranks = config, rng, ranks
         self.generator, self.discriminator = generator, discriminator
+        self._running_averages = running_averages(generator)
         self._generator_call: Network = generator
         self._discriminator_call: Network = discriminator
         if config.compile:
@@ -160,7 +161,7 @@ class Steps:
 
     def _share_running_averages(self) -> None:
         """Let all processes have one and the same, each having averaged what it saw itself."""
-        self.ranks.average(running_averages(self.generator))
+        self.ranks.average(self._running_averages)
 
     def penalty(self, real: Tensor, fake: Tensor, mix: Tensor | None) -> Float[Tensor, ""]:
         """The config's penalty of the discriminator, in float32; `mix` is for gp alone."""
