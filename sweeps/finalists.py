@@ -13,6 +13,8 @@ from reports.formats import counted
 from reports.race import Race, run_race, select_finalists
 from reports.records import FinalistRun, FinalistsRecord, Setting, TrialRecord, TrialState
 from reports.run_folder import RunFolder
+from sweeps.attempts import Attempts
+from sweeps.faults import Loss
 from sweeps.final_scoring import final_protocols
 from sweeps.proposals import trial_seed
 from sweeps.spec import SweepSpec
@@ -80,10 +82,11 @@ class Finalists:
         race = self._race_now()
         if race.is_over:
             raise StopIteration
-        waiting = (run for run in race.outstanding if run.trial not in self._handed_out)
-        run = next(waiting, None)
-        if run is None:
+        waiting = [run for run in race.outstanding if run.trial not in self._handed_out]
+        if not waiting:
             return None
+        # The next round waits for this one's last run, so the longest go first.
+        run = max(waiting, key=lambda run: self._searched(run.of).cost.train_seconds)
         self._handed_out.add(run.trial)
         task = self._task(run)
         if run.trial not in self.records:
@@ -96,16 +99,25 @@ class Finalists:
             self._note(self.run.trial(trial).read())
         return self.records[trial].state.is_final
 
-    def lost(self, trial: str, cause: str) -> None:
-        """Note that a run's worker died or raised."""
-        if not self.records[trial].state.is_final:
-            self._note(end_trial(self.run.trial(trial), TrialState.FAILED, cause))
+    def lost(self, trial: str, loss: Loss, kimg: float, attempts: Attempts) -> None:
+        """Note that a run's worker died, hung or raised: it is started again where that helps."""
+        if self.records[trial].state.is_final:
+            return
+        record = attempts.lost(self.records[trial], loss, kimg)
+        self._note(record)
+        if record.state.is_final:
+            for aside in attempts.ended(record):
+                self._note(aside)
+        elif record.state is TrialState.RUNNING:
+            self._handed_out.discard(trial)
 
     def interrupt(self) -> None:
         """Note that the runs that are on their way were interrupted, to be resumed."""
         for trial, record in list(self.records.items()):
             if not record.state.is_final:
-                self._note(end_trial(self.run.trial(trial), TrialState.INTERRUPTED))
+                folder = self.run.trial(trial)
+                if folder.record.exists():
+                    self._note(end_trial(folder, TrialState.INTERRUPTED))
 
     def _note(self, record: TrialRecord) -> None:
         self.records[record.trial] = record
@@ -117,8 +129,12 @@ class Finalists:
             self._race = run_race(configs, self.records, self.plan, self.spec.goal)
         return self._race
 
+    def _searched(self, config: str) -> TrialRecord:
+        """The trial of the search that a configuration comes from."""
+        return next(record for record in self.chosen if record.trial == config)
+
     def _task(self, run: FinalistRun) -> TrialTask:
-        searched = next(record for record in self.chosen if record.trial == run.of)
+        searched = self._searched(run.of)
         settings = dict(searched.settings)
         seed = fresh_seed(self.spec.sampler.seed, settings, run.seed_index)
         return TrialTask(
@@ -131,6 +147,7 @@ class Finalists:
             threads=self.spec.resources.cpus_per_trial,
             device=self.device,
             finalist=run,
+            collapse_share=self.spec.faults.collapse_share,
             protocols=final_protocols(self.spec),
         )
 

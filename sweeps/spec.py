@@ -15,6 +15,7 @@ from evaluation.metrics import Goal, find_metric
 from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
+from sweeps.faults import FaultsConfig
 from sweeps.refusal import refusal
 from sweeps.sampler_check import check_sampler
 from sweeps.sampler_config import SamplerConfig
@@ -127,6 +128,8 @@ class SweepSpec(FrozenModel):
     """How much the sweep may use."""
     resources: Resources = Resources()
     """What each trial is given."""
+    faults: FaultsConfig = FaultsConfig()
+    """What is done when something goes wrong."""
 
     @property
     def goal(self) -> Goal:
