@@ -5,10 +5,12 @@ This module is light (no torch), so that a spec can be checked at once.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from transgan.conv_attention_config import (
     ConvAttentionDiscriminatorConfig,
@@ -274,8 +276,14 @@ def _refuse_fields_of_others(family: FamilyName, network: str, values: dict[Any,
     own = configs[family].model_fields
     for name in values:
         for other, config in configs.items():
-            if name not in own and name in config.model_fields:
-                raise ValueError(
-                    f"{network}.{name} is a field of family {other}, and family is {family}, whose "
-                    f"{network} has {', '.join(own)}; leave it out, or set family to {other}"
-                )
+            if name in own or name not in config.model_fields:
+                continue
+            close = difflib.get_close_matches(name, own, n=1, cutoff=0.7)
+            hint = f"did you mean {close[0]}?" if close else f"set family to {other} for it"
+            text = (
+                f"is a field of family {other}, and family is {family}, whose {network} has "
+                f"{', '.join(own)}; {hint}"
+            )
+            fault = PydanticCustomError("value_error", "{text}", {"text": text})
+            details = InitErrorDetails(type=fault, loc=(name,), input=values[name])
+            raise ValidationError.from_exception_data(network, [details])

@@ -98,7 +98,10 @@ def test_fields_of_one_family_are_searched_where_it_is():
             (OWN, "training.generator.depth=[1]"),
             "generator.depth: unknown key; did you mean depths",
         ),
-        ((OWN, "training.generator.norm=pixelnorm"), "norm is a field of family transgan"),
+        (
+            (OWN, "training.generator.norm=pixelnorm"),
+            "training.generator.norm: is a field of family transgan",
+        ),
         (("training.recipe=article", "training.loss.name=hinge"), "leave loss.name out, or set"),
     ],
 )

@@ -49,8 +49,14 @@ def test_networks_left_out_are_the_familys_own() -> None:
         ({"generator": {"depths": [1, 0]}}, "generator.depths.1: .* greater than or equal to 1"),
         ({"generator": {"key_width": 8}}, "key_width=8 has no effect: .* 8 a side; make it 2 or 4"),
         ({"generator": {"key_width": 3}}, "key_width=3 does not divide a grid 4 a side; .* 2, 4"),
-        ({"generator": {"embed_dim": 64}}, "embed_dim is a field of family transgan, and family"),
-        ({"family": "transgan", "generator": {"key_width": 4}}, "field of family conv-attention"),
+        (
+            {"generator": {"embed_dim": 64}},
+            "generator.embed_dim: is a field of family transgan, and .*; did you mean embed_dims",
+        ),
+        (
+            {"family": "transgan", "generator": {"key_width": 4}},
+            "generator.key_width: is a field of family conv-attention, .*; set family to conv-",
+        ),
         ({"discriminator": {"depths": [1, 1, 1]}}, r"\[1, 1, 1\] and embed_dims \[32, 64\]"),
         ({"discriminator": {"num_heads": 3}}, "num_heads=3 does not divide a level of 32"),
         ({"discriminator": {"patch_size": 8}}, "size that 16 divides, got 8; use a smaller"),
