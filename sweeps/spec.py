@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -22,11 +22,11 @@ from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace, apply_settings, settings_of
 from sweeps.space_check import check_paths_are_whole, check_search
 from sweeps.spec_text import SpecError, assign, read_text, to_text
-from transgan.config import TrainingConfig
+from transgan.config import GENERATOR_CONFIGS, FamilyName, TrainingConfig
 from transgan.data_config import DataConfig
 from transgan.frozen_model import FrozenModel, numbers_as_written
-from transgan.network_config import GeneratorConfig
-from transgan.presets import PRESETS, merged
+from transgan.presets import PRESETS, merged, preset_values, restarted
+from transgan.recipes import RECIPES, RecipeName
 
 MOST_TRIALS = 5_000
 """Proposals, forecast and report look at all trials again for each: beyond, they would not end."""
@@ -158,7 +158,10 @@ class SweepSpec(FrozenModel):
 
     def trial_config(self, settings: dict[str, Setting], seed: int) -> TrainingConfig:
         """The training config of a trial with these settings."""
-        values = apply_settings(self._training_values, settings)
+        family = cast("FamilyName", settings.get("family", self.training.family))
+        recipe = cast("RecipeName", settings.get("recipe", self.training.recipe))
+        start = restarted(self._training_values, family, recipe)
+        values = apply_settings(start, settings)
         return TrainingConfig.model_validate(values | {"seed": seed})
 
     def baseline(self) -> dict[str, Setting] | None:
@@ -260,7 +263,14 @@ def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) 
         shape = DataConfig.model_validate(data)
     except ValidationError as error:
         raise SpecError(f"{source}: {refusal(error, DataConfig, ('data',))}") from None
-    filled = merged(PRESETS[preset], training) | {"preset": preset}
+    # What is no family or recipe is refused with the rest.
+    family, recipe = training.get("family"), training.get("recipe")
+    start = preset_values(
+        preset,
+        family if family in list(GENERATOR_CONFIGS) else "transgan",
+        recipe if recipe in list(RECIPES) else "preset",
+    )
+    filled = merged(start, training)
     for key, value in (("image_size", shape.resolved_size), ("image_channels", shape.channels)):
         if key in training and training[key] != value:
             raise SpecError(
@@ -275,7 +285,8 @@ def _presets_for(training: dict[str, Any]) -> str:
     """The way out if a training is of a preset for images of another size."""
     size, name = training["image_size"], training["preset"]
     own = PRESETS[name]["image_size"]
-    if own == size or GeneratorConfig.model_validate(training["generator"]).image_size == size:
+    generator = GENERATOR_CONFIGS[training["family"]]
+    if own == size or generator.model_validate(training["generator"]).image_size == size:
         return ""
     fitting = [preset for preset, values in PRESETS.items() if values["image_size"] == size]
     reason = f"; training.preset {name} is for {own}×{own}"
