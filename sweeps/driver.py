@@ -244,12 +244,12 @@ class _Driver:
         self._change_segment(outcome=outcome, ended_at=now())
 
     def abandon(self, reason: str) -> None:
-        """Save what this process knows, since Ray no longer answers, before it ends."""
+        """Save what this process knows, before it ends without waiting for Ray."""
         self.ledger.interrupt()
         self.close("interrupted")
+        self.console.show_cursor(True)  # which a live table hides
         self.console.print(
-            f"{reason}; Ray does not answer any more, all is saved; go on with: "
-            f"tg-sweep resume {escape(shlex.quote(str(self.run.path)))}",
+            f"{reason}; go on with: tg-sweep resume {escape(shlex.quote(str(self.run.path)))}",
             highlight=False,
         )
 
