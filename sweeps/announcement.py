@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,8 +20,9 @@ from reports.finalists_words import budget_text, ends_text
 from reports.formats import measurement_text, parameters_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.run_folder import RunFolder
+from sweeps.devices import this_machine
 from sweeps.extractor_options import planned_metrics
-from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
+from sweeps.plan import Plan, concurrent_trials, make_plan
 from sweeps.search_space import Domain
 from sweeps.spec import SweepSpec
 
@@ -36,7 +36,7 @@ def concurrent_here(spec: SweepSpec) -> int:
     Raises:
         SpecError: not even one fits.
     """
-    return concurrent_trials(spec, available_cpus(), torch.cuda.device_count())
+    return concurrent_trials(spec, [this_machine()])
 
 
 def plan_document(spec: SweepSpec, name: str, concurrent: int) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def say_plan(
     inception: InceptionFile,
     console: Console,
     *,
-    concurrent: int,
+    concurrent: int | None,
 ) -> None:
     """What the sweep will be, from the spec alone."""
     plan = make_plan(spec, concurrent)

@@ -93,7 +93,7 @@ def run(
         check_vacant(path)
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
-        _say_plan(resolved, name, path, weights, progress())
+        _say_plan(resolved, name, path, weights, progress(), address)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         run_folder = create_run(path, resolved)
         _execute(run_folder, resolved, data, name, address, dashboard, inception)
@@ -112,18 +112,24 @@ def plan(
     """
     with errors_in_one_line():
         from evaluation.inception_weights import USUAL_FILE
-        from sweeps.announcement import plan_document, say_plan
+        from sweeps.announcement import labelled, plan_document, say_plan
+        from sweeps.derived_resources import derive_resources
+        from sweeps.devices import this_machine
         from sweeps.outlook import foresee, outlook_document, say_outlook
         from sweeps.spec import load_spec
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
+        resolved, derived = derive_resources(resolved, [this_machine()])
         outlook = foresee(resolved, progress())
         if as_json:
             document = plan_document(resolved, name, outlook.concurrent)
+            document |= {"resources": resolved.resources.model_dump()}
             print(json.dumps(document | outlook_document(outlook), indent=1))
         else:
             path = Path("runs") / name
             say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=outlook.concurrent)
+            if derived is not None:
+                labelled(result())("Resources", f"derived for this machine: {derived}")
             say_outlook(outlook, result())
 
 
@@ -276,7 +282,7 @@ def _rehearse(
     rehearsal = rehearse(spec, path, address, weights)
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, path, weights, progress())
+    _say_plan(spec, name, path, weights, progress(), address)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:
@@ -284,11 +290,17 @@ def _rehearse(
 
 
 def _say_plan(
-    spec: SweepSpec, name: str, path: Path, weights: InceptionFile, console: Console
+    spec: SweepSpec,
+    name: str,
+    path: Path,
+    weights: InceptionFile,
+    console: Console,
+    address: str | None,
 ) -> None:
     from sweeps.announcement import concurrent_here, say_plan
 
-    say_plan(spec, name, path, weights, console, concurrent=concurrent_here(spec))
+    concurrent = concurrent_here(spec) if address is None else None
+    say_plan(spec, name, path, weights, console, concurrent=concurrent)
 
 
 def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from reports.run_folder import RecordError, RunFolder
 from sweeps.folder import restore_spec
+from sweeps.plan import device_here
 from sweeps.trial import TICK_KIMG
 from transgan.config import TrainingConfig
 from transgan.data import load_data
@@ -39,8 +40,8 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
             f"--kimg {end:g}: the record of trial {trial} has losses from {min(recorded):g} to "
             f"{max(recorded):g} kimg; give a number between"
         )
-    torch.set_num_threads(spec.resources.cpus_per_trial)
-    device = "cuda" if spec.resources.gpus_per_trial else "cpu"
+    torch.set_num_threads(spec.resources.threads)
+    device = device_here(spec)
     config = TrainingConfig.model_validate(record.config)
     trainer = Trainer(config, load_data(spec.data).train_images, device)
     compared = 0

@@ -21,6 +21,7 @@ from evaluation.training_neighbours import TrainingNeighbours
 from reports.records import (
     FinalistRun,
     Measurement,
+    Placement,
     RungScores,
     Setting,
     TrialCost,
@@ -37,6 +38,7 @@ from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
+from transgan.training.ranks import Ranks
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 TICK_KIMG = 1.0
@@ -77,6 +79,9 @@ class TrialReport:
     value: float | None = None
     """Score of the objective at that rung."""
     images_per_second: float | None = None
+    d_loss: float | None = None
+    """Mean since the last report; None where nothing was trained in between."""
+    g_loss: float | None = None
     cause: str | None = None
 
 
@@ -99,15 +104,18 @@ def run_trial(
     folder: TrialFolder,
     score: Scorer = score_here,
     neighbours: TrainingNeighbours | None = None,
+    ranks: Ranks | None = None,
+    placement: Placement | None = None,
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, from its checkpoint if there is one; what is reported is on disk.
 
     Whoever does not ask for the next report has stopped the trial. A loss or an image that is not
     finite, or memory that runs out, ends it in a state of its own; other errors are the caller's.
-    Samples are shown above their nearest training images where `neighbours` knows these.
+    Samples are shown above their nearest training images where `neighbours` knows these. With
+    `ranks`, this is the first of several processes that share each batch. `placement` is noted.
     """
     torch.set_num_threads(task.threads)
-    run = _TrialRun(task, data, evaluator, folder, score, neighbours)
+    run = _TrialRun(task, data, evaluator, folder, score, neighbours, ranks, placement)
     try:
         yield from run.go()
     except (DivergedError, NotFiniteError) as error:
@@ -164,14 +172,16 @@ class _TrialRun:
         folder: TrialFolder,
         score: Scorer,
         neighbours: TrainingNeighbours | None,
+        ranks: Ranks | None,
+        placement: Placement | None,
     ) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         self.task, self.folder, self.score = task, folder, score
         self.neighbours = neighbours
         under = [evaluator_under(evaluator, protocol) for protocol in task.protocols]
         self.evaluators = under or [evaluator]
-        self.trainer = Trainer(task.config, data.train_images, task.device)
-        self.record = self._opened_record()
+        self.trainer = Trainer(task.config, data.train_images, task.device, ranks)
+        self.record = self._opened_record(placement)
         if folder.checkpoint.exists():
             self.trainer.resume(folder.checkpoint)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
@@ -186,7 +196,7 @@ class _TrialRun:
             started = time.monotonic()
             for progress in self.trainer.run(kimg, TICK_KIMG):
                 self._note(progress, time.monotonic() - started)
-                yield self._report(TrialState.RUNNING, rate=progress.images_per_second)
+                yield self._report(TrialState.RUNNING, progress=progress)
                 started = time.monotonic()
             if kimg not in scored:
                 self._checkpoint()
@@ -207,7 +217,7 @@ class _TrialRun:
         """Let go of files."""
         self.stats.close()
 
-    def _opened_record(self) -> TrialRecord:
+    def _opened_record(self, placement: Placement | None) -> TrialRecord:
         exists = self.folder.record.exists()
         record = self.folder.read() if exists else new_record(self.task)
         record = record.model_copy(
@@ -216,6 +226,7 @@ class _TrialRun:
                 "attempts": record.attempts + 1,
                 "started_at": record.started_at or now(),
                 "ended_at": None,
+                "placements": (*record.placements, *([placement] if placement else [])),
             }
         )
         self.folder.write(record)
@@ -296,7 +307,7 @@ class _TrialRun:
         self,
         state: TrialState,
         rung: int | None = None,
-        rate: float | None = None,
+        progress: TrainingProgress | None = None,
         cause: str | None = None,
     ) -> TrialReport:
         value = None
@@ -308,7 +319,9 @@ class _TrialRun:
             state=state,
             rung=rung,
             value=value,
-            images_per_second=rate,
+            images_per_second=progress.images_per_second if progress else None,
+            d_loss=progress.d_loss if progress else None,
+            g_loss=progress.g_loss if progress else None,
             cause=cause,
         )
 

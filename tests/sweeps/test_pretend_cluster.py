@@ -1,0 +1,106 @@
+"""Sweeps on two nodes of one machine, with GPUs that are only pretended and held."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import time
+import urllib.request
+from datetime import datetime
+
+import pytest
+
+from sweeps.cluster import prepare_environment
+
+prepare_environment()
+os.environ["RAY_AUTH_TOKEN"] = "0123456789abcdef" * 4
+
+from ray.cluster_utils import Cluster as PretendCluster  # noqa: E402  (after its environment)
+
+from evaluation.inception_weights import USUAL_FILE  # noqa: E402
+from reports.records import TrialState  # noqa: E402
+from reports.run_folder import RunFolder  # noqa: E402
+from sweeps.cluster import ClusterError, open_cluster  # noqa: E402
+from sweeps.ledger import Ledger  # noqa: E402
+from sweeps.plan import concurrent_trials, device_for  # noqa: E402
+from sweeps.rung_images import prepare_neighbours  # noqa: E402
+from sweeps.settled import settle  # noqa: E402
+from sweeps.spec import load_spec  # noqa: E402
+from sweeps.tuning import run_trials  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+NODE = {"num_cpus": 8, "num_gpus": 4}
+TINY = (
+    "training.total_kimg=0.3",
+    "training.batch_size=16",
+    "early_stopping={name: none, grace_kimg: 0.1}",
+    "evaluation.num_images=101",
+    "evaluation.kd_subsets=3",
+    "resources.device=cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """The pretend cluster: its head, and a second node that can be taken away."""
+    fast = {"_system_config": {"metrics_report_interval_ms": 500}}
+    cluster = PretendCluster(initialize_head=True, head_node_args=NODE | fast)
+    cluster.add_node(**NODE)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster(nodes):
+    with open_cluster(nodes.address, dashboard=False) as joined:
+        yield joined
+
+
+@pytest.fixture
+def sweep(cluster, tmp_path, data, evaluation_folder, evaluator):
+    """Runs a tiny sweep of digits, and gives its run folder."""
+
+    def run_sweep(name, *overrides, on_tick=lambda: None):
+        run = RunFolder(tmp_path / name)
+        run.trials.mkdir(parents=True)
+        spec = load_spec("digits", (*TINY, *overrides))[1]
+        spec = settle(run, spec, cluster.nodes).spec
+        shutil.copytree(evaluation_folder, run.evaluation)
+        prepare_neighbours(run, evaluator, data)
+        ledger = Ledger(
+            spec,
+            run,
+            objective="fd_digits_classifier",
+            concurrent=concurrent_trials(spec, cluster.nodes),
+            device=device_for(spec),
+        )
+        run_trials(
+            ledger,
+            data,
+            spec.resources,
+            inception=USUAL_FILE,
+            scratch=tmp_path / f"{name}-scratch",
+            on_tick=on_tick,
+            should_stop=lambda: False,
+        )
+        return run
+
+    return run_sweep
+
+
+def placed(run):
+    """The trials, their states being well, with the one placement of each."""
+    records = run.read_trials()
+    assert {record.state for record in records} == {TrialState.COMPLETED}
+    for record in records:
+        (placement,) = record.placements
+        yield record, placement
+
+
+def test_quarters_share_gpus(sweep):
+    run = sweep("quarters", "resources.gpus_per_trial=0.25", "budget.trials=4")
+    places = [(placement.node, *placement.gpus) for _, placement in placed(run)]
+    assert all(len(place) == 2 for place in places)
+    assert len(set(places)) < 4
