@@ -1,13 +1,9 @@
 """Sweeps on two nodes of one machine, with GPUs that are only pretended and held."""
 
-import itertools
-import json
+import contextlib
 import os
 import shutil
-import signal
-import time
-import urllib.request
-from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -16,18 +12,22 @@ from sweeps.cluster import prepare_environment
 prepare_environment()
 os.environ["RAY_AUTH_TOKEN"] = "0123456789abcdef" * 4
 
+from ray._private.state import actors  # noqa: E402  (the public one asks the dashboard)
 from ray.cluster_utils import Cluster as PretendCluster  # noqa: E402  (after its environment)
 
 from evaluation.inception_weights import USUAL_FILE  # noqa: E402
 from reports.records import TrialState  # noqa: E402
 from reports.run_folder import RunFolder  # noqa: E402
-from sweeps.cluster import ClusterError, open_cluster  # noqa: E402
+from sweeps.cluster import open_cluster  # noqa: E402
 from sweeps.ledger import Ledger  # noqa: E402
 from sweeps.plan import concurrent_trials, device_for  # noqa: E402
 from sweeps.rung_images import prepare_neighbours  # noqa: E402
 from sweeps.settled import settle  # noqa: E402
 from sweeps.spec import load_spec  # noqa: E402
+from sweeps.trial import TICK_KIMG  # noqa: E402
 from sweeps.tuning import run_trials  # noqa: E402
+from transgan.config import TrainingConfig  # noqa: E402
+from transgan.training.trainer import Trainer  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -99,8 +99,56 @@ def placed(run):
         yield record, placement
 
 
+def trained_alone(record, data):
+    """The losses of a trial, trained again in this process with its whole batches."""
+    trainer = Trainer(TrainingConfig.model_validate(record.config), data.train_images)
+    return [progress.d_loss for kimg in (0.1, 0.3) for progress in trainer.run(kimg, TICK_KIMG)]
+
+
+def recorded(run, record):
+    return [entry["d_loss"] for entry in run.trial(record.trial).read_stats()]
+
+
+def processes(title):
+    """Process ids of Ray's processes of that title."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"ray::{title}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
 def test_quarters_share_gpus(sweep):
     run = sweep("quarters", "resources.gpus_per_trial=0.25", "budget.trials=4")
     places = [(placement.node, *placement.gpus) for _, placement in placed(run)]
     assert all(len(place) == 2 for place in places)
     assert len(set(places)) < 4
+
+
+def test_two_gpus_are_two_processes_that_train_as_one(sweep, data):
+    # At the preset's rates, since rounding grows with them.
+    space = "search={generator.num_heads: {choice: [2, 4]}}"
+    run = sweep("pairs", "resources.gpus_per_trial=2", "budget.trials=2", space)
+    for record, placement in placed(run):
+        assert len(set(placement.gpus)) == 2
+        assert recorded(run, record) == pytest.approx(trained_alone(record, data), rel=1e-3)
+    assert not processes("Follower")
+
+
+def test_reused_worker_trains_each_trial_as_if_it_were_its_first(sweep, data, cluster):
+    def trial_actors():
+        return {
+            actor for actor, entry in actors().items() if entry["ActorClassName"] == "TransGANTrial"
+        }
+
+    before = trial_actors()
+    run = sweep(
+        "reused",
+        "resources={gpus_per_trial: 1, reuse_workers: true, device: cpu}",
+        "budget={trials: 2, concurrent_trials: 1}",
+        "tensorboard=true",
+    )
+    assert len(trial_actors() - before) == 1
+    for record, _ in placed(run):
+        assert recorded(run, record) == trained_alone(record, data)
