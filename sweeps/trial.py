@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,9 +32,10 @@ from reports.records import (
 )
 from reports.run_folder import TrialFolder
 from sweeps.final_scoring import evaluator_under
+from sweeps.memory import without_rates
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
 from transgan.config import TrainingConfig
-from transgan.cost import model_cost
+from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import save_snapshot
@@ -128,7 +130,7 @@ def run_trial(
 
 def new_record(task: TrialTask) -> TrialRecord:
     """The record of a trial that has been handed out and not yet started."""
-    size = model_cost(task.config)
+    size = _size_of_networks(without_rates(task.config))
     return TrialRecord(
         trial=task.trial,
         number=task.number,
@@ -145,6 +147,12 @@ def new_record(task: TrialTask) -> TrialRecord:
         ),
         attempts=0,
     )
+
+
+@lru_cache(maxsize=1024)
+def _size_of_networks(config: TrainingConfig) -> ModelCost:
+    """Building them takes a good part of a second, and many trials have the same."""
+    return model_cost(config)
 
 
 def end_trial(folder: TrialFolder, state: TrialState, cause: str | None = None) -> TrialRecord:
