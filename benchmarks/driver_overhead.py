@@ -108,7 +108,9 @@ class Gauge:
 
 def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
     """Our ledger, searcher, tuning, live table, records and journal."""
-    resources = f"resources={{cpus_per_trial: 1, gpus_per_trial: 0, reuse_workers: {str(reuse).lower()}}}"
+    resources = (
+        f"resources={{cpus_per_trial: 1, gpus_per_trial: 0, reuse_workers: {str(reuse).lower()}}}"
+    )
     spec = load_spec(
         "digits",
         (

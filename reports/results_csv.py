@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.comparison import Comparison
 from reports.csv_cells import Cell, data_frame, list_text, safe_text, text_columns, write_columns
+from reports.failures import fault_text, retried
 from reports.formats import finding_text
 from reports.ranking import Standing
 from reports.records import Measurement, Setting, TrialRecord
@@ -66,7 +67,10 @@ COST = (
 )
 STANDING = ("rank", "tied_with_best", "kimg", "total_kimg", "scored_kimg")
 ROLE = ("role", "finalist_of", "seed_index")
-HISTORY = ("cause", "findings", "seed", "attempts", "started_at", "ended_at")
+HISTORY = (
+    *("cause", "fault", "last_good_kimg", "rerun", "retried"),
+    *("findings", "seed", "attempts", "started_at", "ended_at"),
+)
 PATHS = ("trial_path", "fakes_path", "checkpoint_path", "snapshot_path")
 
 
@@ -122,6 +126,10 @@ def _cells(comparison: Comparison, standing: Standing) -> dict[str, Cell]:
         "finalist_of": safe_name(record.finalist.of) if record.finalist else None,
         "seed_index": record.finalist.seed_index if record.finalist else None,
         "cause": _text(record.cause),
+        "fault": record.fault.kind.value if record.fault else None,
+        "last_good_kimg": record.checkpoint_kimg,
+        "rerun": _text(record.rerun),
+        "retried": _text("; ".join(map(fault_text, retried(record))) or None),
         "findings": _text("; ".join(map(finding_text, record.findings)) or None),
         "seed": record.seed,
         "attempts": record.attempts,

@@ -111,6 +111,8 @@ class TrialFolder:
         self.stats = path / "stats.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
         self.snapshot = path / "snapshot.safetensors"
+        self.error = path / "error.txt"
+        self.lock = path / ".lock"
 
     def fakes(self, kimg: float) -> Path:
         """The sample grid after `kimg`."""

@@ -15,6 +15,7 @@ from rich.table import Table
 from evaluation.inception_weights import InceptionFile
 from reports.build import read_comparison
 from reports.comparison import Comparison
+from reports.failures import fault_text
 from reports.finalists import Finalists
 from reports.finalists_words import budget_text, ends_text
 from reports.formats import measurement_text, parameters_text, setting_text, value_text
@@ -167,6 +168,15 @@ def say_status(run: Path, console: Console) -> None:
     console.print(escape(comparison.verdict.headline), highlight=False)
     console.print(standings_table(comparison))
     _print_finalists(comparison, console)
+    for standing in comparison.standings:
+        if (fault := standing.record.fault) is not None:
+            again = f"; again, alone: {standing.record.rerun}" if standing.record.rerun else ""
+            console.print(
+                f"trial {standing.trial} {standing.record.state.value}: "
+                f"{escape(fault_text(fault))}{escape(again)}",
+                highlight=False,
+                soft_wrap=True,
+            )
     for damaged in comparison.damaged:
         console.print(f"trial {damaged.trial} left out: {escape(damaged.reason)}", highlight=False)
     refused = len(read_infeasible(RunFolder(run)))
@@ -193,6 +203,9 @@ def status_document(run: Path) -> dict[str, Any]:
                 "trial": record.trial,
                 "state": record.state.value,
                 "cause": record.cause,
+                "faults": [fault.model_dump(mode="json") for fault in record.faults],
+                "last_good_kimg": record.checkpoint_kimg,
+                "rerun": record.rerun,
                 "rank": standing.rank,
                 "kimg": record.kimg,
                 "score": taken.value if taken else None,

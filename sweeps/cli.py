@@ -262,13 +262,16 @@ def _execute(
             console=console,
             started=STARTED,
         )
-    except KeyboardInterrupt:
-        console.print(f"interrupted; {way_on}", highlight=False)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        console.print(f"{str(interrupt) or 'interrupted'}; {way_on}", highlight=False)
+        raise typer.Exit(getattr(interrupt, "exit_code", EXIT_INTERRUPTED)) from None
     failures = say_end(run_folder, outcome.comparison, console, result())
+    if outcome.stopped_because is not None:
+        say_error(f"{outcome.stopped_because}, then go on with: tg-sweep resume {run_folder.path}")
+        raise typer.Exit(EXIT_USER_ERROR)
     if outcome.interrupted:
         console.print(f"{outcome.reason}; {way_on}", highlight=False)
-        raise typer.Exit(EXIT_INTERRUPTED)
+        raise typer.Exit(outcome.exit_code)
     if failures:
         raise typer.Exit(EXIT_FAILED_TRIALS)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.devices import this_machine
+from sweeps.interruption import shielding_children
 from sweeps.resources import Node
 
 RAY_SETTINGS = {
@@ -102,14 +103,15 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if address is None:
-            context = ray.init(
-                address="local",
-                include_dashboard=dashboard,
-                dashboard_host="127.0.0.1",
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                object_store_memory=OBJECT_STORE_BYTES,
-            )
+            with shielding_children():
+                context = ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    dashboard_host="127.0.0.1",
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                )
         else:
             context = ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except ConnectionError as error:
@@ -289,6 +291,13 @@ def ended_with(call: Any) -> BaseException | None:
     except ray.exceptions.RayError as error:
         return error
     return None
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether a process of Ray's, or its node, has ended without a word."""
+    import ray
+
+    return isinstance(error, ray.exceptions.RayActorError)
 
 
 def stop(actor: Any) -> None:

@@ -10,8 +10,17 @@ import itertools
 import math
 
 from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
-from reports.records import FinalistsRecord, Setting, TrialState
+from reports.records import (
+    FaultKind,
+    FinalistsRecord,
+    Setting,
+    TrialFault,
+    TrialRecord,
+    TrialState,
+)
 from reports.run_folder import RunFolder
+from sweeps.attempts import Attempts
+from sweeps.faults import Loss
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.finalists import Finalists
 from sweeps.known import Known
@@ -19,7 +28,8 @@ from sweeps.objectives import costs_of
 from sweeps.proposals import Proposals, trial_seed
 from sweeps.spec import SweepSpec
 from sweeps.study_mirror import StudyMirror
-from sweeps.trial import TrialReport, TrialTask, end_trial, new_record
+from sweeps.trial import TrialReport, TrialTask, end_trial, new_record, now
+from sweeps.trial_faults import with_fault
 from transgan.config import TrainingConfig
 
 
@@ -56,12 +66,9 @@ class Ledger:
             self.finalists = Finalists(spec, run, finalists, device=device)
         self.reports: dict[str, TrialReport] = {}
         """Newest report of each trial that has run since this ledger was opened, by its name."""
-        self._rung_values: dict[tuple[int, int], float] = {
-            (number, rung): taken.value
-            for number, record in self.records.items()
-            for rung, scores in enumerate(record.scores)
-            if (taken := scores.measurement(objective))
-        }
+        self._rung_values: dict[tuple[int, int], float] = {}
+        for record in self.records.values():
+            self._take_scores(record)
         self._costs: dict[int, tuple[float, ...]] = {}
         self.infeasible = read_infeasible(run)
         """Proposals that were refused, by trial and attempt."""
@@ -72,6 +79,7 @@ class Ledger:
             spec.sampler, spec.search, spec.goals, behind=behind, baseline=spec.baseline()
         )
         self._unstarted = [n for n, r in sorted(self.records.items()) if not r.state.is_final]
+        self._attempts = Attempts(run, spec.faults, spec.budget.trials + spec.most_finalist_runs)
         self._study = StudyMirror(spec, run, objective)
         for number in sorted({*self.records, *self._refused_numbers()}):
             self._mirror_again(number)
@@ -118,9 +126,12 @@ class Ledger:
 
     def _next_of_search(self) -> TrialTask | None:
         """What is next of the search; None and errors as `next_task`."""
-        if self._unstarted:
+        while self._unstarted:
             record = self.records[self._unstarted.pop(0)]
-            return self._task(record.number, record.settings)
+            cause = infeasible_because(self.spec, record.settings)
+            if cause is None:
+                return self._task(record.number, record.settings)
+            self._refuse(record, cause)  # it could be trained where it was proposed
         # Where the folder of a trial was removed, that trial is the next.
         number = next(n for n in itertools.count() if n not in self.records)
         if number >= self.spec.budget.trials or self.ended_because is not None:
@@ -148,25 +159,69 @@ class Ledger:
         if report.state.is_final:
             self.records[number] = folder.read()
         if self.records[number].state.is_final:
-            self._mirror_end(number)
+            self._end(number)
         return self.records[number].state.is_final
 
-    def lost(self, trial: str, cause: str) -> None:
-        """Note that a trial's worker died or raised."""
+    @property
+    def stop_because(self) -> str | None:
+        """Why the sweep is to stop before it burns its budget; None while it may go on."""
+        return self._attempts.stop_because
+
+    @property
+    def needed_bytes(self) -> int | None:
+        """About what the trials still to be trained will keep on disk; None if not known yet."""
+        sizes = [record.cost for record in self.records.values()]
+        if not sizes:
+            return None
+        return self._attempts.needed_bytes(max(sizes, key=lambda size: size.generator_parameters))
+
+    def lost(self, trial: str, loss: Loss) -> None:
+        """Note that a trial's worker died, hung or raised: it is started again where that helps."""
+        last = self.reports.get(trial)
+        kimg = last.kimg if last else 0.0
         if self.finalists is not None and trial in self.finalists.records:
-            self.finalists.lost(trial, cause)
+            self.finalists.lost(trial, loss, kimg, self._attempts)
             return
         number = int(trial)
-        if not self.records[number].state.is_final:
-            self.records[number] = end_trial(self.run.trial(trial), TrialState.FAILED, cause)
-            self._mirror_end(number)
+        if self.records[number].state.is_final:
+            return
+        record = self._attempts.lost(self.records[number], loss, kimg)
+        self.records[number] = record
+        self._take_scores(record)
+        if record.state.is_final:
+            self._end(number)
+        elif record.state is TrialState.RUNNING:
+            self._unstarted.insert(0, number)
+
+    def _end(self, number: int) -> None:
+        """Take in that a trial has ended; with others of its fault, it may be set aside."""
+        self._mirror_end(number)
+        for record in self._attempts.ended(self.records[number]):
+            self.records[record.number] = record
+
+    def _refuse(self, record: TrialRecord, cause: str) -> None:
+        """End a trial that this machine, or the spec as it now stands, can't train."""
+        fault = TrialFault(
+            kind=FaultKind.INFEASIBLE, message=cause, kimg=record.kimg, outcome="ended", at=now()
+        )
+        folder = self.run.trial(record.trial)
+        folder.write(with_fault(record, fault, folder))
+        ended = end_trial(folder, TrialState.INFEASIBLE, cause)
+        self.records[record.number] = ended
+        self._mirror_end(record.number)
+
+    def _take_scores(self, record: TrialRecord) -> None:
+        for rung, scores in enumerate(record.scores):
+            if taken := scores.measurement(self.objective):
+                self._rung_values[record.number, rung] = taken.value
 
     def interrupt(self) -> None:
         """Note that the trials that run now were interrupted, to be resumed."""
         for number, record in self.records.items():
             if not record.state.is_final:
                 folder = self.run.trial(record.trial)
-                self.records[number] = end_trial(folder, TrialState.INTERRUPTED)
+                if folder.record.exists():  # else it was removed, and a resume starts it anew
+                    self.records[number] = end_trial(folder, TrialState.INTERRUPTED)
         if self.finalists is not None:
             self.finalists.interrupt()
 
@@ -250,6 +305,7 @@ class Ledger:
             objective=self.objective,
             threads=self.spec.resources.threads,
             device=self.device,
+            collapse_share=self.spec.faults.collapse_share,
         )
 
     def _enter(self, task: TrialTask) -> None:

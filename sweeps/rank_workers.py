@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from sweeps.cluster import ended_with, held_gpus, results_of, start_beside, stop
+from sweeps.recovery import resumed_trainer
 from sweeps.trial import TICK_KIMG, TrialTask
 from transgan.data import ImageData
 from transgan.training.distributed import join_ranks
 from transgan.training.ranks import Ranks
-from transgan.training.trainer import Trainer
 
 TIMEOUT_SECONDS = 24 * 3600.0
 """Longest that one process waits for another. The others wait while the leader scores; that one of
@@ -47,9 +47,9 @@ class Follower:
         torch.set_num_threads(self.task.threads)
         device = torch.device(self.task.device)
         with join_ranks(self.rank, world_size, meeting, device, TIMEOUT_SECONDS) as ranks:
-            trainer = Trainer(self.task.config, self.data.train_images, device, ranks)
-            if checkpoint.exists():
-                trainer.resume(checkpoint)
+            trainer, _ = resumed_trainer(
+                self.task.config, self.data.train_images, device, checkpoint, ranks
+            )
             for rung in self.task.rungs:
                 for _ in trainer.run(rung, TICK_KIMG):
                     pass

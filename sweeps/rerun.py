@@ -1,25 +1,35 @@
-"""One trial of a sweep again, alone: proof that its record can be reproduced."""
+"""One trial of a sweep again, alone: proof that its record, or its fault, can be reproduced."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
+from reports.records import TrialRecord
 from reports.run_folder import RecordError, RunFolder
+from sweeps.faults import cause_key, loss_from
 from sweeps.folder import restore_spec
 from sweeps.plan import device_here
 from sweeps.trial import TICK_KIMG
+from sweeps.trial_faults import CollapsedError, check_collapse
 from transgan.config import TrainingConfig
 from transgan.data import load_data
-from transgan.training.trainer import DivergedError, Trainer
+from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 COMPARED = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits")
 
 
 def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console) -> bool:
-    """Train `trial` again from its config, comparing each tick; whether all losses were the same.
+    """Train `trial` again from its config, comparing each tick.
+
+    A trial with a fault is trained on past its last tick, until the fault comes again or its
+    training ends; what is no fault of training (a killed process, a full disk) does not.
+
+    Returns:
+        Whether all losses were the same, and, of a trial that failed, the fault came again.
 
     Raises:
         RecordError: no such trial.
@@ -32,10 +42,13 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
         )
     record = run.trial(trial).read()
     recorded = {entry["kimg"]: entry for entry in run.trial(trial).read_stats()}
-    if not recorded:
+    seeks_fault = kimg is None and record.state.is_failure
+    if not recorded and not seeks_fault:
         raise RecordError(f"{run.trial(trial).stats}: no losses recorded; nothing to compare with")
-    end = max(recorded) if kimg is None else kimg
-    if not min(recorded) <= end <= max(recorded):
+    end = max(recorded, default=0.0) if kimg is None else kimg
+    if seeks_fault:
+        end = record.total_kimg
+    elif not min(recorded) <= end <= max(recorded):
         raise RecordError(
             f"--kimg {end:g}: the record of trial {trial} has losses from {min(recorded):g} to "
             f"{max(recorded):g} kimg; give a number between"
@@ -43,32 +56,59 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     torch.set_num_threads(spec.resources.threads)
     device = device_here(spec)
     config = TrainingConfig.model_validate(record.config)
-    trainer = Trainer(config, load_data(spec.data).train_images, device)
-    compared = 0
+    images, compared = load_data(spec.data).train_images, 0
     # A trial's ticks start anew at each rung, and a finalist run has but one.
     rungs = spec.rungs if record.finalist is None else ()
     console.print(f"Training trial {trial} again to {end:g} kimg", highlight=False)
     try:
+        trainer = Trainer(config, images, device)
         for rung in (*rungs, end):
             for progress in trainer.run(min(rung, end), TICK_KIMG):
                 entry = recorded.get(round(progress.kimg, 3))
-                if entry is None:
-                    continue
-                compared += 1
-                for name in COMPARED:
-                    again = getattr(progress, name)
-                    if again != entry.get(name):
-                        console.print(
-                            f"after {progress.kimg:g} kimg {name} is {again!r}, in the record "
-                            f"{entry.get(name)!r}",
-                            highlight=False,
-                        )
+                if entry is not None:
+                    compared += 1
+                    if not _is_same(progress, entry, console):
                         return False
-                console.print(
-                    f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  the same",
-                    highlight=False,
-                )
-    except DivergedError as error:
+                if seeks_fault:
+                    check_collapse(trainer, spec.faults.collapse_share)
+    except (DivergedError, CollapsedError, RuntimeError, MemoryError) as error:
+        if seeks_fault:
+            return _say_fault(error, record, console)
+        if not isinstance(error, DivergedError):
+            raise
         console.print(f"diverged: {error}", highlight=False)
     console.print(f"the same losses, bit for bit, at all {compared} ticks", highlight=False)
+    if seeks_fault:
+        console.print(
+            f"trained to its end, {end:g} kimg, without the fault on record "
+            f"({record.state.value}: {record.cause})",
+            highlight=False,
+        )
+        return False
     return compared > 0
+
+
+def _is_same(progress: TrainingProgress, entry: dict[str, Any], console: Console) -> bool:
+    """Whether a tick has the losses on record; it says so, or what differs."""
+    for name in COMPARED:
+        again = getattr(progress, name)
+        if again != entry.get(name):
+            console.print(
+                f"after {progress.kimg:g} kimg {name} is {again!r}, in the record "
+                f"{entry.get(name)!r}",
+                highlight=False,
+            )
+            return False
+    console.print(
+        f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  the same", highlight=False
+    )
+    return True
+
+
+def _say_fault(error: Exception, record: TrialRecord, console: Console) -> bool:
+    """Say what ended the training; whether it is what the record says."""
+    message = loss_from(error).message
+    same = any(cause_key(text) == cause_key(record.cause or "") for text in (message, str(error)))
+    verdict = "the fault on record" if same else f"on record is {record.state.value}"
+    console.print(f"ended by {message} ({verdict}: {record.cause})", highlight=False)
+    return same

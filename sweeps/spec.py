@@ -15,6 +15,7 @@ from evaluation.metrics import Goal, find_metric
 from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
+from sweeps.faults import FaultsConfig
 from sweeps.refusal import refusal
 from sweeps.resources import Resources
 from sweeps.sampler_check import check_sampler
@@ -115,6 +116,8 @@ class SweepSpec(FrozenModel):
     tensorboard: bool = False
     """Whether trials also write TensorBoard's event files, below `tensorboard/` in the run
     folder."""
+    faults: FaultsConfig = FaultsConfig()
+    """What is done when something goes wrong."""
 
     @property
     def goal(self) -> Goal:

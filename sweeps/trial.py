@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -20,20 +20,25 @@ from evaluation.evaluator import Evaluator
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.training_neighbours import TrainingNeighbours
 from reports.records import (
+    FaultKind,
     FinalistRun,
     Measurement,
     Placement,
     RungScores,
     Setting,
     TrialCost,
+    TrialFault,
     TrialFinding,
     TrialRecord,
     TrialState,
 )
 from reports.run_folder import TrialFolder
+from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
 from sweeps.memory import without_rates
+from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
+from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
 from transgan.config import TrainingConfig
 from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
@@ -63,6 +68,8 @@ class TrialTask(BaseModel):
     """Recorded name of the metric that ranks."""
     threads: int
     device: str
+    collapse_share: float | None = None
+    """Share of its training for which mode collapse must last to end it; None: it never does."""
     finalist: FinalistRun | None = None
     """Which finalist run it is; None for a trial of the search."""
     protocols: tuple[EvaluationProtocol, ...] = ()
@@ -117,13 +124,21 @@ def run_trial(
     `ranks`, this is the first of several processes that share each batch. `placement` is noted.
     """
     torch.set_num_threads(task.threads)
-    run = _TrialRun(task, data, evaluator, folder, score, neighbours, ranks, placement)
+    run = _TrialRun(task, folder, score, neighbours, ranks, placement)
     try:
+        run.open(data, evaluator)
         yield from run.go()
+    except GeneratorExit:
+        run.save_if_interrupted()
+        raise
     except (DivergedError, NotFiniteError) as error:
         yield run.end(TrialState.DIVERGED, str(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        yield run.end(TrialState.OUT_OF_MEMORY, str(error).splitlines()[0] if str(error) else "")
+    except CollapsedError as error:
+        yield run.end(TrialState.COLLAPSED, str(error))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        yield run.end(TrialState.OUT_OF_MEMORY, loss_from(error).message)
     finally:
         run.close()
 
@@ -172,29 +187,46 @@ def now() -> str:
 class _TrialRun:
     """The state of one attempt at a trial."""
 
+    trainer: Trainer
+    """There once the attempt is open."""
+    evaluators: list[Evaluator]
+
     def __init__(
         self,
         task: TrialTask,
-        data: ImageData,
-        evaluator: Evaluator,
         folder: TrialFolder,
         score: Scorer,
         neighbours: TrainingNeighbours | None,
         ranks: Ranks | None,
         placement: Placement | None,
     ) -> None:
-        folder.path.mkdir(parents=True, exist_ok=True)
         self.task, self.folder, self.score = task, folder, score
         self.neighbours = neighbours
-        under = [evaluator_under(evaluator, protocol) for protocol in task.protocols]
-        self.evaluators = under or [evaluator]
-        self.trainer = Trainer(task.config, data.train_images, task.device, ranks)
+        self.ranks = ranks
+        folder.path.mkdir(exist_ok=True)  # the run folder itself must be there
+        self.is_open = False
         self.record = self._opened_record(placement)
-        if folder.checkpoint.exists():
-            self.trainer.resume(folder.checkpoint)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
         self.last_checkpoint = time.monotonic()
         _reset_peak_memory()
+
+    def open(self, data: ImageData, evaluator: Evaluator) -> None:
+        """Build networks and evaluations, and go to where the last attempt was."""
+        under = [evaluator_under(evaluator, protocol) for protocol in self.task.protocols]
+        self.evaluators = under or [evaluator]
+        task, checkpoint = self.task, self.folder.checkpoint
+        self.trainer, damage = resumed_trainer(
+            task.config, data.train_images, task.device, checkpoint, self.ranks
+        )
+        if damage is not None:
+            self.record = self._with_fault(FaultKind.DAMAGED_CHECKPOINT, damage, "retried")
+            self._update(checkpoint_kimg=self.trainer.kimg or None)
+        self.is_open = True
+
+    @property
+    def kimg(self) -> float:
+        """How far the trial is."""
+        return self.trainer.kimg if self.is_open else self.record.kimg
 
     def go(self) -> Iterator[TrialReport]:
         """Train from rung to rung, scoring at each."""
@@ -218,12 +250,27 @@ class _TrialRun:
 
     def end(self, state: TrialState, cause: str) -> TrialReport:
         """Record a bad end."""
-        self._update(state=state, cause=cause, kimg=self.trainer.kimg, ended_at=now())
+        self.record = self._with_fault(FaultKind(state.value), cause, "ended")
+        self._update(state=state, cause=cause, kimg=self.kimg, ended_at=now())
         return self._report(state, cause=cause)
+
+    def save_if_interrupted(self) -> None:
+        """Leave a checkpoint of where the trial is, if it is to be resumed from there.
+
+        The record is left as it is: whoever has stopped the trial writes there.
+        """
+        if self.is_open and self.folder.read().state is TrialState.RUNNING:
+            self.trainer.save(self.folder.checkpoint)
 
     def close(self) -> None:
         """Let go of files."""
         self.stats.close()
+
+    def _with_fault(
+        self, kind: FaultKind, message: str, outcome: Literal["ended", "retried"]
+    ) -> TrialRecord:
+        fault = TrialFault(kind=kind, message=message, kimg=self.kimg, outcome=outcome, at=now())
+        return with_fault(self.record, fault, self.folder)
 
     def _opened_record(self, placement: Placement | None) -> TrialRecord:
         exists = self.folder.record.exists()
@@ -262,6 +309,7 @@ class _TrialRun:
             update={"kimg": progress.kimg, "cost": self._spend(train_seconds=seconds)}
         )
         self._keep_first(progress.findings)
+        check_collapse(self.trainer, self.task.collapse_share)
         if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
             self._checkpoint()
 
@@ -280,7 +328,7 @@ class _TrialRun:
         os.fsync(self.stats.fileno())
         self.trainer.save(self.folder.checkpoint)
         self.last_checkpoint = time.monotonic()
-        self._update(checkpoint_path=self.folder.checkpoint.name)
+        self._update(checkpoint_path=self.folder.checkpoint.name, checkpoint_kimg=self.trainer.kimg)
 
     def _score(self, kimg: float) -> None:
         """Score the EMA generator at a rung, and keep a snapshot and what is to be seen of it."""
@@ -323,7 +371,7 @@ class _TrialRun:
             taken = self.record.scores[rung].measurement(self.task.objective)
             value = taken.value if taken else None
         return TrialReport(
-            kimg=self.trainer.kimg,
+            kimg=self.kimg,
             state=state,
             rung=rung,
             value=value,

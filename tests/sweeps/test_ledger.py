@@ -10,8 +10,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from reports.infeasible import read_infeasible
-from reports.records import Measurement, RungScores, TrialState
+from reports.records import FaultKind, Measurement, RungScores, TrialState
 from reports.run_folder import RunFolder
+from sweeps.faults import Loss
 from sweeps.ledger import Ledger
 from sweeps.spec import load_spec
 from sweeps.trial import TrialReport
@@ -139,7 +140,7 @@ def test_early_comer_is_judged_again_by_who_came_after_until_halfway(tiny_spec, 
 def test_lost_worker_leaves_a_failure_with_its_cause(tiny_spec, run):
     ledger = open_ledger(tiny_spec, run)
     ledger.next_task()
-    ledger.lost("0000", "RuntimeError: the disk is on fire")
+    ledger.lost("0000", Loss(FaultKind.ERROR, "RuntimeError: the disk is on fire"))
     record = run.trial("0000").read()
     assert (record.state, record.cause) == (TrialState.FAILED, "RuntimeError: the disk is on fire")
 
@@ -199,7 +200,7 @@ def test_study_opens_in_optuna_with_values_states_and_names(tiny_spec, run):
     score(ledger, run, 1, 0, 3.0)
     score(ledger, run, 0, 1, 1.0)
     ledger.next_task()
-    ledger.lost("0002", "it broke")
+    ledger.lost("0002", Loss(FaultKind.ERROR, "it broke"))
     for study in (study_of(run), (open_ledger(tiny_spec, run), study_of(run))[1]):
         states = [trial.state.name for trial in study.trials]
         assert states == ["COMPLETE", "PRUNED", "FAIL"]
