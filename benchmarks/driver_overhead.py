@@ -139,6 +139,7 @@ def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
             spec.resources,
             inception=USUAL_FILE,
             scratch=folder / "scratch",
+            hang_seconds=600.0,
             on_tick=tick,
             should_stop=lambda: False,
             trainable=InstantTrial,
