@@ -192,6 +192,19 @@ class FinalistRun(FrozenModel):
         return f"{self.of}-s{self.seed_index}"
 
 
+class Exploit(FrozenModel):
+    """A trial of a population that went on from a better one's training."""
+
+    of: str
+    """Name of the trial that it took over from."""
+    kimg: float
+    """The rung at which it did."""
+    old_settings: dict[str, Setting]
+    """What it had trained with until then."""
+    new_settings: dict[str, Setting]
+    """What it trained with from then on: the other's, perturbed."""
+
+
 class TrialRecord(VersionedRecord):
     """Everything a table or a report says about one trial (`trials/<trial>/record.json`)."""
 
@@ -217,6 +230,9 @@ class TrialRecord(VersionedRecord):
     scores: tuple[RungScores, ...] = ()
     """One entry a rung, in order of kimg. A finalist run has one for each way in which it was
     scored at its end, which their `protocol_sha256` tells apart."""
+    exploits: tuple[Exploit, ...] = ()
+    """What it took over from others, in the order of kimg; `settings` and `config` are those since
+    the last. Empty but for early stopping by `pbt`."""
     findings: tuple[TrialFinding, ...] = ()
     """What was wrong with the training, each kind once, in the order in which it was found."""
     faults: tuple[TrialFault, ...] = ()

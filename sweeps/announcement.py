@@ -21,6 +21,8 @@ from reports.finalists_words import budget_text, ends_text
 from reports.formats import measurement_text, parameters_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.run_folder import RunFolder
+from reports.warm_start import WarmStart
+from sweeps.description import stopping_rule
 from sweeps.devices import this_machine
 from sweeps.extractor_options import planned_metrics
 from sweeps.plan import Plan, concurrent_trials, make_plan
@@ -54,13 +56,14 @@ def say_plan(
     console: Console,
     *,
     concurrent: int | None,
+    prior: WarmStart | None = None,
 ) -> None:
-    """What the sweep will be, from the spec alone."""
+    """What the sweep will be, from the spec and what it takes over from an earlier sweep."""
     plan = make_plan(spec, concurrent)
     stopping, evaluation = spec.early_stopping, spec.evaluation
     rule = "nobody is stopped early"
-    if stopping.name == "asha":
-        rule = f"the best 1/{stopping.reduction_factor} go on (asha)"
+    if stopping.name != "none":
+        rule = stopping_rule(stopping, len(spec.rungs))
     say = labelled(console)
     say(
         "Sweep",
@@ -72,6 +75,7 @@ def say_plan(
         say("", f"{path}: {escape(between.join(map(setting_text, domain.corners)))}{_when(domain)}")
     for note in plan.sampler_notes:
         say("Sampler", escape(note))
+    _say_prior(prior, say)
     _say_corners(plan, say)
     say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
     metrics = ", ".join(planned_metrics(spec, inception))
@@ -300,6 +304,21 @@ def _say_finalists(spec: SweepSpec, say: Callable[[str, str], None]) -> None:
         f"[bold]at most {spec.most_finalist_runs} runs[/] of {spec.training.total_kimg:g} kimg, as "
         f"long as they decide something; each scored on {num_images:,} fresh images",
     )
+
+
+def _say_prior(prior: WarmStart | None, say: Callable[[str, str], None]) -> None:
+    """What the sampler is told of before the first trial, and why not of more."""
+    if prior is None:
+        return
+    say("Warm start", f"{escape(prior.sentence)}; they are no trials of this sweep")
+    for group in prior.left_out:
+        names = ", ".join(group.trials[:SHOWN_BLAMED])
+        more = f" and {len(group.trials) - SHOWN_BLAMED} more"
+        say(
+            "",
+            f"left out {names}{more if len(group.trials) > SHOWN_BLAMED else ''}: "
+            f"{escape(group.reason)}",
+        )
 
 
 def _say_corners(plan: Plan, say: Callable[[str, str], None]) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from evaluation.inception_weights import InceptionFile
     from reports.run_folder import RunFolder
+    from reports.warm_start import WarmStart
     from sweeps.spec import SweepSpec
     from transgan.data import ImageData
 
@@ -79,12 +80,14 @@ def run(
     with errors_in_one_line():
         from evaluation.inception_weights import InceptionFile
         from sweeps.spec import load_spec
+        from sweeps.warm_start import keep, take_over
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         path = out or Path("runs") / name
         weights = InceptionFile(inception_weights, allow_unverified_weights)
+        prior = take_over(resolved)
         if dry_run:
-            _rehearse(resolved, name, path, address, weights)
+            _rehearse(resolved, name, path, address, weights, prior)
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
@@ -93,9 +96,10 @@ def run(
         check_vacant(path)
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
-        _say_plan(resolved, name, path, weights, progress(), address)
+        _say_plan(resolved, name, path, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         run_folder = create_run(path, resolved)
+        keep(run_folder, prior)
         _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
@@ -117,9 +121,11 @@ def plan(
         from sweeps.devices import this_machine
         from sweeps.outlook import foresee, outlook_document, say_outlook
         from sweeps.spec import load_spec
+        from sweeps.warm_start import take_over
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         resolved, derived = derive_resources(resolved, [this_machine()])
+        prior = take_over(resolved)
         outlook = foresee(resolved, progress())
         if as_json:
             document = plan_document(resolved, name, outlook.concurrent)
@@ -127,7 +133,8 @@ def plan(
             print(json.dumps(document | outlook_document(outlook), indent=1))
         else:
             path = Path("runs") / name
-            say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=outlook.concurrent)
+            at_once = outlook.concurrent
+            say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=at_once, prior=prior)
             if derived is not None:
                 labelled(result())("Resources", f"derived for this machine: {derived}")
             say_outlook(outlook, result())
@@ -155,9 +162,11 @@ def resume(
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
         from sweeps.folder import extend, restore_spec
+        from sweeps.warm_start import prior_of
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
+        prior_of(resolved, run_folder)  # without it, other trials would be proposed
         if run_folder.sweep.exists():
             run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
@@ -277,7 +286,12 @@ def _execute(
 
 
 def _rehearse(
-    spec: SweepSpec, name: str, path: Path, address: str | None, weights: InceptionFile
+    spec: SweepSpec,
+    name: str,
+    path: Path,
+    address: str | None,
+    weights: InceptionFile,
+    prior: WarmStart | None,
 ) -> None:
     """Say what a run would be, and all that would stop it."""
     from sweeps.rehearsal import rehearse
@@ -285,7 +299,7 @@ def _rehearse(
     rehearsal = rehearse(spec, path, address, weights)
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, path, weights, progress(), address)
+    _say_plan(spec, name, path, weights, progress(), address, prior)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:
@@ -299,11 +313,12 @@ def _say_plan(
     weights: InceptionFile,
     console: Console,
     address: str | None,
+    prior: WarmStart | None,
 ) -> None:
     from sweeps.announcement import concurrent_here, say_plan
 
-    concurrent = concurrent_here(spec) if address is None else None
-    say_plan(spec, name, path, weights, console, concurrent=concurrent)
+    at_once = concurrent_here(spec) if address is None else None
+    say_plan(spec, name, path, weights, console, concurrent=at_once, prior=prior)
 
 
 def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ from sweeps.rung_images import prepare_neighbours, save_grid
 from sweeps.settled import settle
 from sweeps.spec import SweepSpec
 from sweeps.trial import now
+from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
 
 BEAT_SECONDS = 10.0
@@ -173,6 +174,7 @@ class _Driver:
             evaluator = self._evaluator()
         self.finalists = describe_finalists(self.spec, evaluator)
         check_scoring(self.run, self.spec.evaluation, evaluator.record, self.finalists)
+        check_prior_scoring(prior_of(self.spec, self.run), evaluator.record)
         if not self.run.reals.exists():
             save_grid(self.data.held_out_images, self.run.reals)
         with self.console.status("Looking for real images among the training images …"):
@@ -334,6 +336,7 @@ class _Driver:
                 forecast=self._total_forecast(),
                 segment=segment,
                 finalists=self.finalists,
+                prior=prior_of(self.spec, self.run),
             )
         self.run.write_sweep(sweep)
 

@@ -14,8 +14,10 @@ import torch
 
 from reports.infeasible import InfeasibleProposal
 from reports.records import Forecast
+from sweeps.early_stopping import Answer, EarlyStopping, History, Score
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.proposals import Proposals, trial_seed
+from sweeps.race_forecast import Run, imagined_races, race_seconds, runs_left
 from sweeps.resources import Node
 from sweeps.sampler_check import sampler_notes
 from sweeps.search_space import corners
@@ -34,8 +36,6 @@ SIMULATIONS = 300
 FEWEST_SIMULATIONS = 20
 MANY_TRIALS = 300
 """Beyond, fewer simulations do: each takes time by the square of the trials, and varies less."""
-FEWEST_SEEDS = 2
-"""Of a finalist: with one there is nothing that a race could be decided by."""
 BASELINE_MERIT = 0.25
 """Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
 
@@ -215,8 +215,8 @@ def forecast(
     Each simulation gives the trials a random order of merit (the baseline a good place in it, since
     presets are tuned) and a measured speed, and runs the spec's own stopping rule on them with as
     many workers. The mean, since they are of two kinds, in which the last trial to start is stopped
-    or goes on alone: their median says nothing of how long the others take. Then the finalists run;
-    how many seeds their race spends is drawn between the fewest and all of them.
+    or goes on alone: their median says nothing of how long the others take. Then the finalists run,
+    round by round of an imagined race (`race_forecast`).
 
     Args:
         spec: the sweep.
@@ -228,12 +228,11 @@ def forecast(
     """
     rng = random.Random(spec.sampler.seed)
     enough = round(SIMULATIONS * min(1.0, MANY_TRIALS / spec.budget.trials) ** 2)
+    races = _races_left(spec, finalist_runs_done)
     runs = []
     for _ in range(max(enough, FEWEST_SIMULATIONS)):
         searching, searched_kimg = _simulate(spec, calibration, concurrent, done, ended, rng)
-        racing, raced_kimg = _simulate_finalists(
-            spec, calibration, concurrent, finalist_runs_done, rng
-        )
+        racing, raced_kimg = _simulate_finalists(spec, calibration, concurrent, races, rng)
         runs.append((searching + racing, searched_kimg + raced_kimg))
     seconds = sorted(run[0] for run in runs)
     return Forecast(
@@ -260,8 +259,8 @@ def _simulate(
         merits[0] *= BASELINE_MERIT
     speeds = list(calibration.seconds_per_kimg)
     speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
-    at_rung: list[list[float]] = [[] for _ in rungs]
-    at_rung[0] = [merits[trial] for trial in ended]
+    at_rung: list[dict[int, History]] = [{} for _ in rungs]
+    at_rung[0] = {trial: (Score(merits[trial]),) for trial in ended}
     waiting = [trial for trial in range(spec.budget.trials) if trial not in ended]
     events: list[tuple[float, int, int]] = []  # time, trial, rung reached
     clock, trained = 0.0, 0.0
@@ -275,6 +274,8 @@ def _simulate(
         """From a rung (-1: the start) to the next."""
         start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
         seconds = max(rungs[rung + 1] - start, 0.0) * speeds[trial] + calibration.seconds_to_score
+        if rung >= 0 and stopping.name == "pbt":
+            seconds += calibration.seconds_to_start  # a process of its own for each stretch
         segments[trial] = start, clock
         heapq.heappush(events, (clock + seconds, trial, rung + 1))
 
@@ -289,7 +290,7 @@ def _simulate(
         clock, trial, rung = heapq.heappop(events)
         if rung >= 0:
             trained += max(rungs[rung] - segments[trial][0], 0.0)
-            at_rung[rung].append(merits[trial])
+            at_rung[rung][trial] = (Score(merits[trial]),) * (rung + 1)
             judged = [(trial, rungs[rung])]
             judged += [
                 (other, reached(other)) for _, other, next_rung in events if next_rung == rung + 1
@@ -297,10 +298,8 @@ def _simulate(
             stopped = {
                 number
                 for number, kimg in judged
-                if stopping.may_judge_again(rungs, rung, kimg)
-                and stopping.stops(
-                    merits[number], _without(at_rung[rung], merits[number]), "minimize"
-                )
+                if stopping.may_stop(number, rungs, rung, kimg)
+                and _would_stop(stopping, number, at_rung[rung], len(rungs))
             }
             for number, kimg in judged[1:]:
                 trained += kimg - segments[number][0] if number in stopped else 0.0
@@ -316,32 +315,48 @@ def _simulate(
 
 
 def _simulate_finalists(
-    spec: SweepSpec, calibration: Calibration, concurrent: int, done: int, rng: random.Random
+    spec: SweepSpec,
+    calibration: Calibration,
+    concurrent: int,
+    races: Sequence[Sequence[Sequence[Run]]],
+    rng: random.Random,
 ) -> tuple[float, float]:
-    """Seconds and kimg of one imagined race of finalists."""
+    """Seconds and kimg of one of the imagined races, of which there is none if all is done."""
     finalists = spec.finalists
-    if finalists is None:
+    if finalists is None or not races:
         return 0.0, 0.0
-    fewest = finalists.count * min(FEWEST_SEEDS, finalists.seeds)
-    num_runs = max(rng.randint(fewest, spec.most_finalist_runs) - done, 0)
     searched = spec.evaluation.num_images
     scored = finalists.num_images or searched
     if scored != searched:
         scored += searched  # once more at the search's number
-    scoring = calibration.seconds_to_score * scored / searched
-    total_kimg = spec.training.total_kimg
-    busy_until = [0.0] * concurrent
-    for _ in range(num_runs):
-        training = total_kimg * rng.choice(calibration.seconds_per_kimg)
-        seconds = calibration.seconds_to_start + training + scoring
-        heapq.heapreplace(busy_until, busy_until[0] + seconds)
-    return max(busy_until), num_runs * total_kimg
+    other = calibration.seconds_to_start + calibration.seconds_to_score * scored / searched
+    total_kimg, speeds = spec.training.total_kimg, calibration.seconds_per_kimg
+    # The larger networks are the slower ones, and oftener the better.
+    paces = [max(rng.choice(speeds), rng.choice(speeds)) for _ in range(finalists.count)]
+    rounds = rng.choice(races)
+    seconds = race_seconds(rounds, lambda place: other + total_kimg * paces[place], concurrent)
+    return seconds, sum(map(len, rounds)) * total_kimg
 
 
-def _without(values: Sequence[float], value: float) -> list[float]:
-    rest = list(values)
-    rest.remove(value)
-    return rest
+def _races_left(spec: SweepSpec, done: int) -> Sequence[Sequence[Sequence[Run]]]:
+    finalists = spec.finalists
+    if finalists is None:
+        return ()
+    races = imagined_races(finalists.count, finalists.seeds, spec.budget.trials, spec.sampler.seed)
+    return runs_left(races, done, most=spec.most_finalist_runs)
+
+
+def _would_stop(
+    stopping: EarlyStopping, number: int, at_rung: Mapping[int, History], num_rungs: int
+) -> bool:
+    """Whether a trial would stop at a rung; merits have no standard errors, so nobody is tied."""
+    bracket = stopping.bracket(number, num_rungs)
+    others = [
+        history
+        for other, history in at_rung.items()
+        if other != number and stopping.bracket(other, num_rungs) == bracket
+    ]
+    return stopping.judge(at_rung[number], others, "minimize").answer is Answer.STOPPED
 
 
 def _distinct_networks(spec: SweepSpec) -> Sequence[TrainingConfig]:

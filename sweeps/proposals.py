@@ -48,6 +48,7 @@ class Proposals:
         *,
         behind: int,
         baseline: dict[str, Setting] | None = None,
+        prior: Sequence[Known] = (),
     ) -> None:
         """Proposals of `sampler` in `space`.
 
@@ -58,9 +59,10 @@ class Proposals:
             behind: how many of the last trials before another may still be on their way, and are
                 not looked at.
             baseline: settings that come first.
+            prior: trials of an earlier sweep, which `tpe` and `gp` know before the first of this.
         """
         self.sampler, self.space, self.goals = sampler, space, goals
-        self.behind, self.baseline = behind, baseline
+        self.behind, self.baseline, self.prior = behind, baseline, prior
         self._past: _Past | None = None
 
     def propose(
@@ -105,7 +107,7 @@ class Proposals:
         infeasible: Sequence[InfeasibleProposal],
     ) -> dict[str, Setting]:
         """What a sampler says that learns anew from finished trials each time."""
-        trials = [known[earlier] for earlier in sorted(known)]
+        trials = [*self.prior, *(known[earlier] for earlier in sorted(known))]
         # TPE takes a pruned trial without values to be worse than all others. Gaussian processes
         # take numbers only.
         lacking = worst(trials, self.goals) if self.sampler.name == "gp" else None

@@ -41,6 +41,12 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
             f"{trial}: no name of a trial; trials are called 0000, 0001, … (0000-s0, …)"
         )
     record = run.trial(trial).read()
+    if record.exploits:
+        first = record.exploits[0]
+        raise RecordError(
+            f"{trial}: took over the training of {first.of} at {first.kimg:g} kimg, and can't be "
+            "trained again alone; name a trial that took over from none"
+        )
     recorded = {entry["kimg"]: entry for entry in run.trial(trial).read_stats()}
     seeks_fault = kimg is None and record.state.is_failure
     if not recorded and not seeks_fault:

@@ -277,9 +277,10 @@ def _presets_for(training: dict[str, Any]) -> str:
 
 def _check_ranking(spec: SweepSpec, source: str) -> None:
     """Refuse what can't stop or rank a trial."""
-    if spec.early_stopping.name == "asha" and len(spec.rungs) < 2:
+    first = "interval_kimg" if spec.early_stopping.name == "pbt" else "grace_kimg"
+    if spec.early_stopping.name != "none" and len(spec.rungs) < 2:
         raise SpecError(
-            f"{source}: early_stopping.grace_kimg: {spec.early_stopping.grace_kimg:g} is no less "
+            f"{source}: early_stopping.{first}: {spec.early_stopping.grace_kimg:g} is no less "
             f"than training.total_kimg {spec.training.total_kimg:g}, so nothing could ever stop; "
             "lower it, or say early_stopping.name: none"
         )

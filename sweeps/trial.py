@@ -257,10 +257,15 @@ class _TrialRun:
     def save_if_interrupted(self) -> None:
         """Leave a checkpoint of where the trial is, if it is to be resumed from there.
 
-        The record is left as it is: whoever has stopped the trial writes there.
+        Whoever has stopped it has said so on its record, which is therefore read again.
         """
-        if self.is_open and self.folder.read().state is TrialState.RUNNING:
-            self.trainer.save(self.folder.checkpoint)
+        if not self.is_open or self.folder.read().state is not TrialState.RUNNING:
+            return
+        self.trainer.save(self.folder.checkpoint)
+        self.record = self.folder.read()
+        if self.record.state is TrialState.RUNNING:
+            name = self.folder.checkpoint.name
+            self._update(kimg=self.kimg, checkpoint_path=name, checkpoint_kimg=self.kimg)
 
     def close(self) -> None:
         """Let go of files."""

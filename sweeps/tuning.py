@@ -8,6 +8,7 @@ import gc
 import io
 import logging
 import os
+import re
 import signal
 import socket
 import time
@@ -29,6 +30,7 @@ from sweeps.cluster import held_gpus, is_lost_process, prepare_environment, this
 from sweeps.faults import Loss, kind_of, loss_from
 from sweeps.final_scoring import evaluator_under
 from sweeps.hang import HangWatch
+from sweeps.kernel_kills import KernelKills
 from sweeps.ledger import Ledger
 from sweeps.live_metrics import Outlet, Outlets
 from sweeps.rank_workers import Company
@@ -49,6 +51,8 @@ from ray.tune.search import Searcher  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,7 @@ class _Watch(tune.Callback):
         hangs: HangWatch,
     ) -> None:
         self.searcher, self.on_tick, self.is_stopping = searcher, on_tick, is_stopping
-        self.hangs = hangs
+        self.hangs, self.kernel_kills = hangs, KernelKills()
         self.killed: set[str] = set()
         """Names of the trials that were ended since they hung."""
         self.waiting: dict[str, Worker | None] = {}
@@ -312,6 +316,7 @@ class _Watch(tune.Callback):
         with self.searcher.guarded():
             self.on_tick()
             self._note_processes()
+            self.kernel_kills.look()
             for name in self.hangs.hung():
                 self.killed.add(name)
                 end_worker(self.searcher.ledger.run.trial(name))
@@ -347,13 +352,21 @@ class _Watch(tune.Callback):
         self.hangs.ended(name)
         if self.is_stopping():
             return  # whoever stops a sweep may stop its trials' processes too
-        loss = _loss(trial.get_error())
+        loss = _loss(_error_of(trial))
         if name in self.killed:
             self.killed.discard(name)
             minutes = f"no progress for {self.hangs.seconds / 60:g} minutes"
             loss = Loss(FaultKind.HUNG, minutes, loss.details)
+        elif loss.kind is FaultKind.WORKER_KILLED and self._lacked_memory(name):
+            why = "the kernel killed its process for want of memory"
+            loss = Loss(FaultKind.OUT_OF_MEMORY, why, loss.details)
         with self.searcher.guarded():
             self.searcher.ledger.lost(name, loss)
+
+    def _lacked_memory(self, name: str) -> bool:
+        worker = worker_of(self.searcher.ledger.run.trial(name))
+        here = worker is not None and worker.host == socket.gethostname()
+        return here and self.kernel_kills.were_just_now()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into a state that is never read
@@ -455,9 +468,18 @@ class _StopAll(tune.Stopper):
         return self.searcher.closed
 
 
+def _error_of(trial: Any) -> BaseException | None:
+    """A trial's error; Tune's own way to it looks where the file is brought only later."""
+    path = Path(trial.pickled_error_file) if trial.pickled_error_file else None
+    if path is None or not path.exists():
+        return None
+    error: BaseException = ray.cloudpickle.loads(path.read_bytes())
+    return error
+
+
 def _loss(error: BaseException | None) -> Loss:
     """What Ray's error says of a trial's end."""
-    text = str(error or "")
+    text = _COLOUR.sub("", str(error or ""))
     if isinstance(error, RayTaskError):
         return loss_from(error.cause or error, text)
     if isinstance(error, RayActorError) and error.actor_init_failed:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos import descendants, kill, records, run_chaos, worker
+from benchmarks.chaos import ROOT, descendants, kill, records, run_chaos, worker
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,9 @@ search:
 early_stopping: {name: none, grace_kimg: 1}
 evaluation: {extractor: classifier, metrics: [fd], num_images: 101}
 budget: {trials: 4, concurrent_trials: 1}
-faults: {retries: 3, hang_minutes: 0.2, same_failures: 2}
+faults: {retries: 3, hang_minutes: 0.4, same_failures: 2}
 """
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Sweep:
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from sweeps.cli import main; main()", *words, "--no-dashboard"],
             cwd=self.place,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+            env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -147,10 +148,25 @@ def full(disk, broken) -> Act:
 
 
 @pytest.fixture(scope="module")
-def finished(disk, full) -> Act:
-    """Room is made, and nothing more happens."""
+def memory_limit():
+    """Puts a process under a real limit of memory."""
+    group = Path(f"/sys/fs/cgroup/memory/tg-sweep-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(20 * 2**20))
+    except OSError as error:
+        pytest.skip(f"no limit of memory can be set here: {error}")
+    yield lambda pid: (group / "cgroup.procs").write_text(str(pid))
+    group.rmdir()
+
+
+@pytest.fixture(scope="module")
+def finished(disk, full, memory_limit) -> Act:
+    """Room is made; then the kernel kills 0003 for want of memory."""
     sweep = Sweep(disk)
     sweep.start("resume", "run")
+    sweep.wait_for(lambda: sweep.trains("0003"))
+    memory_limit(worker(sweep.run))
     return sweep.end()
 
 
@@ -158,7 +174,7 @@ def test_killed_process_is_started_again_and_one_that_hangs_twice_fails(told_to_
     record = told_to_stop.records["0000"]
     faults = [(fault["kind"], fault["outcome"]) for fault in record["faults"]]
     assert faults == [("worker_killed", "retried"), ("hung", "retried"), ("hung", "ended")]
-    assert (record["state"], record["cause"]) == ("failed", "no progress for 0.2 minutes")
+    assert (record["state"], record["cause"]) == ("failed", "no progress for 0.4 minutes")
     assert record["attempts"] <= 3
     assert record["rerun"] == "tg-sweep rerun run 0000"
 
@@ -177,6 +193,7 @@ def test_same_fault_of_all_trials_stops_the_sweep_and_is_explained(broken):
     assert "tg-sweep rerun run 0003" in broken.words
     assert broken.words.endswith("then go on with: tg-sweep resume run")
     assert "Traceback" not in broken.words
+    assert "evaluation" in broken.records["0003"]["faults"][-1]["message"]
     states = {name: record["state"] for name, record in broken.records.items()}
     assert states == {
         "0000": "failed",
@@ -203,11 +220,19 @@ def test_full_disk_stops_the_sweep_with_a_message_and_loses_nothing(full, broken
 def test_in_the_end_every_trial_is_in_a_final_state_and_the_table_says_why(finished, full, disk):
     assert finished.code == 3, finished.words
     states = {name: record["state"] for name, record in finished.records.items()}
-    assert states == {"0000": "failed"} | dict.fromkeys(("0001", "0002", "0003"), "completed")
+    assert states == {
+        "0000": "failed",
+        "0001": "completed",
+        "0002": "completed",
+        "0003": "out_of_memory",
+    }
+    out_of_memory = finished.records["0003"]
+    assert out_of_memory["cause"] == "the kernel killed its process for want of memory"
+    assert out_of_memory["attempts"] == 1
     for trial in ("0000", "0001"):
         assert finished.records[trial] == full.records[trial]
     table = (disk / "run" / "results.csv").read_text(encoding="utf-8")
-    assert "no progress for 0.2 minutes,hung" in table
+    assert "no progress for 0.4 minutes,hung" in table
     assert "worker_killed at 0 kimg: its process was killed" in table
     page = (disk / "run" / "report.html").read_text(encoding="utf-8")
     assert "tg-sweep rerun run 0000" in page
@@ -215,6 +240,7 @@ def test_in_the_end_every_trial_is_in_a_final_state_and_the_table_says_why(finis
     told = subprocess.run(
         [sys.executable, "-c", code, "status", "run", "--json"],
         cwd=disk,
+        env=ENVIRONMENT,
         capture_output=True,
         check=True,
     )

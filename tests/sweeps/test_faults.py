@@ -169,6 +169,7 @@ def test_stopped_trial_leaves_a_checkpoint_of_where_it_was(task, data, evaluator
         pass
     last = next(reports).kimg
     reports.close()
+    assert folder.read().checkpoint_kimg == folder.read().kimg == pytest.approx(last)
     assert next(run_trial(task, data, evaluator, folder)).kimg == pytest.approx(last)
     assert last > 0.2
 

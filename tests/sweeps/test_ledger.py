@@ -131,10 +131,29 @@ def test_early_comer_is_judged_again_by_who_came_after_until_halfway(tiny_spec, 
     halfway = sum(tiny_spec.rungs) / 2
     late = TrialReport(kimg=halfway + 0.01, state=TrialState.RUNNING)
     early = TrialReport(kimg=halfway - 0.01, state=TrialState.RUNNING)
-    assert not ledger.hear("0000", late)
     assert not ledger.hear("0001", early)
     assert ledger.hear("0000", early)
     assert run.trial("0000").read().state == TrialState.STOPPED_EARLY
+    ledger.next_task()
+    assert not ledger.hear("0001", late)
+
+
+def test_trial_that_was_past_halfway_is_judged_no_more_though_a_crash_set_it_back(tiny_spec, run):
+    before = open_ledger(tiny_spec, run)
+    before.next_task()
+    assert not score(before, run, 0, 0, 2.0)
+    halfway = sum(tiny_spec.rungs) / 2
+    late = TrialReport(kimg=halfway + 0.01, state=TrialState.RUNNING)
+    early = TrialReport(kimg=halfway - 0.01, state=TrialState.RUNNING)
+    assert not before.hear("0000", late)
+    before.next_task()
+    assert not score(before, run, 1, 0, 1.0)
+    after = open_ledger(tiny_spec, run)
+    assert not after.hear("0000", early)
+    shutil.copytree(run.path, run.path.with_name("other"))
+    other = RunFolder(run.path.with_name("other"))
+    other.judgements.unlink()  # nothing was said: then it stops
+    assert open_ledger(tiny_spec, other).hear("0000", early)
 
 
 def test_lost_worker_leaves_a_failure_with_its_cause(tiny_spec, run):
