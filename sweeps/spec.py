@@ -17,6 +17,7 @@ from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
 from sweeps.faults import FaultsConfig
 from sweeps.refusal import refusal
+from sweeps.resources import Resources
 from sweeps.sampler_check import check_sampler
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace, apply_settings, settings_of
@@ -80,22 +81,6 @@ class Budget(FrozenModel):
     settled and written into its `sweep.yaml`: what is proposed depends on it."""
 
 
-class Resources(FrozenModel):
-    """What each trial is given."""
-
-    cpus_per_trial: int = Field(1, ge=1)
-    """Cores, and threads of torch, for each trial."""
-    gpus_per_trial: float = Field(0.0, ge=0)
-    """GPUs for each trial; a fraction lets several share one."""
-    memory_gb: float | None = Field(None, gt=0)
-    """Memory of a trial's device, in GB (1e9 bytes): settings that are predicted to need more are
-    refused before any training. Null for its share of the GPU, and without one for no limit."""
-    scoring_workers: int = Field(1, ge=1)
-    """Processes that score a trial's images, the trial's own among them. Each of the others is
-    given as many CPUs and GPUs as the trial, reserved for it while it trains too: more than one
-    pays where scoring takes long and resources would lie idle."""
-
-
 class FinalistsConfig(FrozenModel):
     """How the best of the search are trained again, from fresh seeds."""
 
@@ -128,6 +113,9 @@ class SweepSpec(FrozenModel):
     """How much the sweep may use."""
     resources: Resources = Resources()
     """What each trial is given."""
+    tensorboard: bool = False
+    """Whether trials also write TensorBoard's event files, below `tensorboard/` in the run
+    folder."""
     faults: FaultsConfig = FaultsConfig()
     """What is done when something goes wrong."""
 
