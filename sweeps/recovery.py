@@ -21,6 +21,7 @@ from torch import Tensor
 from reports.run_folder import TrialFolder
 from transgan.config import TrainingConfig
 from transgan.training.checkpoint import DamagedCheckpointError, DamagedCheckpointWarning
+from transgan.training.ranks import Ranks
 from transgan.training.trainer import Trainer
 
 LEFTOVER_SECONDS = 10.0
@@ -42,14 +43,18 @@ class Worker:
 
 
 def resumed_trainer(
-    config: TrainingConfig, images: Tensor, device: torch.device | str, checkpoint: Path
+    config: TrainingConfig,
+    images: Tensor,
+    device: torch.device | str,
+    checkpoint: Path,
+    ranks: Ranks | None = None,
 ) -> tuple[Trainer, str | None]:
     """A trainer where the last attempt was, and what was damaged on the way there, in one line.
 
     Raises:
         CheckpointError: the checkpoint is of another config or version.
     """
-    trainer = Trainer(config, images, device)
+    trainer = Trainer(config, images, device, ranks)
     if not checkpoint.exists():
         return trainer, None
     with warnings.catch_warnings(record=True) as caught:
@@ -58,7 +63,7 @@ def resumed_trainer(
             trainer.resume(checkpoint)
         except DamagedCheckpointError as error:
             message = f"{_first_line(str(error))}; the trial starts anew"
-            return Trainer(config, images, device), message  # the old one may be half loaded
+            return Trainer(config, images, device, ranks), message  # the old one may be half loaded
     for warning in caught:
         if issubclass(warning.category, DamagedCheckpointWarning):
             return trainer, _first_line(str(warning.message))

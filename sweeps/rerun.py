@@ -12,6 +12,7 @@ from reports.records import TrialRecord
 from reports.run_folder import RecordError, RunFolder
 from sweeps.faults import cause_key, loss_from
 from sweeps.folder import restore_spec
+from sweeps.plan import device_here
 from sweeps.trial import TICK_KIMG
 from sweeps.trial_faults import CollapsedError, check_collapse
 from transgan.config import TrainingConfig
@@ -58,8 +59,8 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
             f"--kimg {end:g}: the record of trial {trial} has losses from {min(recorded):g} to "
             f"{max(recorded):g} kimg; give a number between"
         )
-    torch.set_num_threads(spec.resources.cpus_per_trial)
-    device = "cuda" if spec.resources.gpus_per_trial else "cpu"
+    torch.set_num_threads(spec.resources.threads)
+    device = device_here(spec)
     config = TrainingConfig.model_validate(record.config)
     images, compared = load_data(spec.data).train_images, 0
     # A trial's ticks start anew at each rung, and a finalist run has but one.
