@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from ray.cluster_utils import Cluster as PretendCluster  # noqa: E402  (after it
 from evaluation.inception_weights import USUAL_FILE  # noqa: E402
 from reports.records import FaultKind, TrialState  # noqa: E402
 from reports.run_folder import RunFolder  # noqa: E402
-from sweeps.cluster import open_cluster  # noqa: E402
+from sweeps.cluster import ClusterError, open_cluster  # noqa: E402
 from sweeps.ledger import Ledger  # noqa: E402
 from sweeps.plan import concurrent_trials, device_for  # noqa: E402
 from sweeps.recovery import worker_of  # noqa: E402
