@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from transgan.downstream_config import DownstreamConfig
 from transgan.frozen_model import FrozenModel
 from transgan.network_config import DiscriminatorConfig, GeneratorConfig
 
@@ -154,6 +155,7 @@ class TrainingConfig(FrozenModel):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     ema: EmaConfig = EmaConfig()
+    downstream: DownstreamConfig = DownstreamConfig()
 
     @property
     def resolved_generator_batch_size(self) -> int:
