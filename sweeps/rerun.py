@@ -9,10 +9,11 @@ from rich.console import Console
 
 from reports.run_folder import RecordError, RunFolder
 from sweeps.folder import restore_spec
+from sweeps.trainers import trainer_of
 from sweeps.trial import TICK_KIMG
 from transgan.config import TrainingConfig
 from transgan.data import load_data
-from transgan.training.trainer import DivergedError, Trainer
+from transgan.training.trainer import DivergedError
 
 COMPARED = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits")
 
@@ -42,7 +43,8 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     torch.set_num_threads(spec.resources.cpus_per_trial)
     device = "cuda" if spec.resources.gpus_per_trial else "cpu"
     config = TrainingConfig.model_validate(record.config)
-    trainer = Trainer(config, load_data(spec.data).train_images, device)
+    trainer = trainer_of(config, load_data(spec.data), device)
+    losses = COMPARED if spec.task == "generate" else ("loss",)
     compared = 0
     # A trial's ticks start anew at each rung, and a finalist run has but one.
     rungs = spec.rungs if record.finalist is None else ()
@@ -54,7 +56,7 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
                 if entry is None:
                     continue
                 compared += 1
-                for name in COMPARED:
+                for name in losses:
                     again = getattr(progress, name)
                     if again != entry.get(name):
                         console.print(
@@ -64,7 +66,8 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
                         )
                         return False
                 console.print(
-                    f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  the same",
+                    f"{progress.kimg:8.3f} kimg  {losses[0]} "
+                    f"{getattr(progress, losses[0]):.6f}  the same",
                     highlight=False,
                 )
     except DivergedError as error:

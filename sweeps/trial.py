@@ -35,6 +35,7 @@ from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
+from transgan.tasks.trainer import TaskProgress, TaskTrainer
 from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
@@ -107,7 +108,11 @@ def run_trial(
     Samples are shown above their nearest training images where `neighbours` knows these.
     """
     torch.set_num_threads(task.threads)
-    run = _TrialRun(task, data, evaluator, folder, score, neighbours)
+    yield from reports_of(TrialRun(task, data, evaluator, folder, score, neighbours))
+
+
+def reports_of(run: TrialRun) -> Generator[TrialReport, None, None]:
+    """The reports of a trial that is set up, whatever its end."""
     try:
         yield from run.go()
     except (DivergedError, NotFiniteError) as error:
@@ -153,8 +158,11 @@ def now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-class _TrialRun:
+class TrialRun:
     """The state of one attempt at a trial."""
+
+    trainer: Trainer | TaskTrainer
+    tick_values: tuple[str, ...] = TICK_VALUES
 
     def __init__(
         self,
@@ -165,12 +173,16 @@ class _TrialRun:
         score: Scorer,
         neighbours: TrainingNeighbours | None,
     ) -> None:
-        folder.path.mkdir(parents=True, exist_ok=True)
         self.task, self.folder, self.score = task, folder, score
         self.neighbours = neighbours
         under = [evaluator_under(evaluator, protocol) for protocol in task.protocols]
         self.evaluators = under or [evaluator]
-        self.trainer = Trainer(task.config, data.train_images, task.device)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        self._open(Trainer(task.config, data.train_images, task.device))
+
+    def _open(self, trainer: Trainer | TaskTrainer) -> None:
+        """Take up the trial where its files are, with a trainer that has done nothing yet."""
+        folder, self.trainer = self.folder, trainer
         self.record = self._opened_record()
         if folder.checkpoint.exists():
             self.trainer.resume(folder.checkpoint)
@@ -230,10 +242,10 @@ class _TrialRun:
         spent = {name: getattr(cost, name) + value for name, value in seconds.items()}
         return cost.model_copy(update=spent | {"peak_memory_mb": _peak_memory(self.trainer.device)})
 
-    def _note(self, progress: TrainingProgress, seconds: float) -> None:
+    def _note(self, progress: TrainingProgress | TaskProgress, seconds: float) -> None:
         """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
         entry: dict[str, Any] = {"kimg": round(progress.kimg, 3)}
-        values = {name: getattr(progress, name) for name in TICK_VALUES}
+        values = {name: getattr(progress, name) for name in self.tick_values}
         entry |= {name: value for name, value in values.items() if value is not None}
         if progress.findings:
             entry["findings"] = [finding.name for finding in progress.findings]
@@ -266,6 +278,7 @@ class _TrialRun:
     def _score(self, kimg: float) -> None:
         """Score the EMA generator at a rung, and keep a snapshot and what is to be seen of it."""
         started = time.monotonic()
+        assert isinstance(self.trainer, Trainer)
         protocol, generator = self.evaluators[0].protocol, self.trainer.ema_generator
         generate = seeded_images(generator, protocol.seed)
         first = generate(range(min(GRID_IMAGES, protocol.num_images)))

@@ -15,6 +15,7 @@ import torch
 
 from evaluation.evaluator import Evaluator
 from evaluation.extraction import Extracted
+from evaluation.held_out import HeldOutEvaluator
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.training_neighbours import TrainingNeighbours
@@ -23,6 +24,7 @@ from sweeps.cluster import prepare_environment
 from sweeps.final_scoring import evaluator_under
 from sweeps.ledger import Ledger
 from sweeps.spec import Resources
+from sweeps.task_trial import run_task_trial
 from sweeps.trial import Generate, TrialTask, run_trial, score_here
 from transgan.data import ImageData
 from transgan.sampling import seeded_images
@@ -107,11 +109,15 @@ class TransGANTrial(tune.Trainable):
         """Open the trial that `config` describes."""
         task = TrialTask.model_validate_json(config["task"])
         run = RunFolder(Path(run_path))
+        folder = run.trial(task.trial)
+        if task.config.downstream.task != "generate":
+            held_out = HeldOutEvaluator.load(run.evaluation)
+            self._reports = run_task_trial(task, data, held_out, folder)
+            return
         evaluator = Evaluator.load(run.evaluation, inception=inception, device=task.device)
         alone = resources.scoring_workers == 1
         score = score_here if alone else ScoringWorkers(run, task.device, resources, inception)
         neighbours = TrainingNeighbours.load(run.evaluation, evaluator.extractor, data.train_images)
-        folder = run.trial(task.trial)
         self._reports = run_trial(task, data, evaluator, folder, score, neighbours)
 
     def step(self) -> dict[str, Any]:

@@ -62,8 +62,8 @@ class Levels(nn.Module):
         self.image_size = image_size
         if not 0 <= frozen <= len(self.strides):
             raise BackboneError(
-                f"frozen_levels is {frozen}, but this discriminator has {len(self.strides)} levels; "
-                f"say {len(self.strides)} or less"
+                f"frozen_levels is {frozen}, but this discriminator has {len(self.strides)} "
+                f"levels; say {len(self.strides)} or less"
             )
         self.frozen = frozen
         for module in discriminator.modules():

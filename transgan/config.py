@@ -212,11 +212,18 @@ class TrainingConfig(FrozenModel):
     @model_validator(mode="after")
     def _networks_fit_the_image(self) -> Self:
         generator, discriminator = self.generator, self.discriminator
-        if generator.image_size != self.image_size:
+        is_gan = self.downstream.task == "generate"
+        if is_gan and generator.image_size != self.image_size:
             raise ValueError(
                 f"generator.depths has {len(generator.depths)} stages, from bottom_width "
                 f"{generator.bottom_width} to {generator.image_size} pixels, but the images have "
                 f"{self.image_size}; change generator.bottom_width or the number of stages"
             )
         discriminator.check_image_size(self.image_size)
+        levels = len(discriminator.depths)
+        if self.downstream.frozen_levels > levels:
+            raise ValueError(
+                f"downstream.frozen_levels is {self.downstream.frozen_levels}, but the "
+                f"discriminator has {levels} levels; say {levels} or less"
+            )
         return self

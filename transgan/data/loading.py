@@ -28,9 +28,9 @@ from transgan.data_config import DATA_SETS, DataConfig
 def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
     """The data set that `config` names, decoded once for this machine.
 
-    All but digits, scenes and what comes with boxes are decoded into a file below the cache folder and mapped from there, so that
-    they cost memory once, however many processes use them. What is there can be deleted at any
-    time; it is made again when it is wanted.
+    All but digits, scenes and what comes with boxes are decoded into a file below the cache folder
+    and mapped from there, so that they cost memory once, however many processes use them. What is
+    there can be deleted at any time; it is made again when it is wanted.
 
     Args:
         config: which, and at which size.

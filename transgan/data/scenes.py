@@ -91,7 +91,9 @@ def _paste_digits(
     scene: UInt8[np.ndarray, "3 size size"], source: _Digits, rng: np.random.Generator
 ) -> Objects:
     """Paste digits into `scene` where they hardly cover each other, and say where they are."""
-    size, boxes, labels = scene.shape[-1], [], []
+    size = scene.shape[-1]
+    boxes: list[tuple[int, int, int, int]] = []
+    labels: list[int] = []
     for _ in range(rng.integers(1, MOST_DIGITS, endpoint=True)):
         index = int(rng.integers(len(source.images)))
         side = round(size * rng.uniform(SMALLEST_SHARE, LARGEST_SHARE))
@@ -130,8 +132,8 @@ def _lay(
     """Lay ink of a random colour on `ground`, lighter or darker than that is on average."""
     mean = float(ground.mean())
     lighter = mean + CONTRAST <= 255 and (mean < CONTRAST or bool(rng.integers(2)))
-    bounds = (mean + CONTRAST, 255) if lighter else (0, max(mean - CONTRAST, 0))
-    ink = rng.uniform(*bounds, size=(3, 1, 1))
+    low, high = (mean + CONTRAST, 255.0) if lighter else (0.0, max(mean - CONTRAST, 0.0))
+    ink = rng.uniform(low, high, size=(3, 1, 1))
     ground[:] = np.round(ground * (1 - cover) + ink * cover)
 
 

@@ -67,7 +67,7 @@ def check_backbone(config: TrainingConfig, path: Path) -> None:
         BackboneError: of another discriminator; the message says where they differ.
     """
     saved, _ = discriminator_in(path)
-    pairs = [("family", saved.family, config.family)]
+    pairs: list[tuple[str, object, object]] = [("family", saved.family, config.family)]
     pairs += [("image_channels", saved.image_channels, config.image_channels)]
     there, here = saved.discriminator.model_dump(), config.discriminator.model_dump()
     pairs += [(f"discriminator.{name}", there[name], here.get(name)) for name in there]

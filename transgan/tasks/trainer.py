@@ -29,6 +29,7 @@ from transgan.training.checkpoint import (
     tensors_under,
     write_tensors,
 )
+from transgan.training.health import Finding
 from transgan.training.trainer import DivergedError
 
 WARMUP_SHARE = 0.05
@@ -46,13 +47,16 @@ class TaskProgress:
     kimg: float
     loss: float
     images_per_second: float
+    findings: tuple[Finding, ...] = ()
+    """Nothing is looked for: there is no other network to play against."""
 
 
 class TaskTrainer:
-    """Trains the task of one config on one data set; the same config and data give the same weights.
+    """Trains the task of one config on one data set.
 
-    As in the GAN's trainer, all that is random comes from the config's seed and the step, so that a
-    resumed run goes on exactly as an uninterrupted one would have.
+    The same config and data give the same weights. As in the GAN's trainer, all that is random
+    comes from the config's seed and the step, so that a resumed run goes on exactly as an
+    uninterrupted one would have.
 
     Raises:
         DataError: the data has no labels, or no boxes.

@@ -184,6 +184,7 @@ def _descents(trainer: Trainer) -> dict[str, Descent]:
 
 
 def tensors_under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The tensors of one part, by their names in it."""
     start = f"{part}."
     return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
 
@@ -196,6 +197,7 @@ def write_tensors(
     *,
     keep_previous: bool = False,
 ) -> None:
+    """Write tensors with their config and header, atomically; what was there may be kept."""
     metadata = {"format": FORMAT_VERSION, "config": config.model_dump_json(), **header}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -222,6 +224,11 @@ def _keep(path: Path) -> None:
 
 
 def read_tensors(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and header of a file of one of these kinds.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another kind.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header: dict[str, str] = file.metadata() or {}
@@ -240,6 +247,11 @@ def read_tensors(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def config_in(path: Path, header: dict[str, str]) -> TrainingConfig:
+    """The config in a file's header.
+
+    Raises:
+        CheckpointError: it has none, or none that is valid.
+    """
     try:
         return TrainingConfig.model_validate_json(header["config"])
     except KeyError:
@@ -251,6 +263,7 @@ def config_in(path: Path, header: dict[str, str]) -> TrainingConfig:
 
 
 def first_difference(saved: TrainingConfig, current: TrainingConfig) -> str:
+    """Where two configs differ, in words."""
     for path, old, new in _differences(saved.model_dump(), current.model_dump()):
         return f"{path}: {old} there, {new} here"
     return "equal values of other types"
