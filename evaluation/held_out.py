@@ -65,7 +65,6 @@ class HeldOutEvaluator:
         image_shape: tuple[int, int, int],
         held_out: bytes,
         num_held_out: int,
-        chance: float | None,
         device: str,
         folder: Path,
     ) -> HeldOutEvaluator:
@@ -77,7 +76,6 @@ class HeldOutEvaluator:
             image_shape: channels, height, width.
             held_out: all bytes of the held-out images and of what is true of them.
             num_held_out: how many there are.
-            chance: the accuracy of always naming the commonest class; None for detectors.
             device: where predictions are made.
             folder: where to write; made if need be.
 
@@ -92,15 +90,6 @@ class HeldOutEvaluator:
             )
         sha256 = hashlib.sha256(held_out).hexdigest()
         nothing = Scores(extractor=LABELS, extractor_sha256=sha256, scores=(), seconds=0.0)
-        ceiling = nothing
-        if chance is not None:
-            commonest = Score(
-                name="accuracy",
-                value=chance,
-                num_generated=protocol.num_images,
-                num_reference=num_held_out,
-            )
-            ceiling = nothing.model_copy(update={"scores": (commonest,)})
         record = EvaluationRecord(
             version=RECORD_VERSION,
             dataset=dataset,
@@ -115,7 +104,7 @@ class HeldOutEvaluator:
             reference_sha256=sha256,
             num_reference=num_held_out,
             floor=nothing,
-            ceiling=ceiling,
+            ceiling=nothing,
             sampling_floor=None,
             seconds=time.perf_counter() - started,
             scoring=ProtocolRecord(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from evaluation.held_out import HeldOutEvaluator
@@ -35,7 +34,6 @@ def prepare_held_out(
         image_shape=(channels, height, width),
         held_out=b"".join(part.contiguous().numpy().tobytes() for part in parts),
         num_held_out=len(data.held_out_images),
-        chance=_chance(data) if spec.task == "classify" else None,
         device=device,
         folder=folder,
     )
@@ -67,11 +65,3 @@ def check_task_data(spec: SweepSpec, data: ImageData) -> None:
                 "training.discriminator, or take the checkpoint out of downstream.backbone"
             )
         check_backbone(spec.training, Path(path).expanduser())
-
-
-def _chance(data: ImageData) -> float:
-    """The accuracy of always naming the class that is commonest among the training images."""
-    assert data.train_labels is not None
-    assert data.held_out_labels is not None
-    commonest = int(torch.bincount(data.train_labels).argmax())
-    return float((data.held_out_labels == commonest).float().mean())
