@@ -346,7 +346,7 @@ held-out scenes, of other digits and other parts of the photographs:
 - mAP@0.5 = {map50.value:.3f} ({map50.low:.3f} to {map50.high:.3f}), against a goal of 0.7
 - mAP@0.5:0.95 = {both.value:.3f} ({both.low:.3f} to {both.high:.3f})
 
-Intervals (95 %) are from drawing the scenes again. True boxes in green, found ones (score 0.3 or
+Intervals (95 %) are from drawing the scenes again. True boxes in green, found ones (score 0.5 or
 more) in red, the first held-out scenes:
 
 ![Detections on held-out scenes](detections.png)

@@ -114,7 +114,7 @@ _WORDS = {
     "detect": _Words(
         "Detections",
         "The same first held-out images for every trial: true boxes in green, what it found with "
-        "a score of 0.3 or more in red.",
+        "a score of 0.5 or more in red.",
         "Detections of",
     ),
 }

@@ -20,7 +20,7 @@ MOST_CONFUSED_CLASSES = 20
 SHOWN_SCENES = 16
 SCENE_COLUMNS = 4
 SCENE_PIXELS = 192
-SHOWN_ABOVE = 0.3
+SHOWN_ABOVE = 0.5
 """Detections of lower scores are not drawn."""
 _INK, _PAPER, _REAL, _FOUND, _FAINT = "#1b1f24", "#ffffff", "#2aa745", "#d7263d", "#c9ced6"
 
@@ -67,9 +67,10 @@ def detections_picture(
         for box in (real[place].boxes * scale).tolist():
             pen.rectangle(box, outline=_REAL, width=1)
         objects, scores = found[place]
-        for box, label, score in zip(
+        drawn = zip(
             (objects.boxes * scale).tolist(), objects.labels.tolist(), scores.tolist(), strict=True
-        ):
+        )
+        for box, label, score in reversed(list(drawn)):  # the surest on top
             if score >= SHOWN_ABOVE:
                 pen.rectangle(box, outline=_FOUND, width=2)
                 text = f"{class_names[label]} {score:.2f}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, Self, cast, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -91,7 +91,7 @@ class Levels(nn.Module):
         maps: list[Tensor] = cast("MultiScale", self.discriminator).feature_maps(images)
         return maps
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Levels:
         """Training mode for what is trained; what is frozen, its statistics too, stays as it is."""
         super().train(mode)
         for module in self.modules():
