@@ -10,9 +10,15 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from reports.seeds.looks import FIRST_ROUND
+
 BEST_OF, GRID, RACE = "#d55e00", "#0072b2", "#009e73"
 FIGURE_DESIGN = (3, 3)
 """Finalists and seeds of the figure's first two panels: what the shipped spec does."""
+MOST_SPENT = 0.6
+"""Share of all seeds that a race is to spend at most where it makes sense."""
+FAILING = ("failing", "flaky")
+"""Scenarios in which runs fail."""
 ROW_HEIGHT, TOP, LEFT, PANEL, GAP = 30, 64, 90, 200, 50
 
 
@@ -60,7 +66,7 @@ class Row(NamedTuple):
 
 
 def write_page(
-    folder: Path, rows: Sequence[Row], scenarios: Mapping[str, str], num_sweeps: int, seconds: float
+    folder: Path, rows: Sequence[Row], scenarios: Mapping[str, str], num_sweeps: int
 ) -> None:
     """Write `simulation.csv`, `simulation.svg` and `simulation.md`.
 
@@ -69,7 +75,6 @@ def write_page(
         rows: all that was found.
         scenarios: what each is, in words.
         num_sweeps: simulated sweeps of each scenario and design.
-        seconds: that all of it took.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "simulation.csv").open("w", encoding="utf-8", newline="") as file:
@@ -77,7 +82,7 @@ def write_page(
         writer.writerow(Row._fields)
         writer.writerows(rows)
     (folder / "simulation.svg").write_text(figure(rows, list(scenarios)), encoding="utf-8")
-    text = page(rows, scenarios, num_sweeps, seconds)
+    text = page(rows, scenarios, num_sweeps)
     (folder / "simulation.md").write_text(text, encoding="utf-8")
 
 
@@ -98,20 +103,25 @@ class Found:
         row = self._rows.get((scenario, design, method, measure))
         return None if row is None else row.value
 
+    def with_error(self, scenario: str, design: tuple[int, int], method: str, measure: str) -> str:
+        """The mean and its standard error, as printed."""
+        row = self._rows.get((scenario, design, method, measure))
+        return "–" if row is None else f"{_percent(row.value)} ± {_percent(row.standard_error)}"
+
     @property
     def designs(self) -> list[tuple[int, int]]:
         """In the order in which they were simulated."""
         return list(dict.fromkeys(design for _, design, _, _ in self._rows))
 
 
-def page(rows: Sequence[Row], scenarios: Mapping[str, str], num_sweeps: int, seconds: float) -> str:
+def page(rows: Sequence[Row], scenarios: Mapping[str, str], num_sweeps: int) -> str:
     """The page of tables, in Markdown."""
     found = Found(rows)
     lines = [
         "# The verdict, simulated",
         "",
-        f"Made by `python benchmarks/verdict.py --sweeps {num_sweeps}` in {seconds:.0f} s; the "
-        f"text at its head says how. {num_sweeps:,} simulated sweeps a row; all values are in "
+        f"Made by `python benchmarks/verdict.py --sweeps {num_sweeps}`; the text at its "
+        f"head says how. {num_sweeps:,} simulated sweeps a row; all values are in "
         "[simulation.csv](simulation.csv) with their standard errors. What the words mean stands "
         "in the [page about the verdict](README.md).",
         "",
@@ -121,6 +131,8 @@ def page(rows: Sequence[Row], scenarios: Mapping[str, str], num_sweeps: int, sec
         "",
         *(f"- *{name}*: {words}." for name, words in scenarios.items()),
         "",
+        *_spent(found, list(scenarios)),
+        *_failing(found, list(scenarios)),
     ]
     for design in found.designs:
         lines += _design(found, design, list(scenarios))
@@ -154,6 +166,64 @@ def _extremes(rows: Sequence[Row]) -> str:
     )
 
 
+def _spent(found: Found, scenarios: Sequence[str]) -> list[str]:
+    """What a race spends and what it could spend at least, beside the errors of both ways."""
+    lines = [
+        "## Seeds spent by a race",
+        "",
+        "Of finalists × seeds, beside the share that no race can go below, since everyone starts "
+        f"with {FIRST_ROUND} seeds, and the false claims with and without a race.",
+        "",
+        "| finalists × seeds | sweeps | seeds spent | least possible | at most 60 % "
+        "| false claims: race | false claims: all seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for num_finalists, num_seeds in found.designs:
+        for scenario in scenarios:
+            design = (num_finalists, num_seeds)
+            spent = found.value(scenario, design, "race", "seeds")
+            cells = [
+                _percent(spent),
+                _percent(min(FIRST_ROUND / num_seeds, 1.0)),
+                "–" if spent is None else "yes" if spent <= MOST_SPENT else "no",
+                *(found.with_error(scenario, design, m, "false claim") for m in ("race", "grid")),
+            ]
+            lines.append(f"| {num_finalists} × {num_seeds} | {scenario} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _failing(found: Found, scenarios: Sequence[str]) -> list[str]:
+    """The errors under stricter readings of a claim, where runs fail."""
+    readings = ("false claim", "false by rank", "false if failing is fatal", "bounds of failing")
+    lines = [
+        "## Where runs fail",
+        "",
+        "Shares of sweeps, after a race / with all seeds. *As meant*: by scores of runs that end, "
+        "or by how often runs fail. *By rank*: false where a fresh run of the winner does not beat "
+        "a fresh run of the loser more often than not, a failed run being the worst. *Fatal*: "
+        "false where the winner may fail and the loser never does, whatever their scores; that no "
+        "number of runs can exclude. *Bounds hold*: the bound of how often runs fail holds for "
+        "all finalists at once.",
+        "",
+        "| finalists × seeds | sweeps | false as meant | false by rank | false if failing is fatal "
+        "| bounds hold |",
+        "|---|---|---|---|---|---|",
+    ]
+    for design in found.designs:
+        for scenario in scenarios:
+            if scenario not in FAILING:
+                continue
+            cells = [
+                " / ".join(
+                    _percent(found.value(scenario, design, method, measure))
+                    for method in ("race", "grid")
+                )
+                for measure in readings
+            ]
+            lines.append(f"| {design[0]} × {design[1]} | {scenario} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 def _where(row: Row) -> str:
     return f"{row.scenario}; {row.finalists} × {row.seeds} seeds"
 
@@ -164,6 +234,7 @@ def _design(found: Found, design: tuple[int, int], scenarios: Sequence[str]) -> 
         ("leader is best", ("best-of", "grid", "race")),
         ("winner claimed", ("grid", "race")),
         ("differences found", ("grid", "race")),
+        ("rivals beaten", ("grid", "race")),
         ("false claim by images", ("best-of",)),
         ("flattery", ("best-of", "grid", "race")),
         ("seeds", ("race",)),
@@ -245,7 +316,7 @@ def figure(rows: Sequence[Row], scenarios: Sequence[str]) -> str:
         for _, seeds in raced
     }
     title = f"seeds spent, of {', '.join(str(seeds) for _, seeds in raced)} (the smaller dots)"
-    lines += _panel(2, title, spent, (0, 1), mark=0.6)
+    lines += _panel(2, title, spent, (0, 1), mark=MOST_SPENT)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

@@ -102,7 +102,7 @@ def _cells(comparison: Comparison, column: MetricColumn, row: FinalistRow) -> tu
     if found is None:
         empty = Cell(missing_because="no run has ended yet")
         return (Cell("0"), *[empty] * 4, searched, flattered)
-    failed = f"{found.num_failed} failed" if found.num_failed else ""
+    failed = f"{found.num_failed} failed" if found.num_failed else "none failed"
     interval = ends_text(column, found.low, found.high)
     return (
         Cell(str(found.num_seeds), note=failed),
@@ -131,7 +131,10 @@ def _score_text(column: MetricColumn, run: SeedRun) -> str:
 
 
 def _pair_name(pair: PairVerdict) -> str:
-    return f"{pair.better} {'beats' if pair.told_apart else 'and'} {pair.worse}"
+    if not pair.told_apart:
+        return f"{pair.better} and {pair.worse}"
+    claim = "beats" if pair.by == "scores" else "fails less often than"
+    return f"{pair.better} {claim} {pair.worse}"
 
 
 def _pair_text(pair: PairVerdict) -> str:

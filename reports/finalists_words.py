@@ -25,6 +25,7 @@ def verdict_with_finalists(verdict: Verdict, finalists: Finalists | None) -> Ver
     )
     sentences = [
         _level(finalists.plan.column, finalists.verdict),
+        failing_text(finalists.verdict),
         flattery_text(finalists) if finalists.optimism else "",
         *sentences,
         searched,
@@ -45,6 +46,21 @@ def _level(column: MetricColumn, verdict: SeedVerdict) -> str:
     if interval := ends_text(column, best.low, best.high):
         text += f" ({100 * verdict.confidence:.4g}% interval {interval})"
     return f"{text}."
+
+
+def failing_text(verdict: SeedVerdict) -> str:
+    """How often the best finalist may yet fail, which no claim about scores takes in."""
+    best = verdict.configurations[0]
+    if best.num_failed == best.num_seeds:
+        return ""
+    text = (
+        f"{best.num_failed or 'none'} of {counted(best.num_seeds, 'fresh run')} of trial "
+        f"{best.config} failed, which leaves room for {best.failing_at_most:.0%} failing "
+        f"({100 * verdict.confidence:.4g}%)."
+    )
+    if len(verdict.configurations) == 1:
+        return text[0].upper() + text[1:]
+    return f"Who beats whom is said of runs that end with a score: {text}"
 
 
 def flattery_text(finalists: Finalists) -> str:

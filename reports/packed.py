@@ -38,7 +38,7 @@ def packed_rows(rows: Markup) -> Markup:
     if len(parts) - 1 < PACKED_FROM:
         return rows
     first, rest = _END.join(parts[:SHOWN_ROWS]) + _END, _END.join(parts[SHOWN_ROWS:])
-    # Blanks between rows would be nodes, and make Chromium's moving of rows a matter of minutes.
+    # A row is found by its end, and its cells by their start: blanks between them say nothing.
     rest = _BLANK.sub("><", rest).strip()
     return Markup(
         f'{first}\n<script type="application/gzip" class="packed-rows" '

@@ -80,10 +80,11 @@ class Finalists:
         race = self._race_now()
         if race.is_over:
             raise StopIteration
-        waiting = (run for run in race.outstanding if run.trial not in self._handed_out)
-        run = next(waiting, None)
-        if run is None:
+        waiting = [run for run in race.outstanding if run.trial not in self._handed_out]
+        if not waiting:
             return None
+        # The next round waits for this one's last run, so the longest go first.
+        run = max(waiting, key=lambda run: self._searched(run.of).cost.train_seconds)
         self._handed_out.add(run.trial)
         task = self._task(run)
         if run.trial not in self.records:
@@ -117,8 +118,12 @@ class Finalists:
             self._race = run_race(configs, self.records, self.plan, self.spec.goal)
         return self._race
 
+    def _searched(self, config: str) -> TrialRecord:
+        """The trial of the search that a configuration comes from."""
+        return next(record for record in self.chosen if record.trial == config)
+
     def _task(self, run: FinalistRun) -> TrialTask:
-        searched = next(record for record in self.chosen if record.trial == run.of)
+        searched = self._searched(run.of)
         settings = dict(searched.settings)
         seed = fresh_seed(self.spec.sampler.seed, settings, run.seed_index)
         return TrialTask(

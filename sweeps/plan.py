@@ -16,6 +16,7 @@ from reports.infeasible import InfeasibleProposal
 from reports.records import Forecast
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.proposals import Proposals, trial_seed
+from sweeps.race_forecast import Run, imagined_races, race_seconds, runs_left
 from sweeps.sampler_check import sampler_notes
 from sweeps.search_space import corners
 from sweeps.space_check import Corners, building_fault, judge_corners
@@ -33,8 +34,6 @@ SIMULATIONS = 300
 FEWEST_SIMULATIONS = 20
 MANY_TRIALS = 300
 """Beyond, fewer simulations do: each takes time by the square of the trials, and varies less."""
-FEWEST_SEEDS = 2
-"""Of a finalist: with one there is nothing that a race could be decided by."""
 BASELINE_MERIT = 0.25
 """Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
 
@@ -206,8 +205,8 @@ def forecast(
     Each simulation gives the trials a random order of merit (the baseline a good place in it, since
     presets are tuned) and a measured speed, and runs the spec's own stopping rule on them with as
     many workers. The mean, since they are of two kinds, in which the last trial to start is stopped
-    or goes on alone: their median says nothing of how long the others take. Then the finalists run;
-    how many seeds their race spends is drawn between the fewest and all of them.
+    or goes on alone: their median says nothing of how long the others take. Then the finalists run,
+    round by round of an imagined race (`race_forecast`).
 
     Args:
         spec: the sweep.
@@ -219,12 +218,11 @@ def forecast(
     """
     rng = random.Random(spec.sampler.seed)
     enough = round(SIMULATIONS * min(1.0, MANY_TRIALS / spec.budget.trials) ** 2)
+    races = _races_left(spec, finalist_runs_done)
     runs = []
     for _ in range(max(enough, FEWEST_SIMULATIONS)):
         searching, searched_kimg = _simulate(spec, calibration, concurrent, done, ended, rng)
-        racing, raced_kimg = _simulate_finalists(
-            spec, calibration, concurrent, finalist_runs_done, rng
-        )
+        racing, raced_kimg = _simulate_finalists(spec, calibration, concurrent, races, rng)
         runs.append((searching + racing, searched_kimg + raced_kimg))
     seconds = sorted(run[0] for run in runs)
     return Forecast(
@@ -307,26 +305,35 @@ def _simulate(
 
 
 def _simulate_finalists(
-    spec: SweepSpec, calibration: Calibration, concurrent: int, done: int, rng: random.Random
+    spec: SweepSpec,
+    calibration: Calibration,
+    concurrent: int,
+    races: Sequence[Sequence[Sequence[Run]]],
+    rng: random.Random,
 ) -> tuple[float, float]:
-    """Seconds and kimg of one imagined race of finalists."""
+    """Seconds and kimg of one of the imagined races, of which there is none if all is done."""
     finalists = spec.finalists
-    if finalists is None:
+    if finalists is None or not races:
         return 0.0, 0.0
-    fewest = finalists.count * min(FEWEST_SEEDS, finalists.seeds)
-    num_runs = max(rng.randint(fewest, spec.most_finalist_runs) - done, 0)
     searched = spec.evaluation.num_images
     scored = finalists.num_images or searched
     if scored != searched:
         scored += searched  # once more at the search's number
-    scoring = calibration.seconds_to_score * scored / searched
-    total_kimg = spec.training.total_kimg
-    busy_until = [0.0] * concurrent
-    for _ in range(num_runs):
-        training = total_kimg * rng.choice(calibration.seconds_per_kimg)
-        seconds = calibration.seconds_to_start + training + scoring
-        heapq.heapreplace(busy_until, busy_until[0] + seconds)
-    return max(busy_until), num_runs * total_kimg
+    other = calibration.seconds_to_start + calibration.seconds_to_score * scored / searched
+    total_kimg, speeds = spec.training.total_kimg, calibration.seconds_per_kimg
+    # The larger networks are the slower ones, and oftener the better.
+    paces = [max(rng.choice(speeds), rng.choice(speeds)) for _ in range(finalists.count)]
+    rounds = rng.choice(races)
+    seconds = race_seconds(rounds, lambda place: other + total_kimg * paces[place], concurrent)
+    return seconds, sum(map(len, rounds)) * total_kimg
+
+
+def _races_left(spec: SweepSpec, done: int) -> Sequence[Sequence[Sequence[Run]]]:
+    finalists = spec.finalists
+    if finalists is None:
+        return ()
+    races = imagined_races(finalists.count, finalists.seeds, spec.budget.trials, spec.sampler.seed)
+    return runs_left(races, done, most=spec.most_finalist_runs)
 
 
 def _without(values: Sequence[float], value: float) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+DESIGNS = (("3", "3"), ("8", "3"), ("3", "5"), ("5", "5"), ("3", "10"), ("5", "10"))
 DOCS = ROOT / "docs" / "verdict"
 
 
@@ -54,13 +56,37 @@ def test_each_row_is_of_a_thousand_sweeps(shipped: list[dict[str, str]]) -> None
 def test_claims_after_a_race_are_false_in_at_most_five_of_a_hundred_sweeps(
     shipped: list[dict[str, str]],
 ) -> None:
+    # The page says of the uneven spreads that they are at the limit, within the noise.
+    # By rank the medians count, which differ where means are equal and spreads are not.
+    limited = {"false claim": None, "false by rank": ("failing", "flaky")}
     for row in shipped:
-        if row["method"] == "race" and row["measure"] == "false in every way":
-            assert float(row["value"]) <= 0.05, row
-        # The page names the exception: failures that no run has shown yet.
-        if row["method"] == "race" and row["measure"] == "false claim":
-            margin = 2 * float(row["standard_error"]) if row["scenario"] == "flaky" else 0.0
-            assert float(row["value"]) <= 0.05 + margin, row
+        if row["method"] == "race" and row["measure"] in limited:
+            scenarios = limited[row["measure"]]
+            if scenarios is None or row["scenario"] in scenarios:
+                noise = float(row["standard_error"]) if row["scenario"] == "uneven" else 0.0
+                assert float(row["value"]) <= 0.05 + noise, row
+        if row["measure"] == "bounds of failing":
+            assert float(row["value"]) >= 0.95, row
+
+
+def test_race_of_ten_seeds_spends_sixty_of_a_hundred_at_no_more_false_claims(
+    shipped: list[dict[str, str]],
+) -> None:
+    cells = {
+        (r["scenario"], r["finalists"], r["method"], r["measure"]): r
+        for r in shipped
+        if r["part"] == "sweeps" and r["seeds"] == "10"
+    }
+    spent = [r for (*_, measure), r in cells.items() if measure == "seeds"]
+    assert len(spent) == 8 * 2
+    for row in spent:
+        assert float(row["value"]) <= 0.6, row
+        race, grid = (
+            cells[row["scenario"], row["finalists"], method, "false claim"]
+            for method in ("race", "grid")
+        )
+        noise = 3 * math.hypot(float(race["standard_error"]), float(grid["standard_error"]))
+        assert float(race["value"]) <= float(grid["value"]) + noise, row
 
 
 def test_intervals_hold_in_92_to_98_of_a_hundred(shipped: list[dict[str, str]]) -> None:
@@ -76,7 +102,7 @@ def test_numbers_on_the_page_are_those_of_the_simulation(shipped: list[dict[str,
         for measure in ("false claim", "leader is best", "flattery"):
             (value,) = values(shipped, **three, method=method, measure=measure)
             assert re.search(rf"\| {measure} \|.*{percent(value, 1)}", page), (method, measure)
-    for finalists, seeds in (("3", "3"), ("3", "5"), ("3", "10"), ("5", "10")):
+    for finalists, seeds in DESIGNS:
         spent = values(shipped, finalists=finalists, seeds=seeds, measure="seeds")
         row = rf"\| {finalists} × {seeds} \| {percent(min(spent))} to {percent(max(spent))} \|"
         assert re.search(row, page), row

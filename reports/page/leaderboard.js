@@ -4,23 +4,27 @@
   const board = document.getElementById("board");
   if (!board) return;
   const body = board.tBodies[0];
-  const rows = [...body.rows].filter((row) => row.dataset.trial !== undefined);
-  const groups = new Map([...body.rows].filter((row) => row.dataset.group !== undefined)
-    .map((row) => [row.dataset.group, row]));
+  const lines = rowsOf(body);
+  const rows = lines.filter((line) => line.heads === undefined);
+  const groups = new Map(lines.filter((line) => line.heads !== undefined)
+    .map((line) => [line.heads, line]));
+  const drawn = new DrawnRows(body);
   const shown = document.getElementById("shown");
   const all = shown.textContent;
 
   // Sorting. Cells without a value come last, whichever way.
   const order = { column: 0, isNumber: true, sign: 1 };
-  const compare = (a, b) => {
-    const left = a.cells[order.column].dataset.value;
-    const right = b.cells[order.column].dataset.value;
-    if (left === undefined || right === undefined) {
-      return (left === undefined ? 1 : 0) - (right === undefined ? 1 : 0);
-    }
-    const larger = order.isNumber
-      ? left - right : left.localeCompare(right, undefined, { numeric: true });
-    return order.sign * larger;
+  const sorted = (kept) => {
+    const keys = new Map(kept.map((row) => [row, row.value(order.column)]));
+    return kept.sort((a, b) => {
+      const [left, right] = [keys.get(a), keys.get(b)];
+      if (left === undefined || right === undefined) {
+        return (left === undefined ? 1 : 0) - (right === undefined ? 1 : 0);
+      }
+      const larger = order.isNumber
+        ? left - right : left.localeCompare(right, undefined, { numeric: true });
+      return order.sign * larger;
+    });
   };
 
   // Filtering.
@@ -29,16 +33,6 @@
   const toggle = document.getElementById("column-toggle");
   const filters = document.getElementById("column-filters");
   const fields = [...filters.querySelectorAll("input")];
-  const texts = new Map();
-  const textOf = (element) => {
-    if (!texts.has(element)) {
-      const parts = [];
-      const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
-      while (walker.nextNode()) parts.push(walker.currentNode.data.trim());
-      texts.set(element, parts.filter(Boolean).join(" ").toLowerCase());
-    }
-    return texts.get(element);
-  };
   // Whether a word of the text begins so: 0003 is a trial, and no part of 0.0003.
   const begins = (text, start) => {
     for (let at = text.indexOf(start); at >= 0; at = text.indexOf(start, at + 1)) {
@@ -51,52 +45,53 @@
     ">": (value, bound) => value > bound, ">=": (value, bound) => value >= bound,
     "=": (value, bound) => value === bound,
   };
-  // What a column's filter asks of a cell; undefined where it can't be understood.
-  const asked = (text, isNumber) => {
+  // What a column's filter asks of a row; undefined where it can't be understood.
+  const asked = (text, column, isNumber) => {
     const given = text.trim().toLowerCase();
-    const value = (cell) => (cell.dataset.value === undefined ? NaN : Number(cell.dataset.value));
+    const value = (row) => Number(row.value(column) ?? NaN);
     const number = (part) => (part.trim() === "" ? NaN : Number(part));
     const bound = isNumber && /^([<>]=?|=)(.*)$/.exec(given);
     if (bound) {
       const limit = number(bound[2]);
-      return Number.isNaN(limit) ? undefined : (cell) => fits[bound[1]](value(cell), limit);
+      return Number.isNaN(limit) ? undefined : (row) => fits[bound[1]](value(row), limit);
     }
     const range = isNumber && /^(.*?)\.\.(.*)$/.exec(given);
     if (range) {
       const [low, high] = [number(range[1]), number(range[2])];
       return Number.isNaN(low) || Number.isNaN(high)
-        ? undefined : (cell) => value(cell) >= low && value(cell) <= high;
+        ? undefined : (row) => value(row) >= low && value(row) <= high;
     }
-    return (cell) => textOf(cell).includes(given);
+    return (row) => row.text(column).includes(given);
   };
   const conditions = () => {
     const found = [];
     const typed = words.value.toLowerCase().split(/\s+/).filter(Boolean);
-    if (typed.length) found.push((row) => typed.every((word) => begins(textOf(row), word)));
-    if (state && state.value) found.push((row) => row.dataset.state === state.value);
+    if (typed.length) found.push((row) => typed.every((word) => begins(row.text(), word)));
+    if (state && state.value) found.push((row) => row.state === state.value);
     for (const field of fields) {
-      const test = field.value.trim() ? asked(field.value, field.dataset.kind === "number") : null;
+      const [column, isNumber] = [Number(field.dataset.column), field.dataset.kind === "number"];
+      const test = field.value.trim() ? asked(field.value, column, isNumber) : null;
       field.setAttribute("aria-invalid", String(test === undefined));
-      if (test) found.push((row) => test(row.cells[Number(field.dataset.column)]));
+      if (test) found.push(test);
     }
     return found;
   };
 
   const update = () => {
     const tests = conditions();
-    const kept = rows.filter((row) => tests.every((test) => test(row))).sort(compare);
+    const kept = sorted(rows.filter((row) => tests.every((test) => test(row))));
     const isRanking = order.column === 0 && order.sign === 1;
-    const lines = [];
+    const shownLines = [];
     let group;
     for (const row of kept) {
       // Groups are those of the ranking, and have no meaning in any other order.
-      if (isRanking && row.dataset.in !== group && groups.has(row.dataset.in)) {
-        lines.push(groups.get(row.dataset.in));
+      if (isRanking && row.group !== group && groups.has(row.group)) {
+        shownLines.push(groups.get(row.group));
       }
-      group = row.dataset.in;
-      lines.push(row);
+      group = row.group;
+      shownLines.push(row);
     }
-    body.replaceChildren(...lines);
+    drawn.show(shownLines);
     const wrong = fields.filter((field) => field.getAttribute("aria-invalid") === "true");
     shown.textContent = (tests.length ? `${kept.length} of ${rows.length} shown` : all)
       + (wrong.length ? `; “${wrong[0].value}” is no filter: write <5, >=5, 2..5 or a word` : "");
@@ -128,5 +123,7 @@
       fields[0].focus();
     }
   });
-  if (words.value || (state && state.value)) update(); // what a browser kept on loading again
+  // What a browser kept on loading again is applied; else the page stands as it was written.
+  if (words.value || (state && state.value)) update();
+  else drawn.show(lines);
 })();

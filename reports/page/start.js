@@ -1,7 +1,7 @@
 "use strict";
-// What is too large to stand in the page as it is was compressed: first the later rows of long
-// tables are put in their places, then the scripts run, in their order. The page's policy lets
-// these scripts run and no others.
+// What is too large to stand in the page as it is was compressed: the later rows of long tables are
+// handed to their bodies as text, then the scripts run, in their order. The page's policy lets these
+// scripts run and no others.
 (async () => {
   const unpack = async (element) => {
     const letters = atob(element.textContent);
@@ -15,14 +15,10 @@
   try {
     const [tables, scripts] = await Promise.all([all("rows"), all("script")]);
     for (const [element, html] of tables) {
-      const holder = document.createElement("table"); // not a template: adoption from one is slow
-      holder.innerHTML = `<tbody>${html}</tbody>`;
-      const rows = [...holder.tBodies[0].rows];
-      rows.forEach((row) => { row.style.display = "none"; }); // until rows.js says which are drawn
       const body = element.parentElement;
       body.dataset.step = element.dataset.step;
+      body.packedRows = html; // rows.js makes elements of those that are drawn
       element.remove();
-      body.append(...rows);
     }
     for (const [element, source] of scripts) {
       const script = document.createElement("script");

@@ -5,17 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
+from typing import Literal
 
 from scipy.special import nctdtr, ndtr, stdtr, stdtrit
 
 from evaluation.metrics import Goal
+from reports.seeds.failures import failure_p_value
 from reports.seeds.noise import Level, Levels
 
 POWER = 0.8
 """How probable it is to be that `seeds_needed` seeds tell a pair apart."""
 MAX_SEEDS_NEEDED = 1000
 """More seeds than this are not asked for: the two are as good as equal."""
+
+
+Evidence = Literal["scores", "failures"]
+"""What tells two configurations apart: the scores of their runs that have one, or how often runs
+failed."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Contrast:
     scores but failed more often, NaN where one has no score."""
     p_value: float
     """Two-sided, of this pair alone."""
+    by: Evidence
+    """Which of the two tests `p_value` is of."""
 
     @property
     def has_failures(self) -> bool:
@@ -60,11 +70,12 @@ def contrast(better: Level, worse: Level, levels: Levels, goal: Goal) -> Contras
 
     A failed run counts against its configuration: scores of the others can then only show that it
     is worse, never that it is better. With failures there are two tests, of the scores and of the
-    failures, and the p-value is doubled for it.
+    failures, and the p-value is doubled for it; each makes a claim of its own kind.
     """
     sign = 1.0 if goal == "minimize" else -1.0
     difference = sign * (worse.centre - better.centre)
     p_value = 1.0
+    by: Evidence = "scores"
     if difference > 0 and better.degrees and worse.degrees:
         error = math.sqrt(better.mean_variance + worse.mean_variance)
         degrees = _degrees(better, worse, levels.total_degrees)
@@ -76,8 +87,10 @@ def contrast(better: Level, worse: Level, levels: Levels, goal: Goal) -> Contras
         by_failures = failure_p_value(
             better.num_failed, better.num_seeds, worse.num_failed, worse.num_seeds
         )
-        p_value = min(1.0, 2 * min(p_value, by_failures))
-    return Contrast(better, worse, difference, p_value)
+        if by_failures < p_value:
+            p_value, by = by_failures, "failures"
+        p_value = min(1.0, 2 * p_value)
+    return Contrast(better, worse, difference, p_value, by)
 
 
 def _degrees(first: Level, second: Level, at_most: float) -> float:
@@ -93,28 +106,51 @@ def _sampling_p_value(better: Level, worse: Level, difference: float) -> float:
     return 2 * float(ndtr(-difference / math.sqrt(variance))) if variance else 0.0
 
 
-def failure_p_value(failed: int, num_seeds: int, worse_failed: int, worse_seeds: int) -> float:
-    """Fisher's exact test that the one called worse fails more often, both tails."""
-    total_failed, total = failed + worse_failed, num_seeds + worse_seeds
-    ways = sum(
-        math.comb(worse_seeds, k) * math.comb(num_seeds, total_failed - k)
-        for k in range(worse_failed, min(total_failed, worse_seeds) + 1)
-    )
-    return min(1.0, 2 * ways / math.comb(total, total_failed))
-
-
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+def corrected(p_values: Sequence[float], num_configs: int) -> tuple[float, ...]:
     """P-values corrected for their number, so that a claim of any is false in at most its size.
 
-    Holm 1979, Scand. J. Stat. 6(2).
+    Holm's steps, but each only as strict as the equalities that can still all hold: once one of
+    three pairs differs, at most one of the other two can be equal (Shaffer 1986, J. Am. Stat.
+    Assoc. 81(395), his S1).
+
+    Args:
+        p_values: of all pairs of the configurations.
+        num_configs: how many configurations these are.
     """
-    corrected = [1.0] * len(p_values)
+    found = [1.0] * len(p_values)
     highest = 0.0
     order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
-    return tuple(corrected)
+    for factor, place in zip(factors(num_configs), order, strict=True):
+        highest = max(highest, min(1.0, factor * p_values[place]))
+        found[place] = highest
+    return tuple(found)
+
+
+@lru_cache
+def factors(num_configs: int) -> tuple[int, ...]:
+    """What the p-value of each pair is multiplied by, the smallest p-value's first.
+
+    The most pairs that can be equal when so many before it are not: 3, 1, 1 for three
+    configurations, 6, 3, 3, 3, 2, 1 for four.
+    """
+    num_pairs = math.comb(num_configs, 2)
+    possible = _numbers_of_equal_pairs(num_configs)
+    return tuple(
+        max(number for number in possible if number <= num_pairs - told)
+        for told in range(num_pairs)
+    )
+
+
+@lru_cache
+def _numbers_of_equal_pairs(num_configs: int) -> frozenset[int]:
+    """How many pairs can be equal at once: those within the groups of some partition."""
+    if not num_configs:
+        return frozenset({0})
+    return frozenset(
+        math.comb(size, 2) + rest
+        for size in range(1, num_configs + 1)
+        for rest in _numbers_of_equal_pairs(num_configs - size)
+    )
 
 
 def seeds_needed(pair: Contrast, levels: Levels, error_rate: float) -> int | None:

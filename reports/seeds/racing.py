@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from scipy.special import betaln, stdtr, stdtrit
 
 from evaluation.metrics import Goal
+from reports.seeds.failures import failure_p_value
 from reports.seeds.looks import (
     FIRST_ROUND,
     check_confidence,
@@ -22,7 +23,7 @@ from reports.seeds.looks import (
     verdict_error_rate,
 )
 from reports.seeds.noise import Level, Levels, levels
-from reports.seeds.pairs import Contrast, best_first, contrasts, failure_p_value, holm
+from reports.seeds.pairs import Contrast, best_first, contrasts, corrected, factors
 from reports.seeds.scores import SeedScore, SeedScoreError, scores_by_config
 
 HOPELESS = 0.2
@@ -125,12 +126,15 @@ def still_racing(
     known = levels(scores)
     leader = next(level for level in best_first(known, goal) if level.config in racing)
     pairs = contrasts(known, goal)
-    corrected = holm([pair.p_value for pair in pairs])
+    p_values = corrected([pair.p_value for pair in pairs], len(scores))
     at_most = interim_error_rate(confidence, max_seeds)
-    error_rate = verdict_error_rate(confidence) / len(pairs)
+    num_told = sum(p_value <= at_most for p_value in p_values)
+    if num_told == len(pairs):
+        return []
+    error_rate = verdict_error_rate(confidence) / factors(len(scores))[num_told]
     left = [
         pair.worse.config
-        for pair, p_value in zip(pairs, corrected, strict=True)
+        for pair, p_value in zip(pairs, p_values, strict=True)
         if pair.better is leader
         and pair.worse.config in racing
         and p_value > at_most

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from reports.formats import counted, listed, trials_named
-from reports.seeds.pairs import MAX_SEEDS_NEEDED
+from reports.seeds.pairs import MAX_SEEDS_NEEDED, Evidence
 
 if TYPE_CHECKING:  # `verdict` calls this file
     from reports.seeds.verdict import ConfigurationVerdict, PairVerdict
@@ -19,7 +19,7 @@ def verdict_sentence(
 
     `Trial 0002 beats 0005 and 0007 (95%); trials 0002 and 0004 can't be told apart with 3 seeds;
     about 7 would do`. It speaks of the leader, and of others where that adds to it; the rest is in
-    the pairs.
+    the pairs. Once a run of any has failed, it says that `beats` is about runs that don't.
     """
     if all(c.num_failed == c.num_seeds for c in configurations):
         return "No finalist can be trusted: every run from a fresh seed failed"
@@ -28,29 +28,38 @@ def verdict_sentence(
         seeds = counted(leader.num_seeds, "fresh seed")
         clauses = [f"Trial {leader.config} is the only finalist, trained from {seeds}"]
         return "; ".join([*clauses, *_failures(configurations)])
-    beats = {
-        c.config: [pair.worse for pair in pairs if pair.better == c.config and pair.told_apart]
-        for c in configurations
-    }
+    told = [pair for pair in pairs if pair.told_apart]
+    beats = {c.config: [p.worse for p in told if p.better == c.config] for c in configurations}
     beaten = beats[leader.config]
     tied = [c for c in configurations[1:] if c.config not in beaten]
+    among = " among runs that don't fail" if any(c.num_failed for c in configurations) else ""
     sure = f"({100 * confidence:.4g}%)"
     clauses = []
-    if beaten:
-        also = [c.config for c in tied if set(beats[c.config]) >= set(beaten)]
-        clauses.append(_beats([leader.config, *also], beaten, sure))
+    for by in get_args(Evidence):
+        of = {c: [p.worse for p in told if p.better == c and p.by == by] for c in beats}
+        if losers := of[leader.config]:
+            also = [c.config for c in tied if set(of[c.config]) >= set(losers)]
+            clauses.append(_claim([leader.config, *also], losers, by, sure, among))
     if tied:
         clauses.append(_tie(leader, tied, beats, pairs))
     for rival in tied:
-        if others := [loser for loser in beats[rival.config] if loser not in beaten]:
-            clauses.append(_beats([rival.config], others, sure))
+        for by in get_args(Evidence):
+            losers = [p.worse for p in told if p.better == rival.config and p.by == by]
+            if others := [loser for loser in losers if loser not in beaten]:
+                clauses.append(_claim([rival.config], others, by, sure, among))
     text = "; ".join([*clauses, *_failures(configurations)])
     return text[0].upper() + text[1:]
 
 
-def _beats(winners: Sequence[str], losers: Sequence[str], sure: str) -> str:
-    verb = "beats" if len(winners) == 1 else "beat"
-    return f"{_trials(winners)} {verb} {listed(losers)} {sure}"
+def _claim(
+    winners: Sequence[str], losers: Sequence[str], by: Evidence, sure: str, among: str
+) -> str:
+    is_one = len(winners) == 1
+    if by == "failures":
+        verb = "fails" if is_one else "fail"
+        return f"{_trials(winners)} {verb} less often than {listed(losers)} {sure}"
+    verb = "beats" if is_one else "beat"
+    return f"{_trials(winners)} {verb} {listed(losers)} {sure}{among}"
 
 
 def _tie(

@@ -1,7 +1,9 @@
 """The verdict on finalists that were trained from several fresh seeds: who beats whom, how surely.
 
 Each configuration's score is the mean over its seeds, with an interval of Student's t; each pair is
-told apart or not, with the claims of all pairs together wrong in at most 5 of 100 sweeps.
+told apart or not, with the claims of all pairs together wrong in at most 5 of 100 sweeps. What is
+claimed by scores is about the runs that end with one: no number of runs without a failure shows
+that none ever fails, so each configuration has a bound for how often it may.
 """
 
 from __future__ import annotations
@@ -11,9 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.metrics import Goal
-from reports.seeds.looks import VERDICT_SHARE, check_confidence, verdict_error_rate
+from reports.seeds.failures import failing_at_most
+from reports.seeds.looks import VERDICT_SHARE, check_confidence
 from reports.seeds.noise import Level, Levels, levels, spread
-from reports.seeds.pairs import Contrast, best_first, contrasts, holm, seeds_needed
+from reports.seeds.pairs import (
+    Contrast,
+    Evidence,
+    best_first,
+    contrasts,
+    corrected,
+    factors,
+    seeds_needed,
+)
 from reports.seeds.scores import SeedScore, scores_by_config
 from reports.seeds.sentence import verdict_sentence
 
@@ -26,6 +37,8 @@ class ConfigurationVerdict:
     num_seeds: int
     """All of its runs, the failed ones included."""
     num_failed: int
+    failing_at_most: float
+    """Upper bound of the share of runs that fail; it holds for all configurations at once."""
     mean: float
     """Of all seeds: infinitely bad where a run failed."""
     low: float
@@ -42,11 +55,16 @@ class ConfigurationVerdict:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """Two configurations: the one that looks better, and whether that is more than luck."""
+    """Two configurations: the one that looks better, and whether that is more than luck.
+
+    A claim by scores is about the runs that end with one: their mean is better. One by failures is
+    that fewer runs fail.
+    """
 
     better: str
     worse: str
     told_apart: bool
+    by: Evidence
     p_value: float
     """Corrected for the number of pairs and for the looks of a race: a claim at 95 % has at most
     0.05."""
@@ -95,10 +113,13 @@ def judge(
     known = levels(by_config)
     found = contrasts(known, goal)
     left = VERDICT_SHARE if raced else 1.0
-    p_values = [min(1.0, p / left) for p in holm([pair.p_value for pair in found])]
-    error_rate = verdict_error_rate(confidence) if raced else 1 - confidence
+    in_all = corrected([pair.p_value for pair in found], len(by_config))
+    p_values = [min(1.0, p_value / left) for p_value in in_all]
+    error_rate = (1 - confidence) * left
+    num_told = sum(p_value <= 1 - confidence for p_value in p_values)
+    for_next = (*factors(len(by_config)), 1)[num_told]
     pairs = tuple(
-        _pair(pair, p_value, known, confidence, error_rate / len(found))
+        _pair(pair, p_value, known, confidence, error_rate / for_next)
         for pair, p_value in zip(found, p_values, strict=True)
     )
     configurations = tuple(
@@ -122,6 +143,7 @@ def _pair(
         better=pair.better.config,
         worse=pair.worse.config,
         told_apart=told_apart,
+        by=pair.by,
         p_value=p_value,
         seeds_needed=None if told_apart else seeds_needed(pair, known, error_rate),
     )
@@ -142,6 +164,9 @@ def _configuration(
         config=level.config,
         num_seeds=level.num_seeds,
         num_failed=level.num_failed,
+        failing_at_most=failing_at_most(
+            level.num_failed, level.num_seeds, (1 - confidence) / len(known.by_config)
+        ),
         mean=mean,
         low=low,
         high=high,

@@ -163,6 +163,10 @@ def test_headline_is_the_verdict_over_seeds(comparison: Comparison) -> None:
     assert "0003 beats 0001 (95%)" in comparison.verdict.headline
     text = " ".join(comparison.verdict.sentences)
     assert "The mean FD digits_classifier@5k of trial 0003 over 3 fresh seeds is 5.10 (95%" in text
+    assert (
+        "Who beats whom is said of runs that end with a score: none of 3 fresh runs of trial 0003 "
+        "failed, which leaves room for 71% failing (95%)."
+    ) in text
     assert "By the search, from one training seed each: trial 0003 won" in text
     assert "One training seed each:" not in text
 
@@ -225,6 +229,21 @@ def test_failed_run_counts_against_its_configuration_and_is_said(
     assert comparison.num_failed == compare(sweep, trials).num_failed + 1
     assert comparison.finalists is not None
     assert comparison.finalists.rows[0].config == "0001"
+
+
+def test_who_fails_less_often_is_said_in_these_words(
+    sweep: SweepRecord, trials: list[TrialRecord], make_run: Callable[..., TrialRecord]
+) -> None:
+    long_plan = PLAN.model_copy(update={"seeds": 8})
+    fresh = [make_run("0003", index, 5.0 + index / 10) for index in range(8)]
+    fresh += [make_run("0001", index, None, TrialState.DIVERGED) for index in range(8)]
+    long = sweep.model_copy(update={"finalists": long_plan})
+    comparison = compare(long, [*trials, *fresh])
+    assert comparison.verdict.headline.startswith("Trial 0003 fails less often than 0001 (95%);")
+    section = finalists_section(comparison)
+    assert section is not None
+    assert section.pairs[0][0] == "0003 fails less often than 0001"
+    assert [row.cells[0].note for row in section.rows] == ["none failed", "8 failed"]
 
 
 def test_headline_stays_the_searchs_until_each_finalist_has_a_fresh_score(

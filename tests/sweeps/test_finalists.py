@@ -1,6 +1,8 @@
 """Finalists without Ray: who they are, from which seeds they run, what a kill costs."""
 
 import itertools
+import math
+import random
 
 import pytest
 
@@ -9,6 +11,7 @@ from evaluation.protocol import ProtocolMismatchError
 from reports import race
 from reports.records import Measurement, RungScores, TrialState
 from reports.run_folder import RunFolder
+from reports.seeds.verdict import judge
 from reports.taken_scores import taken_score
 from sweeps.comparable import check_scoring
 from sweeps.final_scoring import describe_finalists, evaluator_under, final_protocols
@@ -241,6 +244,61 @@ def test_sweep_killed_amid_its_finalists_goes_on_with_the_same_runs_and_repeats_
     finished, seeds = sweep("broken", killed_after)
     assert (finished, seeds) == sweep("whole", None)
     assert finished == ["0003-s0", "0001-s0", "0003-s1", "0001-s1", "0001-s2"]
+
+
+def drawn_score(task):
+    """A run's score: of its configuration and seed alone, with a noise that makes a race of it."""
+    of, index = task.finalist.of, task.finalist.seed_index
+    return SEARCH[int(of)] * math.exp(random.Random(f"{of} {index}").gauss(0, 0.25))
+
+
+def test_race_killed_at_every_run_ends_with_the_same_runs_verdict_and_sentence(tmp_path, evaluator):
+    """Two workers; killed before each end of a run, and in the broken sweep the later run ends."""
+    spec = spec_with("finalists={count: 3, seeds: 5}")
+    goal = "minimize"
+
+    def sweep(name, *, is_broken):
+        run = new_run(tmp_path / name)
+        ledger = open_ledger(spec, run, evaluator)
+        search(ledger)
+        under_way, most_under_way = [], 0
+        while not ledger.is_over:
+            if is_broken:
+                ledger, under_way = open_ledger(spec, run, evaluator), []
+                ledger.is_over  # noqa: B018  (chooses the finalists)
+            while len(under_way) < 2 and (task := next_of(ledger)) is not None:
+                under_way.append(task)
+            most_under_way = max(most_under_way, len(under_way))
+            ended = under_way.pop(-1 if is_broken else 0)
+            finish(ledger, ended, drawn_score(ended))
+        assert most_under_way == 2
+        records = sorted(run.read_finalists(), key=lambda record: record.trial)
+        scores = race.seed_scores(records, OBJECTIVE, ledger.finalists.plan.scoring, goal)
+        seeds = [(record.trial, record.seed, record.state) for record in records]
+        return seeds, judge(scores, goal)
+
+    def next_of(ledger):
+        try:
+            return ledger.next_task()
+        except StopIteration:
+            return None
+
+    whole, broken = sweep("whole", is_broken=False), sweep("broken", is_broken=True)
+    assert broken == whole
+    seeds, verdict = whole
+    # A race in which somebody left before others, and something was claimed.
+    assert 6 < len(seeds) < 15
+    assert "beats" in verdict.sentence
+
+
+def test_slowest_runs_of_a_round_go_first(spec, run, evaluator):
+    ledger = open_ledger(spec, run, evaluator)
+    search(ledger)
+    slow = run.trial("0001").read()
+    cost = slow.cost.model_copy(update={"train_seconds": 9.0})
+    run.trial("0001").write(slow.model_copy(update={"cost": cost}))
+    again = open_ledger(spec, run, evaluator)
+    assert race_all(again)[:4] == ["0001-s0", "0001-s1", "0003-s0", "0003-s1"]
 
 
 def test_interruption_marks_runs_on_their_way_and_they_go_on_first(spec, run, evaluator):

@@ -8,6 +8,7 @@ from sweeps.plan import (
     make_plan,
     measure_seconds_per_kimg,
 )
+from sweeps.race_forecast import imagined_races, race_seconds, runs_left
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 
@@ -129,6 +130,34 @@ def test_forecast_has_the_finalists_after_the_search_and_less_once_some_are_done
     assert rest.seconds == pytest.approx(alone.seconds + one)
     over = forecast(spec, calibration, 2, finalist_runs_done=4)
     assert over.seconds == pytest.approx(alone.seconds)
+
+
+def test_forecast_of_a_race_lets_workers_wait_for_the_rounds_last_run():
+    rounds = (((0, 0), (1, 0), (2, 0)), ((0, 1), (2, 1)))
+    lengths = {0: 1.0, 1: 2.0, 2: 4.0}
+    # 4 beside 2 and 1, then 4 beside 1; in any order and without rounds it would be 6.
+    assert race_seconds(rounds, lengths.__getitem__, 2) == 4.0 + 4.0
+    assert race_seconds(rounds, lengths.__getitem__, 1) == 7.0 + 5.0
+
+
+def test_imagined_races_are_rounds_as_the_race_would_have_them():
+    races = imagined_races(3, 4, 8, 0)
+    assert races == imagined_races(3, 4, 8, 0)
+    for rounds in races:
+        assert rounds[0] == tuple((place, index) for index in (0, 1) for place in range(3))
+        assert [{index for _, index in runs} for runs in rounds[1:]] == [
+            {index} for index in range(2, len(rounds) + 1)
+        ]
+    lengths = {sum(map(len, rounds)) for rounds in races}
+    assert {6, 12} < lengths
+
+
+def test_rest_of_a_race_is_what_its_first_runs_leave_and_never_nothing_before_its_end():
+    races = ((((0, 0), (1, 0)), ((0, 1), (1, 1))), (((0, 0), (1, 0)),))
+    assert runs_left(races, 3, most=6) == [(((1, 1),),)]
+    assert runs_left(races, 1, most=6) == [(((1, 0),), ((0, 1), (1, 1))), (((1, 0),),)]
+    assert runs_left(races, 4, most=6) == [(((0, 2), (1, 2)),)]
+    assert runs_left(races, 6, most=6) == []
 
 
 def test_forecast_scores_finalists_twice_where_their_number_of_images_differs():

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from evaluation.metrics import Goal
+from reports.seeds.pairs import corrected, factors
 from reports.seeds.scores import SeedScore, SeedScoreError
 from reports.seeds.verdict import SeedVerdict, judge
 
@@ -155,7 +156,7 @@ def test_claims_that_do_not_carry_over_read_well() -> None:
     # B is told from D; A, which is a little better but has two seeds, is not.
     found = verdict(
         {
-            "A": [0.7, 1.3],
+            "A": [0.55, 1.4],
             "B": [1.05, 1.0, 1.1, 1.0, 0.95, 1.05, 1.0, 1.1],
             "D": [1.6, 1.5, 1.7, 1.6, 1.5, 1.65, 1.6, 1.55],
         }
@@ -196,7 +197,10 @@ def test_failed_run_counts_against_its_configuration() -> None:
 def test_failed_run_does_not_save_a_configuration_that_is_worse_anyway() -> None:
     found = verdict({"A": [1.0, 1.1, 0.9], "B": [9.0, 9.9, math.inf]})
     assert found.pairs[0].told_apart
-    assert found.sentence == "Trial A beats B (95%); trial B failed with 1 of 3 seeds"
+    assert found.pairs[0].by == "scores"
+    assert found.sentence == (
+        "Trial A beats B (95%) among runs that don't fail; trial B failed with 1 of 3 seeds"
+    )
 
 
 def test_runs_that_all_failed_are_told_from_runs_that_did_not_once_there_are_enough() -> None:
@@ -208,6 +212,36 @@ def test_runs_that_all_failed_are_told_from_runs_that_did_not_once_there_are_eno
     assert many.pairs[0].p_value == pytest.approx(
         2 * stats.fisher_exact([[0, 6], [6, 0]]).pvalue / 0.7
     )
+    assert many.sentence == (
+        "Trial A fails less often than B (95%); trial B failed with 6 of 6 seeds"
+    )
+
+
+def test_bound_of_failing_is_exact_and_shared_among_the_configurations() -> None:
+    found = verdict({"A": [1.0, 1.2, 0.9], "B": [1.1, math.inf, 1.0], "C": [math.inf] * 3})
+    bounds = {c.config: c.failing_at_most for c in found.configurations}
+    for config, failed in (("A", 0), ("B", 1)):
+        # With as many failing as that, so few failures come by luck in 5 of 300 cases.
+        luck = stats.binom.cdf(failed, 3, bounds[config])
+        assert luck == pytest.approx(0.05 / 3)
+    assert bounds["C"] == 1
+
+
+@pytest.mark.parametrize(
+    ("num_configs", "expected"),
+    [(2, (1,)), (3, (3, 1, 1)), (4, (6, 3, 3, 3, 2, 1)), (5, (10, 6, 6, 6, 6, 4, 4, 3, 2, 1))],
+)
+def test_pairs_are_corrected_by_what_can_be_equal_at_once(
+    num_configs: int, expected: tuple[int, ...]
+) -> None:
+    """The factors of Shaffer 1986, S1."""
+    assert factors(num_configs) == expected
+    p_values = [0.001] * len(expected)
+    assert corrected(p_values, num_configs) == pytest.approx([0.001 * expected[0]] * len(expected))
+
+
+def test_correction_keeps_the_order_of_the_p_values() -> None:
+    assert corrected([0.04, 0.01, 0.03], 3) == pytest.approx([0.04, 0.03, 0.03])
 
 
 def test_nothing_but_failures() -> None:
