@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.extractor_names import LABELS
 from evaluation.metrics import METRICS
 from sweeps.spec_text import SpecError, shown
 from transgan.config import TrainingConfig
-from transgan.downstream_config import HEADS
+from transgan.downstream_config import FRESH, HEADS
 from transgan.presets import preset_config
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
 
+BACKBONE = "downstream.backbone"
 OF_A_BACKBONE = frozenset(
     {
         *("preset", "family", "image_size", "image_channels", "total_kimg", "batch_size", "seed"),
@@ -43,11 +45,28 @@ def fill_task(values: dict[str, Any], source: str) -> dict[str, Any]:
         )
     if task == "generate" or not isinstance(training, dict) or not isinstance(downstream, dict):
         return values
-    filled = values | {"training": training | {"downstream": downstream | {"task": task}}}
+    downstream = downstream | {"task": task}
+    if "backbone" in downstream:
+        downstream["backbone"] = _from_anywhere(downstream["backbone"])
+    filled = values | {"training": training | {"downstream": downstream}}
+    search = values.get("search")
+    domain = search.get(BACKBONE) if isinstance(search, dict) else None
+    if isinstance(search, dict) and isinstance(domain, dict):
+        choice = domain.get("choice")
+        if isinstance(choice, list):
+            domain = domain | {"choice": [_from_anywhere(path) for path in choice]}
+            filled["search"] = search | {BACKBONE: domain}
     evaluation = values.get("evaluation")
     if isinstance(evaluation, dict):
         filled["evaluation"] = {"extractor": LABELS} | evaluation
     return filled
+
+
+def _from_anywhere(backbone: Any) -> Any:
+    """A checkpoint's path that holds in a trial's own working folder, too."""
+    if not isinstance(backbone, str) or backbone == FRESH or not backbone.strip():
+        return backbone
+    return str(Path(backbone).expanduser().absolute())
 
 
 def _check_training(spec: SweepSpec, source: str) -> None:

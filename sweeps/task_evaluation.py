@@ -9,6 +9,7 @@ from torch import Tensor
 from evaluation.held_out import HeldOutEvaluator
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
+from sweeps.task_check import BACKBONE
 from transgan.data import ImageData
 from transgan.downstream_config import FRESH
 from transgan.tasks.network import check_backbone, num_classes
@@ -55,7 +56,7 @@ def check_task_data(spec: SweepSpec, data: ImageData) -> None:
             f"evaluation.num_images: {spec.evaluation.num_images}, but {data.name} has "
             f"{len(data.held_out_images)} held-out images; say that or less"
         )
-    domain = spec.search.get("downstream.backbone")
+    domain = spec.search.get(BACKBONE)
     paths = {spec.training.downstream.backbone} if domain is None else set(domain.choice or ())
     searches_network = any(path.startswith("discriminator.") for path in spec.search)
     for path in sorted(str(path) for path in paths if path != FRESH):

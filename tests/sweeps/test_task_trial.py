@@ -175,6 +175,16 @@ def test_what_the_task_does_not_have_is_refused(name, override, fault):
         load_spec(name, (override,))
 
 
+def test_backbones_are_found_from_a_trials_own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overrides = ("search.downstream.backbone={choice: [fresh, a/c.safetensors]}",)
+    spec = load_spec("digits-classify", overrides)[1]
+    expected = ("fresh", str(tmp_path / "a/c.safetensors"))
+    assert spec.search["downstream.backbone"].choice == expected
+    spec = load_spec("digits-classify", ("training.downstream.backbone=c.safetensors",))[1]
+    assert spec.training.downstream.backbone == str(tmp_path / "c.safetensors")
+
+
 def test_data_and_checkpoints_are_looked_at_before_any_trial(tmp_path):
     spec = load_spec("digits-classify")[1]
     data = load_data(spec.data)
