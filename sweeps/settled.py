@@ -31,7 +31,9 @@ def settle(run: RunFolder, spec: SweepSpec, *, cpus: int, gpus: int) -> SweepSpe
     at_once = min(fitting_trials(spec, cpus, gpus), spec.budget.concurrent_trials or MOST_TRIALS)
     budget = spec.budget.model_copy(update={"concurrent_trials": at_once})
     resources = spec.resources
-    if resources.memory_gb is None and resources.gpus_per_trial and torch.cuda.is_available():
+    is_predicted = spec.task == "generate"  # the memory of other tasks is not
+    has_share = is_predicted and resources.memory_gb is None and resources.gpus_per_trial
+    if has_share and torch.cuda.is_available():
         whole = torch.cuda.get_device_properties(0).total_memory / GB
         share = min(resources.gpus_per_trial, 1.0)
         resources = resources.model_copy(update={"memory_gb": round(whole * share, 3)})

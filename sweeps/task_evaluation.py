@@ -56,6 +56,12 @@ def check_task_data(spec: SweepSpec, data: ImageData) -> None:
             f"evaluation.num_images: {spec.evaluation.num_images}, but {data.name} has "
             f"{len(data.held_out_images)} held-out images; say that or less"
         )
+    scored = (data.held_out_objects or ())[: spec.evaluation.num_images]
+    if spec.task == "detect" and not any(len(objects.labels) for objects in scored):
+        raise SpecError(
+            f"evaluation.num_images: there is nothing to detect in the first {len(scored)} held-out "
+            f"images of {data.name}; raise it, or give more images"
+        )
     domain = spec.search.get(BACKBONE)
     paths = {spec.training.downstream.backbone} if domain is None else set(domain.choice or ())
     searches_network = any(path.startswith("discriminator.") for path in spec.search)

@@ -220,6 +220,11 @@ class TrainingConfig(FrozenModel):
                 f"{self.image_size}; change generator.bottom_width or the number of stages"
             )
         discriminator.check_image_size(self.image_size)
+        if self.downstream.task == "classify" and self.batch_size < 2:
+            raise ValueError(
+                "batch_size is 1, but a classifier brings features to unit variance over a batch; "
+                "make it 2 or more"
+            )
         levels = len(discriminator.depths)
         if self.downstream.frozen_levels > levels:
             raise ValueError(
