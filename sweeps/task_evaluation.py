@@ -59,8 +59,8 @@ def check_task_data(spec: SweepSpec, data: ImageData) -> None:
     scored = (data.held_out_objects or ())[: spec.evaluation.num_images]
     if spec.task == "detect" and not any(len(objects.labels) for objects in scored):
         raise SpecError(
-            f"evaluation.num_images: there is nothing to detect in the first {len(scored)} held-out "
-            f"images of {data.name}; raise it, or give more images"
+            f"evaluation.num_images: there is nothing to detect in the first {len(scored)} "
+            f"held-out images of {data.name}; raise it, or give more images"
         )
     domain = spec.search.get(BACKBONE)
     paths = {spec.training.downstream.backbone} if domain is None else set(domain.choice or ())
