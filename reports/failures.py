@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.records import TrialRecord, TrialState
+from reports.formats import kimg_text
+from reports.records import TrialFault, TrialRecord, TrialState
 
 NO_CAUSE = "no cause was recorded"
 
@@ -27,13 +28,13 @@ class FailureGroup:
 
 
 def failure_groups(trials: Sequence[TrialRecord]) -> tuple[FailureGroup, ...]:
-    """Failed trials by state and cause, the largest group first.
+    """Failed trials, and those that can't be trained, by state and cause, the largest group first.
 
     Causes that differ in numbers alone are one: `NaN at 13 kimg` and `NaN at 40 kimg`.
     """
     groups: dict[tuple[TrialState, str], list[TrialRecord]] = {}
     for record in trials:
-        if record.state.is_failure:
+        if record.state.is_failure or record.state is TrialState.INFEASIBLE:
             key = (record.state, _NUMBER.sub("#", _first_line(record)))
             groups.setdefault(key, []).append(record)
     return tuple(
@@ -45,6 +46,16 @@ def failure_groups(trials: Sequence[TrialRecord]) -> tuple[FailureGroup, ...]:
         )
         for (state, _), members in sorted(groups.items(), key=lambda item: -len(item[1]))
     )
+
+
+def retried(record: TrialRecord) -> tuple[TrialFault, ...]:
+    """The faults after which a trial went on."""
+    return tuple(fault for fault in record.faults if fault is not record.fault)
+
+
+def fault_text(fault: TrialFault) -> str:
+    """A fault in a few words: its kind, when it came, and the first line of its error."""
+    return f"{fault.kind.value} at {kimg_text(fault.kimg)}: {fault.message}"
 
 
 def _first_line(record: TrialRecord) -> str:

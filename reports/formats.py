@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from reports.records import Measurement, MetricColumn, Setting, TrialFinding
+from reports.records import Exploit, Measurement, MetricColumn, Setting, TrialFinding
 
 
 def value_text(column: MetricColumn, value: float) -> str:
@@ -57,6 +57,15 @@ def setting_key(setting: Setting) -> str:
 def kimg_text(kimg: float) -> str:
     """An amount of training: `60 kimg`, `1,250 kimg`, `0.5 kimg`."""
     return f"{number_text(kimg)} kimg"
+
+
+def exploit_text(exploit: Exploit) -> str:
+    """`took over 0003 at 12 kimg: optimizer.generator_lr 0.002 → 0.0012`."""
+    changes = ", ".join(
+        f"{path} {setting_text(exploit.old_settings[path])} → {setting_text(setting)}"
+        for path, setting in exploit.new_settings.items()
+    )
+    return f"took over {exploit.of} at {kimg_text(exploit.kimg)}: {changes}"
 
 
 def finding_text(finding: TrialFinding) -> str:

@@ -22,6 +22,7 @@ from reports.comparison import Comparison
 from reports.curves import learning_curves, training_losses
 from reports.factor_charts import factor_charts
 from reports.factors import factor_answers
+from reports.failures import fault_text
 from reports.figures.palette import OTHERS_COLOUR, trial_colours
 from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
@@ -109,6 +110,7 @@ def environment() -> Environment:
     )
     templates.filters |= {
         "duration": formats.duration_text,
+        "fault": fault_text,
         "kimg": formats.kimg_text,
         "number": formats.number_text,
         "percent": formats.percent_text,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from reports.comparison import Comparison
 from reports.formats import (
     duration_text,
+    exploit_text,
     finding_text,
     interval_text,
     kimg_text,
@@ -192,7 +193,9 @@ def _cells(
         Cell(
             state_text(record.state),
             state_text(record.state),
-            note="; ".join(map(finding_text, record.findings)),
+            note="; ".join(
+                (*map(finding_text, record.findings), *map(exploit_text, record.exploits))
+            ),
         ),
         Cell(
             number_text(record.kimg),

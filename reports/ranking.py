@@ -149,6 +149,8 @@ def _state_words(record: TrialRecord) -> str:
         TrialState.COMPLETED: f"completed {at}",
         TrialState.STOPPED_EARLY: f"was stopped early {at}",
         TrialState.DIVERGED: f"diverged {at}",
+        TrialState.COLLAPSED: f"collapsed {at}",
+        TrialState.INFEASIBLE: "can't be trained",
         TrialState.OUT_OF_MEMORY: f"ran out of memory {at}",
         TrialState.FAILED: f"failed {at}",
     }[record.state]

@@ -7,7 +7,7 @@ Ray, by everything that shows or compares results.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -49,7 +49,9 @@ class TrialState(StrEnum):
     COMPLETED = "completed"
     STOPPED_EARLY = "stopped_early"
     DIVERGED = "diverged"
+    COLLAPSED = "collapsed"
     OUT_OF_MEMORY = "out_of_memory"
+    INFEASIBLE = "infeasible"
     FAILED = "failed"
 
     @property
@@ -60,7 +62,29 @@ class TrialState(StrEnum):
     @property
     def is_failure(self) -> bool:
         """Whether the trial ended without a usable result."""
-        return self in (TrialState.DIVERGED, TrialState.OUT_OF_MEMORY, TrialState.FAILED)
+        return self in (
+            TrialState.DIVERGED,
+            TrialState.COLLAPSED,
+            TrialState.OUT_OF_MEMORY,
+            TrialState.FAILED,
+        )
+
+
+class FaultKind(StrEnum):
+    """What went wrong with a trial, in a word (docs/sweeps/faults.md)."""
+
+    WORKER_KILLED = "worker_killed"
+    NODE_LOST = "node_lost"
+    HUNG = "hung"
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"
+    COLLAPSED = "collapsed"
+    DISK_FULL = "disk_full"
+    FOLDER_REMOVED = "folder_removed"
+    DAMAGED_CHECKPOINT = "damaged_checkpoint"
+    INFEASIBLE = "infeasible"
+    ERROR = "error"
+    """An exception: of the program, or of the user's data or settings."""
 
 
 class Measurement(FrozenModel):
@@ -115,6 +139,22 @@ class TrialFinding(FrozenModel):
     """What was measured, and what may help, in one line."""
 
 
+class TrialFault(FrozenModel):
+    """One fault of a trial, and what came of it."""
+
+    kind: FaultKind
+    message: str
+    """The first line of the error."""
+    kimg: float
+    """How far the trial was, as far as is known."""
+    outcome: Literal["ended", "retried", "set aside"]
+    """`ended`: the trial's end. `retried`: it went on, from its last checkpoint where there was
+    one. `set aside`: it was no fault of this trial's, the sweep was stopped, and a resume goes on
+    with it."""
+    at: str
+    """When it was noticed, ISO 8601 with offset."""
+
+
 class TrialCost(FrozenModel):
     """What a trial has used so far, over all its attempts."""
 
@@ -143,6 +183,19 @@ class FinalistRun(FrozenModel):
         return f"{self.of}-s{self.seed_index}"
 
 
+class Exploit(FrozenModel):
+    """A trial of a population that went on from a better one's training."""
+
+    of: str
+    """Name of the trial that it took over from."""
+    kimg: float
+    """The rung at which it did."""
+    old_settings: dict[str, Setting]
+    """What it had trained with until then."""
+    new_settings: dict[str, Setting]
+    """What it trained with from then on: the other's, perturbed."""
+
+
 class TrialRecord(VersionedRecord):
     """Everything a table or a report says about one trial (`trials/<trial>/record.json`)."""
 
@@ -156,7 +209,7 @@ class TrialRecord(VersionedRecord):
     """Which finalist run it is; None for a trial of the search."""
     state: TrialState
     cause: str | None = None
-    """Why it failed, in one line; None unless the state is a failure."""
+    """Why it failed or can't be trained, in one line; None in all other states."""
     kimg: float = 0.0
     """Thousand real images shown to the discriminator so far."""
     total_kimg: float
@@ -168,8 +221,15 @@ class TrialRecord(VersionedRecord):
     scores: tuple[RungScores, ...] = ()
     """One entry a rung, in order of kimg. A finalist run has one for each way in which it was
     scored at its end, which their `protocol_sha256` tells apart."""
+    exploits: tuple[Exploit, ...] = ()
+    """What it took over from others, in the order of kimg; `settings` and `config` are those since
+    the last. Empty but for early stopping by `pbt`."""
     findings: tuple[TrialFinding, ...] = ()
     """What was wrong with the training, each kind once, in the order in which it was found."""
+    faults: tuple[TrialFault, ...] = ()
+    """All that went wrong with the trial, oldest first."""
+    rerun: str | None = None
+    """The command that trains it again, alone; None unless something went wrong."""
     cost: TrialCost = Field(default_factory=TrialCost)
     started_at: str | None = None
     """Start of the first attempt, ISO 8601 with offset."""
@@ -178,8 +238,21 @@ class TrialRecord(VersionedRecord):
     """Times the trial was started: more than one after a resume."""
     checkpoint_path: str | None = None
     """Newest resumable checkpoint, relative to the trial's folder."""
+    checkpoint_kimg: float | None = None
+    """The last good kimg: what that checkpoint goes on from; None without one."""
     snapshot_path: str | None = None
     """Newest EMA generator, relative to the trial's folder."""
+
+    @property
+    def fault(self) -> TrialFault | None:
+        """What ended the trial or set it aside; None where nothing did."""
+        if not self.faults or self.faults[-1].outcome == "retried":
+            return None
+        stands = self.state.is_failure or self.state in (
+            TrialState.INFEASIBLE,
+            TrialState.INTERRUPTED,
+        )
+        return self.faults[-1] if stands else None
 
 
 class SettingDomain(FrozenModel):

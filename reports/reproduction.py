@@ -43,6 +43,9 @@ def reproduction(comparison: Comparison, folder: RunFolder) -> Reproduction:
     if folder.spec.is_file():
         digest = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
         facts.append(Fact("spec", digest, is_hash=True))
+    if folder.warm_start.is_file():
+        digest = hashlib.sha256(folder.warm_start.read_bytes()).hexdigest()
+        facts.append(Fact("what was taken over (warm_start.json)", digest, is_hash=True))
     protocols = sorted(
         {
             rung.protocol_sha256

@@ -9,7 +9,8 @@ import pandas as pd
 
 from reports.comparison import Comparison
 from reports.csv_cells import Cell, data_frame, list_text, safe_text, text_columns, write_columns
-from reports.formats import finding_text
+from reports.failures import fault_text, retried
+from reports.formats import exploit_text, finding_text
 from reports.ranking import Standing
 from reports.records import Measurement, Setting, TrialRecord
 
@@ -66,7 +67,10 @@ COST = (
 )
 STANDING = ("rank", "tied_with_best", "kimg", "total_kimg", "scored_kimg")
 ROLE = ("role", "finalist_of", "seed_index")
-HISTORY = ("cause", "findings", "seed", "attempts", "started_at", "ended_at")
+HISTORY = (
+    *("cause", "fault", "last_good_kimg", "rerun", "retried"),
+    *("findings", "seed", "attempts", "started_at", "ended_at"),
+)
 PATHS = ("trial_path", "fakes_path", "checkpoint_path", "snapshot_path")
 
 
@@ -83,8 +87,14 @@ def _names(comparison: Comparison, paths: Sequence[str]) -> list[str]:
         *(objective + end for end in MEASUREMENT[3:]),
         *(other + end for other in others for end in MEASUREMENT),
         *HISTORY,
+        *(("exploits",) if _is_population(comparison) else ()),
         *PATHS,
     ]
+
+
+def _is_population(comparison: Comparison) -> bool:
+    """Whether trials took over from one another, so that there is a column for it."""
+    return any(standing.record.exploits for standing in comparison.rows)
 
 
 def _metric_names(comparison: Comparison) -> list[str]:
@@ -94,7 +104,7 @@ def _metric_names(comparison: Comparison) -> list[str]:
 
 def _setting_names(comparison: Comparison, paths: Sequence[str]) -> list[str]:
     """A setting's path, or `setting.` and its path where another column has that name."""
-    taken = {"trial", "state", *COST, *STANDING, *ROLE, *HISTORY, *PATHS}
+    taken = {"trial", "state", "exploits", *COST, *STANDING, *ROLE, *HISTORY, *PATHS}
     taken |= {name + end for name in _metric_names(comparison) for end in MEASUREMENT}
     return [f"setting.{path}" if path in taken else path for path in paths]
 
@@ -122,7 +132,12 @@ def _cells(comparison: Comparison, standing: Standing) -> dict[str, Cell]:
         "finalist_of": safe_name(record.finalist.of) if record.finalist else None,
         "seed_index": record.finalist.seed_index if record.finalist else None,
         "cause": _text(record.cause),
+        "fault": record.fault.kind.value if record.fault else None,
+        "last_good_kimg": record.checkpoint_kimg,
+        "rerun": _text(record.rerun),
+        "retried": _text("; ".join(map(fault_text, retried(record))) or None),
         "findings": _text("; ".join(map(finding_text, record.findings)) or None),
+        "exploits": _text("; ".join(map(exploit_text, record.exploits)) or None),
         "seed": record.seed,
         "attempts": record.attempts,
         "started_at": _text(record.started_at),

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from evaluation.whole_files import write_atomically
 from reports.records import SweepRecord, TrialRecord, VersionedRecord
 from reports.stats import read_stats
+from reports.warm_start import WarmStart
 
 SPEC_WAY_OUT = (
     "the file is damaged or was changed: put it back (report.html shows it as resolved), or start "
@@ -39,6 +40,8 @@ class RunFolder:
         self.reals = path / "reals.png"
         self.nearest_reals = path / "nearest_reals.png"
         self.infeasible = path / "infeasible.jsonl"
+        self.judgements = path / "judgements.jsonl"
+        self.warm_start = path / "warm_start.json"
         self.results = path / "results.csv"
         self.curves = path / "curves.csv"
         self.report = path / "report.html"
@@ -64,6 +67,20 @@ class RunFolder:
     def write_sweep(self, record: SweepRecord) -> None:
         """Replace the sweep's record atomically."""
         write_atomically(self.sweep, record.model_dump_json(indent=1).encode())
+
+    def read_warm_start(self) -> WarmStart:
+        """What the sweep took over from an earlier one.
+
+        Raises:
+            RecordError: it is missing or damaged.
+        """
+        return _read_model(
+            WarmStart,
+            self.warm_start,
+            absent="it was started with sampler.warm_start, but what it took over is not there "
+            f"({self.warm_start.name}); put the file back",
+            way_out="put the file back, or start the sweep anew in another folder",
+        )
 
     def read_spec(self) -> dict[str, Any]:
         """The resolved spec, as plain data.
@@ -111,6 +128,8 @@ class TrialFolder:
         self.stats = path / "stats.jsonl"
         self.checkpoint = path / "checkpoint.safetensors"
         self.snapshot = path / "snapshot.safetensors"
+        self.error = path / "error.txt"
+        self.lock = path / ".lock"
 
     def fakes(self, kimg: float) -> Path:
         """The sample grid after `kimg`."""

@@ -16,11 +16,14 @@ from rich.table import Table
 from evaluation.inception_weights import InceptionFile
 from reports.build import read_comparison
 from reports.comparison import Comparison
+from reports.failures import fault_text
 from reports.finalists import Finalists
 from reports.finalists_words import budget_text, ends_text
 from reports.formats import measurement_text, parameters_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.run_folder import RunFolder
+from reports.warm_start import WarmStart
+from sweeps.description import stopping_rule
 from sweeps.extractor_options import planned_metrics
 from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
 from sweeps.search_space import Domain
@@ -53,13 +56,14 @@ def say_plan(
     console: Console,
     *,
     concurrent: int,
+    prior: WarmStart | None = None,
 ) -> None:
-    """What the sweep will be, from the spec alone."""
+    """What the sweep will be, from the spec and what it takes over from an earlier sweep."""
     plan = make_plan(spec, concurrent)
     stopping, evaluation = spec.early_stopping, spec.evaluation
     rule = "nobody is stopped early"
-    if stopping.name == "asha":
-        rule = f"the best 1/{stopping.reduction_factor} go on (asha)"
+    if stopping.name != "none":
+        rule = stopping_rule(stopping, len(spec.rungs))
     say = labelled(console)
     say(
         "Sweep",
@@ -71,6 +75,7 @@ def say_plan(
         say("", f"{path}: {escape(between.join(map(setting_text, domain.corners)))}{_when(domain)}")
     for note in plan.sampler_notes:
         say("Sampler", escape(note))
+    _say_prior(prior, say)
     _say_corners(plan, say)
     say("Rungs", f"scored after {', '.join(f'{rung:g}' for rung in spec.rungs)} kimg; {rule}")
     metrics = ", ".join(planned_metrics(spec, inception))
@@ -172,6 +177,15 @@ def say_status(run: Path, console: Console) -> None:
     console.print(escape(comparison.verdict.headline), highlight=False)
     console.print(standings_table(comparison))
     _print_finalists(comparison, console)
+    for standing in comparison.standings:
+        if (fault := standing.record.fault) is not None:
+            again = f"; again, alone: {standing.record.rerun}" if standing.record.rerun else ""
+            console.print(
+                f"trial {standing.trial} {standing.record.state.value}: "
+                f"{escape(fault_text(fault))}{escape(again)}",
+                highlight=False,
+                soft_wrap=True,
+            )
     for damaged in comparison.damaged:
         console.print(f"trial {damaged.trial} left out: {escape(damaged.reason)}", highlight=False)
     refused = len(read_infeasible(RunFolder(run)))
@@ -198,6 +212,9 @@ def status_document(run: Path) -> dict[str, Any]:
                 "trial": record.trial,
                 "state": record.state.value,
                 "cause": record.cause,
+                "faults": [fault.model_dump(mode="json") for fault in record.faults],
+                "last_good_kimg": record.checkpoint_kimg,
+                "rerun": record.rerun,
                 "rank": standing.rank,
                 "kimg": record.kimg,
                 "score": taken.value if taken else None,
@@ -292,6 +309,21 @@ def _say_finalists(spec: SweepSpec, say: Callable[[str, str], None]) -> None:
         f"[bold]at most {spec.most_finalist_runs} runs[/] of {spec.training.total_kimg:g} kimg, as "
         f"long as they decide something; each scored on {num_images:,} fresh images",
     )
+
+
+def _say_prior(prior: WarmStart | None, say: Callable[[str, str], None]) -> None:
+    """What the sampler is told of before the first trial, and why not of more."""
+    if prior is None:
+        return
+    say("Warm start", f"{escape(prior.sentence)}; they are no trials of this sweep")
+    for group in prior.left_out:
+        names = ", ".join(group.trials[:SHOWN_BLAMED])
+        more = f" and {len(group.trials) - SHOWN_BLAMED} more"
+        say(
+            "",
+            f"left out {names}{more if len(group.trials) > SHOWN_BLAMED else ''}: "
+            f"{escape(group.reason)}",
+        )
 
 
 def _say_corners(plan: Plan, say: Callable[[str, str], None]) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from evaluation.inception_weights import InceptionFile
     from reports.run_folder import RunFolder
+    from reports.warm_start import WarmStart
     from sweeps.spec import SweepSpec
     from transgan.data import ImageData
 
@@ -79,12 +80,14 @@ def run(
     with errors_in_one_line():
         from evaluation.inception_weights import InceptionFile
         from sweeps.spec import load_spec
+        from sweeps.warm_start import keep, take_over
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         path = out or Path("runs") / name
         weights = InceptionFile(inception_weights, allow_unverified_weights)
+        prior = take_over(resolved)
         if dry_run:
-            _rehearse(resolved, name, path, address, weights)
+            _rehearse(resolved, name, path, address, weights, prior)
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
@@ -93,9 +96,10 @@ def run(
         check_vacant(path)
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
-        _say_plan(resolved, name, path, weights, progress())
+        _say_plan(resolved, name, path, weights, progress(), prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         run_folder = create_run(path, resolved)
+        keep(run_folder, prior)
         _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
@@ -115,6 +119,7 @@ def plan(
         from sweeps.announcement import plan_document, say_plan
         from sweeps.outlook import foresee, outlook_document, say_outlook
         from sweeps.spec import load_spec
+        from sweeps.warm_start import take_over
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         if resolved.task != "generate":
@@ -128,13 +133,15 @@ def plan(
             note = f"memory and time are not foreseen for task {resolved.task}; a run says its time"
             print(note, file=sys.stderr)
             return
+        prior = take_over(resolved)
         outlook = foresee(resolved, progress())
         if as_json:
             document = plan_document(resolved, name, outlook.concurrent)
             print(json.dumps(document | outlook_document(outlook), indent=1))
         else:
             path = Path("runs") / name
-            say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=outlook.concurrent)
+            at_once = outlook.concurrent
+            say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=at_once, prior=prior)
             say_outlook(outlook, result())
 
 
@@ -160,9 +167,11 @@ def resume(
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
         from sweeps.folder import extend, restore_spec
+        from sweeps.warm_start import prior_of
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
+        prior_of(resolved, run_folder)  # without it, other trials would be proposed
         if run_folder.sweep.exists():
             run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
@@ -267,19 +276,27 @@ def _execute(
             console=console,
             started=STARTED,
         )
-    except KeyboardInterrupt:
-        console.print(f"interrupted; {way_on}", highlight=False)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        console.print(f"{str(interrupt) or 'interrupted'}; {way_on}", highlight=False)
+        raise typer.Exit(getattr(interrupt, "exit_code", EXIT_INTERRUPTED)) from None
     failures = say_end(run_folder, outcome.comparison, console, result())
+    if outcome.stopped_because is not None:
+        say_error(f"{outcome.stopped_because}, then go on with: tg-sweep resume {run_folder.path}")
+        raise typer.Exit(EXIT_USER_ERROR)
     if outcome.interrupted:
         console.print(f"{outcome.reason}; {way_on}", highlight=False)
-        raise typer.Exit(EXIT_INTERRUPTED)
+        raise typer.Exit(outcome.exit_code)
     if failures:
         raise typer.Exit(EXIT_FAILED_TRIALS)
 
 
 def _rehearse(
-    spec: SweepSpec, name: str, path: Path, address: str | None, weights: InceptionFile
+    spec: SweepSpec,
+    name: str,
+    path: Path,
+    address: str | None,
+    weights: InceptionFile,
+    prior: WarmStart | None,
 ) -> None:
     """Say what a run would be, and all that would stop it."""
     from sweeps.rehearsal import rehearse
@@ -287,7 +304,7 @@ def _rehearse(
     rehearsal = rehearse(spec, path, address, weights)
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, path, weights, progress())
+    _say_plan(spec, name, path, weights, progress(), prior)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:
@@ -295,11 +312,17 @@ def _rehearse(
 
 
 def _say_plan(
-    spec: SweepSpec, name: str, path: Path, weights: InceptionFile, console: Console
+    spec: SweepSpec,
+    name: str,
+    path: Path,
+    weights: InceptionFile,
+    console: Console,
+    prior: WarmStart | None,
 ) -> None:
     from sweeps.announcement import concurrent_here, say_plan
 
-    say_plan(spec, name, path, weights, console, concurrent=concurrent_here(spec))
+    at_once = concurrent_here(spec)
+    say_plan(spec, name, path, weights, console, concurrent=at_once, prior=prior)
 
 
 def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeps.interruption import shielding_children
+
 RAY_SETTINGS = {
     "RAY_AUTH_MODE": "token",  # the dashboard's job interface runs any command: never leave it open
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, Ray would upload the working directory
@@ -72,14 +74,15 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         if address is None:
-            context = ray.init(
-                address="local",
-                include_dashboard=dashboard,
-                dashboard_host="127.0.0.1",
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                object_store_memory=OBJECT_STORE_BYTES,
-            )
+            with shielding_children():
+                context = ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    dashboard_host="127.0.0.1",
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                )
         else:
             context = ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except ConnectionError as error:

@@ -8,6 +8,8 @@ from evaluation.extractor_names import extractor_kind
 from evaluation.metrics import at_num_images, find_metric, printed_label
 from evaluation.protocol import EvaluationRecord
 from reports.records import FinalistsRecord, Forecast, MetricColumn, Segment, SweepRecord
+from reports.warm_start import WarmStart
+from sweeps.early_stopping import LEAST_OTHERS, EarlyStopping
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import describe
 from sweeps.spec import SweepSpec
@@ -25,10 +27,10 @@ def describe_sweep(
     forecast: Forecast,
     segment: Segment,
     finalists: FinalistsRecord | None = None,
+    prior: WarmStart | None = None,
 ) -> SweepRecord:
     """The record of a sweep that starts now."""
-    stopping, columns = spec.early_stopping, metric_columns(evaluation)
-    rule = f"asha, best 1/{stopping.reduction_factor} at each rung"
+    columns = metric_columns(evaluation)
     return SweepRecord(
         name=name,
         task=spec.task,
@@ -39,8 +41,8 @@ def describe_sweep(
         num_trials=spec.budget.trials,
         total_kimg=spec.training.total_kimg,
         rungs_kimg=spec.rungs,
-        sampler=_sampler(spec.sampler),
-        early_stopping="none" if stopping.name == "none" else rule,
+        sampler=_sampler(spec.sampler) + (f"; told of {prior.sentence}" if prior else ""),
+        early_stopping=stopping_rule(spec.early_stopping, len(spec.rungs)),
         seed=spec.sampler.seed,
         extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
         extractor_note=_extractor_note(evaluation),
@@ -52,6 +54,30 @@ def describe_sweep(
         forecast=forecast,
         segments=(segment,),
     )
+
+
+def stopping_rule(stopping: EarlyStopping, num_rungs: int) -> str:
+    """Early stopping in words: `asha, best 1/3 at each rung, ties within 1 SE go on`."""
+    kept = f"best 1/{stopping.reduction_factor}"
+    match stopping.name:
+        case "none":
+            return "none"
+        case "asha":
+            rule = f"asha, {kept} at each rung"
+        case "hyperband":
+            rule = f"hyperband, {kept} at each rung, in {num_rungs} brackets"
+        case "median":
+            rule = f"median of {LEAST_OTHERS} others or more, at each rung"
+        case "pbt":
+            rule = (
+                f"pbt, every {stopping.interval_kimg:g} kimg the worst "
+                f"{stopping.resolved_quantile:.0%} take over from the best"
+            )
+    if stopping.tie_standard_errors and stopping.name == "pbt":
+        rule += f" unless they are within {stopping.tie_standard_errors:g} SE"
+    elif stopping.tie_standard_errors:
+        rule += f", ties within {stopping.tie_standard_errors:g} SE go on"
+    return rule
 
 
 def _sampler(sampler: SamplerConfig) -> str:

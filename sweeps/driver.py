@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import torch
 from rich.console import Console
@@ -24,12 +20,15 @@ from evaluation.protocol import EvaluationRecord
 from reports.build import build_report
 from reports.comparison import Comparison
 from reports.records import Forecast, Segment
-from reports.run_folder import RunFolder
+from reports.run_folder import RecordError, RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns
+from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
 from sweeps.folder import only_driver
+from sweeps.hang import hang_seconds
+from sweeps.interruption import Interruption
 from sweeps.ledger import Ledger
 from sweeps.live import LiveTable
 from sweeps.plan import (
@@ -46,6 +45,7 @@ from sweeps.settled import settle
 from sweeps.spec import SweepSpec
 from sweeps.task_evaluation import check_task_data, prepare_held_out
 from sweeps.trial import now
+from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
 
 BEAT_SECONDS = 10.0
@@ -59,39 +59,11 @@ class Outcome:
 
     interrupted: bool
     reason: str
+    exit_code: int
+    """Of the command, where it was interrupted."""
+    stopped_because: str | None
+    """What must be mended before the sweep can go on; None where nothing must."""
     comparison: Comparison
-
-
-@dataclass
-class _Interruption:
-    """Whether the sweep is to stop before its end, and why."""
-
-    deadline: float | None
-    reason: str = ""
-    signals: list[int] = field(default_factory=list)
-
-    def requested(self) -> bool:
-        """Whether to stop now."""
-        if not self.reason and self.deadline is not None and time.monotonic() > self.deadline:
-            self.reason = "budget.hours is used up"
-        return bool(self.reason)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Ctrl-C (or SIGTERM) once asks for a stop; a second Ctrl-C is Python's own."""
-
-        def note(number: int, frame: FrameType | None) -> None:
-            if self.signals:
-                raise KeyboardInterrupt
-            self.signals.append(number)
-            self.reason = "stopped by Ctrl-C" if number == signal.SIGINT else "told to stop"
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def usable_data(spec: SweepSpec) -> ImageData:
@@ -131,25 +103,39 @@ def execute(
         inception: which file of Inception weights to take.
         console: where progress is shown.
         started: when the command was given, by `time.monotonic`.
+
+    Raises:
+        SweepStoppedError: the run folder can't be written, or is gone.
+        Stopped: asked to stop at once.
     """
     # More threads than a trial has would fight with the trials, and gain nothing on small networks.
     torch.set_num_threads(spec.resources.cpus_per_trial)
     hours = spec.budget.hours
-    stop = _Interruption(None if hours is None else started + hours * 3600)
-    with (
-        only_driver(run),
-        open_cluster(address, dashboard=dashboard) as cluster,
-        tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
-    ):
-        spec = settle(run, spec, cpus=cluster.cpus, gpus=cluster.gpus)
-        driver = _Driver(run, spec, name, data, inception, cluster, console, started)
-        driver.prepare()
-        with stop.listening():  # after Ray has set handlers of its own
-            driver.train(stop, Path(scratch))
-        interrupted = bool(stop.reason) and not driver.ledger.is_over
-        driver.close("interrupted" if interrupted else "finished")
-    console.print("Building the report …", highlight=False)
-    return Outcome(interrupted, stop.reason, build_report(run.path))
+    stop = Interruption(None if hours is None else started + hours * 3600)
+    needed: int | None = None
+    try:
+        with stop.listening():
+            with (
+                only_driver(run),
+                open_cluster(address, dashboard=dashboard) as cluster,
+                tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
+            ):
+                stop.listen()
+                spec = settle(run, spec, cpus=cluster.cpus, gpus=cluster.gpus)
+                driver = _Driver(run, spec, name, data, inception, cluster, console, started)
+                driver.prepare()
+                with stop.saving(driver.abandon):
+                    driver.train(stop, Path(scratch))
+                ledger = driver.ledger
+                needed = ledger.needed_bytes
+                interrupted = bool(stop.reason or ledger.stop_because) and not ledger.is_over
+                driver.close("interrupted" if interrupted else "finished")
+            console.print("Building the report …", highlight=False)
+            comparison = build_report(run.path)
+    except (OSError, RecordError) as error:
+        raise explained(error, run.path, needed) from None
+    because = driver.ledger.stop_because
+    return Outcome(interrupted, stop.reason, stop.exit_code, because, comparison)
 
 
 class _Driver:
@@ -184,6 +170,7 @@ class _Driver:
         if isinstance(evaluator, Evaluator):
             self.finalists = describe_finalists(self.spec, evaluator)
         check_scoring(self.run, self.spec.evaluation, evaluator.record, self.finalists)
+        check_prior_scoring(prior_of(self.spec, self.run), evaluator.record)
         if not self.run.reals.exists():
             save_grid(self.data.held_out_images, self.run.reals)
         if isinstance(evaluator, Evaluator):
@@ -209,10 +196,13 @@ class _Driver:
             ended=[number for number, record in records.items() if record.state.is_final],
             finalist_runs_done=self._finalist_runs_done(),
         )
+        self.hang_seconds = hang_seconds(
+            self.spec, calibration.seconds_per_kimg, calibration.seconds_to_score
+        )
         self._open_segment(evaluator.record)
         self._say_forecast(evaluator.record)
 
-    def train(self, stop: _Interruption, scratch: Path) -> None:
+    def train(self, stop: Interruption, scratch: Path) -> None:
         """Run the trials, showing how they go."""
         from sweeps.tuning import run_trials  # imports Ray, whose settings the cluster has made
 
@@ -238,10 +228,12 @@ class _Driver:
                 self.spec.resources,
                 inception=self.inception,
                 scratch=scratch,
+                hang_seconds=self.hang_seconds,
                 on_tick=tick,
                 should_stop=stop.requested,
             )
-            self.ledger.interrupt()
+            if self.ledger.stop_because is None or not is_removed(self.run.path):
+                self.ledger.interrupt()
         if self.ledger.ended_because is not None:
             self.console.print(
                 f"[bold]Search[/]     ended after {len(self.ledger.records)} trials: "
@@ -256,6 +248,16 @@ class _Driver:
     def close(self, outcome: str) -> None:
         """Note how this segment ended."""
         self._change_segment(outcome=outcome, ended_at=now())
+
+    def abandon(self, reason: str) -> None:
+        """Save what this process knows, since Ray no longer answers, before it ends."""
+        self.ledger.interrupt()
+        self.close("interrupted")
+        self.console.print(
+            f"{reason}; Ray does not answer any more, all is saved; go on with: "
+            f"tg-sweep resume {escape(shlex.quote(str(self.run.path)))}",
+            highlight=False,
+        )
 
     def _beat(self) -> None:
         """Keep the segment's length on record, for the case that its end never is."""
@@ -333,6 +335,7 @@ class _Driver:
                 forecast=self._total_forecast(),
                 segment=segment,
                 finalists=self.finalists,
+                prior=prior_of(self.spec, self.run),
             )
         self.run.write_sweep(sweep)
 
@@ -386,5 +389,15 @@ class _Driver:
             f"({total.low_seconds / 60:.1f} to {total.high_seconds / 60:.1f}), {set_up:.0f} s "
             f"of them gone; {self.forecast.seconds_per_kimg:.2f} s per kimg, about "
             f"{self.forecast.expected_kimg:.0f} kimg",
+            highlight=False,
+        )
+        self._say_faults()
+
+    def _say_faults(self) -> None:
+        faults = self.spec.faults
+        again = f"up to {faults.retries} times" if faults.retries else "never"
+        self.console.print(
+            f"[bold]Faults[/]     a trial without progress for {self.hang_seconds / 60:.3g} min "
+            f"counts as hung; trials whose process is lost are started again {again}",
             highlight=False,
         )

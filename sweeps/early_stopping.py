@@ -1,57 +1,252 @@
-"""When a trial is scored, and whether it goes on: asynchronous successive halving in kimg.
+"""When a trial is scored, and whether it goes on: ASHA, Hyperband and the median rule, in kimg.
 
-Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", arXiv:1810.05934,
-alg. 2, in the form that stops trials instead of pausing them (as Ray Tune and Optuna have it).
+What becomes of a population (`pbt`) is in `sweeps/population.py`.
+
+Sources: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", arXiv:1810.05934,
+alg. 2, in the form that stops trials instead of pausing them (as Ray Tune and Optuna have it); Li
+et al. 2018, "Hyperband", JMLR 18(185), alg. 1, for the brackets; Golovin et al. 2017, "Google
+Vizier", KDD, doi:10.1145/3097983.3098043, sec. 3.2.2, for the median.
+
+Optuna has pruners of these names. They are not used, since they decide otherwise on the same
+records: they know no standard error; they ask once a rung and keep the answer in the study, where a
+trial that came first is never judged again; Hyperband's bracket there hangs on the study's name,
+so that a sweep in another folder would stop others; the median there looks at completed trials
+alone; and their steps are whole numbers. Here a decision is a function of scores on record.
 """
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
-from typing import Literal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evaluation.metrics import Goal
 from transgan.frozen_model import FrozenModel
 
+MOST_TURNS = 10_000
+"""Twice the most trials that a sweep can have: no bracket is asked for beyond."""
+
+LEAST_OTHERS = 3
+"""Trials that the median rule wants to know before it stops another, as many as Ray Tune's."""
+
+
+class Score(NamedTuple):
+    """A trial's objective at a rung."""
+
+    value: float
+    """Finite."""
+    standard_error: float | None = None
+    """None where no honest one is known."""
+
+
+History = Sequence[Score]
+"""A trial's scores from its first rung to the one in question, not empty."""
+
+
+class Answer(StrEnum):
+    """What a rule says of a trial."""
+
+    GOES_ON = "goes_on"
+    TIED = "tied"
+    """It goes on since it can't be told apart from one that does."""
+    STOPPED = "stopped"
+
+
+class Judged(NamedTuple):
+    """What a rule says of a trial, and by what."""
+
+    answer: Answer
+    bar: float | None = None
+    """What it was to reach; None where it is above all question."""
+
 
 class EarlyStopping(FrozenModel):
-    """The rungs at which trials are scored, and the share that is kept at each."""
+    """The rungs at which trials are scored, and the rule by which they are stopped there."""
 
-    name: Literal["asha", "none"] = "asha"
-    """`asha` stops the weak at each rung; `none` scores at the same rungs and stops nobody."""
+    name: Literal["asha", "hyperband", "median", "none", "pbt"] = "asha"
+    """`asha` keeps the best 1/reduction_factor at each rung. `hyperband` does so in brackets, of
+    which each stops nobody before a later rung than the one before it. `median` stops who never was
+    as good as the median of the others' running means. `none` scores at the same rungs and stops
+    nobody. `pbt` stops nobody either: at each rung the worst go on from the checkpoints of the
+    best, with perturbed settings."""
     grace_kimg: float = Field(gt=0)
     """The first rung: no trial is stopped before."""
     reduction_factor: int = Field(3, ge=2)
-    """At each rung the best 1/reduction_factor go on; the next rung lies that many times as far."""
+    """`asha` and `hyperband` let the best 1/reduction_factor of a rung go on; the next rung lies
+    that many times as far, whatever the rule."""
+    tie_standard_errors: float = Field(1.0, ge=0)
+    """A trial that is to be stopped goes on if it misses the bar by no more than so many standard
+    errors of the difference, and with `pbt` one that is to take over from another keeps its own
+    training; 0 for no such ties."""
+    interval_kimg: float | None = Field(None, gt=0)
+    """For `pbt`: from one rung to the next. It stands for `grace_kimg` too."""
+    quantile: float | None = Field(None, gt=0, le=0.5)
+    """For `pbt`: the share of the worst that take over from as many of the best; null for 0.25."""
+    perturb_factor: float | None = Field(None, gt=1)
+    """For `pbt`: what settings that are taken over are multiplied or divided by; null for 1.2."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _interval_is_grace(cls, values: Any) -> Any:
+        """With `pbt` the first rung is as far as all others."""
+        if isinstance(values, dict) and values.get("name") == "pbt" and "interval_kimg" in values:
+            return {"grace_kimg": values["interval_kimg"]} | values
+        return values
+
+    @model_validator(mode="after")
+    def _options_of_a_population_have_an_effect(self) -> Self:
+        if self.name == "pbt":
+            if self.interval_kimg is None:
+                raise ValueError("pbt needs interval_kimg, such as interval_kimg: 12")
+            if self.grace_kimg != self.interval_kimg or self.reduction_factor != 3:
+                raise ValueError(
+                    "grace_kimg and reduction_factor have no effect on pbt, whose rungs are "
+                    "multiples of interval_kimg; leave them out"
+                )
+            return self
+        for option in ("interval_kimg", "quantile", "perturb_factor"):
+            if getattr(self, option) is not None:
+                raise ValueError(
+                    f"{option} has no effect on {self.name}; leave it out, or set name to pbt"
+                )
+        return self
+
+    @property
+    def resolved_quantile(self) -> float:
+        """The share that takes over with `pbt`."""
+        return self.quantile or 0.25
+
+    @property
+    def resolved_perturb_factor(self) -> float:
+        """What settings are multiplied or divided by with `pbt`."""
+        return self.perturb_factor or 1.2
+
+    @model_validator(mode="after")
+    def _ties_have_an_effect(self) -> Self:
+        if self.name == "none" and self.tie_standard_errors != 1.0:
+            raise ValueError(
+                "tie_standard_errors has no effect on none, which stops nobody; leave it out, or "
+                "set name to asha, hyperband or median"
+            )
+        return self
 
     def rungs(self, total_kimg: float) -> tuple[float, ...]:
         """The kimg at which a trial is scored; the last is the end of training."""
         rungs, rung = [], self.grace_kimg
-        while rung < total_kimg:
+        while rung < total_kimg * (1 - 1e-9):  # 100 times 0.29 is a little less than 29
             rungs.append(rung)
-            rung *= self.reduction_factor
+            if self.interval_kimg is None:
+                rung *= self.reduction_factor
+            else:
+                rung = (len(rungs) + 1) * self.interval_kimg
         return (*rungs, total_kimg)
 
-    def may_judge_again(self, rungs: Sequence[float], rung: int, kimg: float) -> bool:
-        """Whether a trial that went on at `rung` may still be stopped, now that it is at `kimg`.
+    def bracket(self, number: int, num_rungs: int) -> int:
+        """Which trials a trial is held against, and the first rung at which it may be stopped.
+
+        A function of the trial's number alone, so that it is the same after a resume. The brackets
+        are as large, to one another, as in Hyperband, and take turns: however many trials there
+        are, each bracket has about its share of them.
+        """
+        if self.name != "hyperband":
+            return 0
+        turns = _bracket_turns(num_rungs, self.reduction_factor)
+        return turns[number % len(turns)]
+
+    def may_stop(self, number: int, rungs: Sequence[float], rung: int, kimg: float) -> bool:
+        """Whether a trial that was scored at `rung` may still be stopped, now that it is at `kimg`.
 
         The first at a rung go on for want of others to compare with. Until they are halfway to
         the next rung they are judged again by what has come since; later, so much is spent that
         the rest is worth having.
         """
-        if rung + 1 >= len(rungs):
+        if self.name in ("none", "pbt") or rung + 1 >= len(rungs):
+            return False
+        if rung < self.bracket(number, len(rungs)):
             return False
         return kimg < (rungs[rung] + rungs[rung + 1]) / 2
 
-    def stops(self, value: float, others: Sequence[float], goal: Goal) -> bool:
-        """Whether a trial that scored `value` at a rung stops there.
+    def judge(self, history: History, others: Sequence[History], goal: Goal) -> Judged:
+        """What the rule says of a trial with these scores.
 
-        `others` are the scores that other trials have had at that rung so far. It goes on if it is
-        among the best 1/reduction_factor of all these, itself included, or simply the best of
-        them.
+        Args:
+            history: its scores up to a rung.
+            others: those of all other trials of its bracket that were scored at that rung so far.
+            goal: which scores are better.
         """
-        if self.name == "none":
-            return False
-        better = sum(other < value if goal == "minimize" else other > value for other in others)
-        return better >= max(1, (len(others) + 1) // self.reduction_factor)
+        if self.name in ("none", "pbt"):
+            return Judged(Answer.GOES_ON)
+        sign = 1.0 if goal == "minimize" else -1.0
+        if self.name == "median":
+            if len(others) < LEAST_OTHERS:
+                return Judged(Answer.GOES_ON)
+            own = min(history, key=lambda score: sign * score.value)
+            bar = _median(sorted(map(_mean, others)))
+            stops = sign * own.value > sign * bar.value
+        else:
+            own = history[-1]
+            ranked = sorted((other[-1] for other in others), key=lambda score: sign * score.value)
+            num_kept = max(1, (len(others) + 1) // self.reduction_factor)
+            if num_kept > len(ranked):
+                return Judged(Answer.GOES_ON)
+            bar = ranked[num_kept - 1]  # the last that goes on, where this trial does not
+            stops = sign * own.value > sign * bar.value
+        if not stops:
+            return Judged(Answer.GOES_ON, bar.value)
+        tied = is_tied(own, bar, self.tie_standard_errors)
+        return Judged(Answer.TIED if tied else Answer.STOPPED, bar.value)
+
+
+def is_tied(one: Score, other: Score, standard_errors: float) -> bool:
+    """Whether two scores differ by no more than so many standard errors of their difference.
+
+    One is the rule of Breiman et al. 1984 ("Classification and Regression Trees", sec. 3.4.3) for
+    what is as good as the best. The errors are taken to be independent: those of two trials' images
+    are, and what is not on record, how they vary together, can't be taken off.
+    """
+    if one.standard_error is None or other.standard_error is None:
+        return False
+    reach = standard_errors * math.hypot(one.standard_error, other.standard_error)
+    return reach > 0 and abs(one.value - other.value) <= reach
+
+
+def _mean(history: History) -> Score:
+    """The mean of a trial's scores, with its standard error if all have one."""
+    return _averaged(list(history))
+
+
+def _median(scores: Sequence[Score]) -> Score:
+    """The middle of sorted scores, or the mean of the two in the middle."""
+    middle = len(scores) // 2
+    return scores[middle] if len(scores) % 2 else _averaged(list(scores[middle - 1 : middle + 1]))
+
+
+def _averaged(scores: list[Score]) -> Score:
+    errors = [score.standard_error for score in scores if score.standard_error is not None]
+    known = len(errors) == len(scores)
+    return Score(
+        statistics.fmean(score.value for score in scores),
+        math.hypot(*errors) / len(scores) if known else None,
+    )
+
+
+@lru_cache
+def _bracket_turns(num_rungs: int, reduction_factor: int) -> tuple[int, ...]:
+    """The brackets of the first trials, after which they begin anew.
+
+    Bracket b begins at rung b and has ceil((s_max + 1) / (s + 1) · factor^s) trials, s = s_max - b
+    (Li et al. 2018, alg. 1). Dealt by the method of Sainte-Laguë, which keeps shares.
+    """
+    shares = [-(-num_rungs * reduction_factor**s // (s + 1)) for s in reversed(range(num_rungs))]
+    dealt = [0] * num_rungs
+    turns = []
+    for _ in range(min(sum(shares), MOST_TURNS)):
+        bracket = max(range(num_rungs), key=lambda b: shares[b] / (2 * dealt[b] + 1))
+        dealt[bracket] += 1
+        turns.append(bracket)
+    return tuple(turns)

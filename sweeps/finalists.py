@@ -13,6 +13,8 @@ from reports.formats import counted
 from reports.race import Race, run_race, select_finalists
 from reports.records import FinalistRun, FinalistsRecord, Setting, TrialRecord, TrialState
 from reports.run_folder import RunFolder
+from sweeps.attempts import Attempts
+from sweeps.faults import Loss
 from sweeps.final_scoring import final_protocols
 from sweeps.proposals import trial_seed
 from sweeps.spec import SweepSpec
@@ -97,16 +99,25 @@ class Finalists:
             self._note(self.run.trial(trial).read())
         return self.records[trial].state.is_final
 
-    def lost(self, trial: str, cause: str) -> None:
-        """Note that a run's worker died or raised."""
-        if not self.records[trial].state.is_final:
-            self._note(end_trial(self.run.trial(trial), TrialState.FAILED, cause))
+    def lost(self, trial: str, loss: Loss, kimg: float, attempts: Attempts) -> None:
+        """Note that a run's worker died, hung or raised: it is started again where that helps."""
+        if self.records[trial].state.is_final:
+            return
+        record = attempts.lost(self.records[trial], loss, kimg)
+        self._note(record)
+        if record.state.is_final:
+            for aside in attempts.ended(record):
+                self._note(aside)
+        elif record.state is TrialState.RUNNING:
+            self._handed_out.discard(trial)
 
     def interrupt(self) -> None:
         """Note that the runs that are on their way were interrupted, to be resumed."""
         for trial, record in list(self.records.items()):
             if not record.state.is_final:
-                self._note(end_trial(self.run.trial(trial), TrialState.INTERRUPTED))
+                folder = self.run.trial(trial)
+                if folder.record.exists():
+                    self._note(end_trial(folder, TrialState.INTERRUPTED))
 
     def _note(self, record: TrialRecord) -> None:
         self.records[record.trial] = record
@@ -136,6 +147,7 @@ class Finalists:
             threads=self.spec.resources.cpus_per_trial,
             device=self.device,
             finalist=run,
+            collapse_share=self.spec.faults.collapse_share,
             protocols=final_protocols(self.spec),
         )
 

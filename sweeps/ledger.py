@@ -10,16 +10,30 @@ import itertools
 import math
 
 from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
-from reports.records import FinalistsRecord, Setting, TrialState
+from reports.judgements import Verdict
+from reports.records import (
+    FaultKind,
+    FinalistsRecord,
+    Setting,
+    TrialFault,
+    TrialRecord,
+    TrialState,
+)
 from reports.run_folder import RunFolder
+from sweeps.attempts import Attempts
+from sweeps.faults import Loss
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.finalists import Finalists
+from sweeps.generations import Generations
+from sweeps.judging import Judging
 from sweeps.known import Known
 from sweeps.objectives import costs_of
 from sweeps.proposals import Proposals, trial_seed
 from sweeps.spec import SweepSpec
 from sweeps.study_mirror import StudyMirror
-from sweeps.trial import TrialReport, TrialTask, end_trial, new_record
+from sweeps.trial import TrialReport, TrialTask, end_trial, new_record, now
+from sweeps.trial_faults import with_fault
+from sweeps.warm_start import known_of, prior_of
 from transgan.config import TrainingConfig
 
 
@@ -56,12 +70,8 @@ class Ledger:
             self.finalists = Finalists(spec, run, finalists, device=device)
         self.reports: dict[str, TrialReport] = {}
         """Newest report of each trial that has run since this ledger was opened, by its name."""
-        self._rung_values: dict[tuple[int, int], float] = {
-            (number, rung): taken.value
-            for number, record in self.records.items()
-            for rung, scores in enumerate(record.scores)
-            if (taken := scores.measurement(objective))
-        }
+        self._judging = Judging(spec, run, objective, self.records.values())
+        self._catch_up()
         self._costs: dict[int, tuple[float, ...]] = {}
         self.infeasible = read_infeasible(run)
         """Proposals that were refused, by trial and attempt."""
@@ -69,9 +79,18 @@ class Ledger:
         """Why nothing more can be proposed, though the budget has trials left."""
         behind = spec.budget.concurrent_trials or concurrent
         self._proposals = Proposals(
-            spec.sampler, spec.search, spec.goals, behind=behind, baseline=spec.baseline()
+            spec.sampler,
+            spec.search,
+            spec.goals,
+            behind=behind,
+            baseline=spec.baseline(),
+            prior=known_of(prior_of(spec, run)),
         )
+        self._generations: Generations | None = None
+        if spec.early_stopping.name == "pbt":
+            self._generations = Generations(spec, run, self._judging, self.records)
         self._unstarted = [n for n, r in sorted(self.records.items()) if not r.state.is_final]
+        self._attempts = Attempts(run, spec.faults, spec.budget.trials + spec.most_finalist_runs)
         self._study = StudyMirror(spec, run, objective)
         for number in sorted({*self.records, *self._refused_numbers()}):
             self._mirror_again(number)
@@ -118,9 +137,14 @@ class Ledger:
 
     def _next_of_search(self) -> TrialTask | None:
         """What is next of the search; None and errors as `next_task`."""
-        if self._unstarted:
+        if self._generations is not None:
+            return self._next_of_population(self._generations)
+        while self._unstarted:
             record = self.records[self._unstarted.pop(0)]
-            return self._task(record.number, record.settings)
+            cause = infeasible_because(self.spec, record.settings)
+            if cause is None:
+                return self._task(record.number, record.settings)
+            self._refuse(record, cause)  # it could be trained where it was proposed
         # Where the folder of a trial was removed, that trial is the next.
         number = next(n for n in itertools.count() if n not in self.records)
         if number >= self.spec.budget.trials or self.ended_because is not None:
@@ -132,61 +156,140 @@ class Ledger:
         self._enter(task)
         return task
 
+    def _next_of_population(self, generations: Generations) -> TrialTask | None:
+        """What is next of a population, whose trials wait for each other at every rung."""
+        start = next(n for n in itertools.count() if n not in self.records)
+        is_complete = start >= self.spec.budget.trials or self.ended_because is not None
+        number = generations.next_number(is_complete=is_complete)
+        if number is None and is_complete:
+            if all(record.state.is_final for record in self.records.values()):
+                raise StopIteration
+            return None
+        if number is None:
+            settings = self._proposal(start)
+            if settings is None:
+                return None
+            number = start
+            self._enter(self._task(number, settings))
+        generations.begin(number)
+        record = self.records[number]
+        config = TrainingConfig.model_validate(record.config)
+        task = self._task(number, record.settings)
+        return task.model_copy(update={"config": config})
+
     def hear(self, trial: str, report: TrialReport) -> bool:
         """Take in the report of the trial of that name; whether the trial is to be stopped."""
         self.reports[trial] = report
         if self.finalists is not None and trial in self.finalists.records:
             return self.finalists.hear(trial, report)
         folder, number = self.run.trial(trial), int(trial)
-        if report.rung is not None:
+        if report.rung is not None or report.state.is_final:
             self.records[number] = folder.read()
-            value = math.nan if report.value is None else report.value
-            self._rung_values[number, report.rung] = value
-            self._study.scored(number, report.rung, value)
-        if not report.state.is_final and self._stops(number, report.kimg):
-            self.records[number] = end_trial(folder, TrialState.STOPPED_EARLY)
-        if report.state.is_final:
-            self.records[number] = folder.read()
+        rung = len(self.records[number].scores) - 1
+        if rung >= 0 and (report.rung is not None or not report.state.is_final):
+            self._act_on(number, self._judging.judge(self.records[number], rung, report.kimg))
+            if (value := self.value_at(number, rung)) is not None:
+                self._study.scored(number, rung, value)
         if self.records[number].state.is_final:
-            self._mirror_end(number)
+            self._end(number)
+        if self._generations is not None and self._generations.is_at_rung(number):
+            self._generations.end(number)
+            return True
         return self.records[number].state.is_final
 
-    def lost(self, trial: str, cause: str) -> None:
-        """Note that a trial's worker died or raised."""
+    @property
+    def stop_because(self) -> str | None:
+        """Why the sweep is to stop before it burns its budget; None while it may go on."""
+        return self._attempts.stop_because
+
+    @property
+    def needed_bytes(self) -> int | None:
+        """About what the trials still to be trained will keep on disk; None if not known yet."""
+        sizes = [record.cost for record in self.records.values()]
+        if not sizes:
+            return None
+        return self._attempts.needed_bytes(max(sizes, key=lambda size: size.generator_parameters))
+
+    def lost(self, trial: str, loss: Loss) -> None:
+        """Note that a trial's worker died, hung or raised: it is started again where that helps."""
+        last = self.reports.get(trial)
+        kimg = last.kimg if last else 0.0
         if self.finalists is not None and trial in self.finalists.records:
-            self.finalists.lost(trial, cause)
+            self.finalists.lost(trial, loss, kimg, self._attempts)
             return
         number = int(trial)
-        if not self.records[number].state.is_final:
-            self.records[number] = end_trial(self.run.trial(trial), TrialState.FAILED, cause)
-            self._mirror_end(number)
+        if self._generations is not None:
+            self._generations.end(number)
+        if self.records[number].state.is_final:
+            return
+        self.records[number] = self._attempts.lost(self.records[number], loss, kimg)
+        self._take_scores(number)
+        state = self.records[number].state
+        if state.is_final:
+            self._end(number)
+        elif state is TrialState.RUNNING:
+            self._unstarted.insert(0, number)
+
+    def _end(self, number: int) -> None:
+        """Take in that a trial has ended; with others of its fault, it may be set aside."""
+        self._mirror_end(number)
+        for record in self._attempts.ended(self.records[number]):
+            self.records[record.number] = record
+
+    def _refuse(self, record: TrialRecord, cause: str) -> None:
+        """End a trial that this machine, or the spec as it now stands, can't train."""
+        fault = TrialFault(
+            kind=FaultKind.INFEASIBLE, message=cause, kimg=record.kimg, outcome="ended", at=now()
+        )
+        folder = self.run.trial(record.trial)
+        folder.write(with_fault(record, fault, folder))
+        ended = end_trial(folder, TrialState.INFEASIBLE, cause)
+        self.records[record.number] = ended
+        self._mirror_end(record.number)
 
     def interrupt(self) -> None:
         """Note that the trials that run now were interrupted, to be resumed."""
         for number, record in self.records.items():
             if not record.state.is_final:
                 folder = self.run.trial(record.trial)
-                self.records[number] = end_trial(folder, TrialState.INTERRUPTED)
+                if folder.record.exists():  # else it was removed, and a resume starts it anew
+                    self.records[number] = end_trial(folder, TrialState.INTERRUPTED)
         if self.finalists is not None:
             self.finalists.interrupt()
 
     def value_at(self, number: int, rung: int) -> float | None:
         """The objective of a trial at a rung, if it was scored there."""
-        return self._rung_values.get((number, rung))
+        return self._judging.value_at(number, rung)
 
-    def _stops(self, number: int, kimg: float) -> bool:
-        """Whether a trial stops, by its last rung and all that is known of that rung by now."""
-        rung = len(self.records[number].scores) - 1
-        value = self.value_at(number, rung)
-        stopping = self.spec.early_stopping
-        if value is None or not stopping.may_judge_again(self.spec.rungs, rung, kimg):
-            return False
-        others = [
-            other
-            for (trial, at), other in self._rung_values.items()
-            if at == rung and trial != number and math.isfinite(other)
-        ]
-        return stopping.stops(value, others, self.spec.goal)
+    def _take_scores(self, number: int) -> None:
+        """Know of scores on a trial's record that it could not report any more."""
+        record = self.records[number]
+        for rung in range(len(record.scores)):
+            self._act_on(number, self._judging.judge(record, rung, record.kimg))
+
+    def _catch_up(self) -> None:
+        """Do what an earlier ledger would have done next, had it not been killed."""
+        for number, rung in self._judging.unheard:
+            record = self.records[number]
+            self._act_on(number, self._judging.judge(record, rung, record.kimg))
+        for number, record in list(self.records.items()):
+            said = self._judging.last_said(number, len(record.scores) - 1)
+            if said is not None:
+                self._act_on(number, said.verdict)
+
+    def _act_on(self, number: int, verdict: Verdict) -> None:
+        """End a trial that was judged so; what is over stays as it is."""
+        record = self.records[number]
+        folder = self.run.trial(record.trial)
+        if verdict is Verdict.STOPPED and not record.state.is_final:
+            self.records[number] = end_trial(folder, TrialState.STOPPED_EARLY)
+        if verdict is Verdict.DIVERGED and not record.state.is_failure:
+            rung = len(record.scores) - 1
+            cause = (
+                f"{self.objective} was {self.value_at(number, rung)} at "
+                f"{self.spec.rungs[rung]:g} kimg, which is no finite number"
+            )
+            self.records[number] = end_trial(folder, TrialState.DIVERGED, cause)
 
     def _proposal(self, number: int) -> dict[str, Setting] | None:
         """Settings of a new trial, or None while a score that they depend on is still to come.
@@ -196,10 +299,11 @@ class Ledger:
         """
         known: dict[int, Known] = {}
         for earlier in range(number - self._proposals.behind):  # the last may be on their way
-            record, value = self.records[earlier], self.value_at(earlier, 0)
-            if value is None and not record.state.is_final:
+            record = self.records[earlier]
+            if not self._judging.was_scored(earlier, 0) and not record.state.is_final:
                 return None
-            known[earlier] = Known(dict(record.settings), self._values(earlier, value))
+            values = self._values(earlier, self.value_at(earlier, 0))
+            known[earlier] = Known(dict(record.settings), values)
         return self._feasible_proposal(number, known)
 
     def _feasible_proposal(self, number: int, known: dict[int, Known]) -> dict[str, Setting]:
@@ -250,6 +354,7 @@ class Ledger:
             objective=self.objective,
             threads=self.spec.resources.cpus_per_trial,
             device=self.device,
+            collapse_share=self.spec.faults.collapse_share,
         )
 
     def _enter(self, task: TrialTask) -> None:

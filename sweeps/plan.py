@@ -14,6 +14,7 @@ import torch
 
 from reports.infeasible import InfeasibleProposal
 from reports.records import Forecast
+from sweeps.early_stopping import Answer, EarlyStopping, History, Score
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.proposals import Proposals, trial_seed
 from sweeps.race_forecast import Run, imagined_races, race_seconds, runs_left
@@ -249,8 +250,8 @@ def _simulate(
         merits[0] *= BASELINE_MERIT
     speeds = list(calibration.seconds_per_kimg)
     speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
-    at_rung: list[list[float]] = [[] for _ in rungs]
-    at_rung[0] = [merits[trial] for trial in ended]
+    at_rung: list[dict[int, History]] = [{} for _ in rungs]
+    at_rung[0] = {trial: (Score(merits[trial]),) for trial in ended}
     waiting = [trial for trial in range(spec.budget.trials) if trial not in ended]
     events: list[tuple[float, int, int]] = []  # time, trial, rung reached
     clock, trained = 0.0, 0.0
@@ -264,6 +265,8 @@ def _simulate(
         """From a rung (-1: the start) to the next."""
         start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
         seconds = max(rungs[rung + 1] - start, 0.0) * speeds[trial] + calibration.seconds_to_score
+        if rung >= 0 and stopping.name == "pbt":
+            seconds += calibration.seconds_to_start  # a process of its own for each stretch
         segments[trial] = start, clock
         heapq.heappush(events, (clock + seconds, trial, rung + 1))
 
@@ -278,7 +281,7 @@ def _simulate(
         clock, trial, rung = heapq.heappop(events)
         if rung >= 0:
             trained += max(rungs[rung] - segments[trial][0], 0.0)
-            at_rung[rung].append(merits[trial])
+            at_rung[rung][trial] = (Score(merits[trial]),) * (rung + 1)
             judged = [(trial, rungs[rung])]
             judged += [
                 (other, reached(other)) for _, other, next_rung in events if next_rung == rung + 1
@@ -286,10 +289,8 @@ def _simulate(
             stopped = {
                 number
                 for number, kimg in judged
-                if stopping.may_judge_again(rungs, rung, kimg)
-                and stopping.stops(
-                    merits[number], _without(at_rung[rung], merits[number]), "minimize"
-                )
+                if stopping.may_stop(number, rungs, rung, kimg)
+                and _would_stop(stopping, number, at_rung[rung], len(rungs))
             }
             for number, kimg in judged[1:]:
                 trained += kimg - segments[number][0] if number in stopped else 0.0
@@ -336,10 +337,17 @@ def _races_left(spec: SweepSpec, done: int) -> Sequence[Sequence[Sequence[Run]]]
     return runs_left(races, done, most=spec.most_finalist_runs)
 
 
-def _without(values: Sequence[float], value: float) -> list[float]:
-    rest = list(values)
-    rest.remove(value)
-    return rest
+def _would_stop(
+    stopping: EarlyStopping, number: int, at_rung: Mapping[int, History], num_rungs: int
+) -> bool:
+    """Whether a trial would stop at a rung; merits have no standard errors, so nobody is tied."""
+    bracket = stopping.bracket(number, num_rungs)
+    others = [
+        history
+        for other, history in at_rung.items()
+        if other != number and stopping.bracket(other, num_rungs) == bracket
+    ]
+    return stopping.judge(at_rung[number], others, "minimize").answer is Answer.STOPPED
 
 
 def _distinct_networks(spec: SweepSpec) -> Sequence[TrainingConfig]:

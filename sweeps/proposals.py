@@ -39,6 +39,7 @@ class Proposals:
         *,
         behind: int,
         baseline: dict[str, Setting] | None = None,
+        prior: Sequence[Known] = (),
     ) -> None:
         """Proposals of `sampler` in `space`.
 
@@ -49,9 +50,10 @@ class Proposals:
             behind: how many of the last trials before another may still be on their way, and are
                 not looked at.
             baseline: settings that come first.
+            prior: trials of an earlier sweep, which `tpe` and `gp` know before the first of this.
         """
         self.sampler, self.space, self.goals = sampler, space, goals
-        self.behind, self.baseline = behind, baseline
+        self.behind, self.baseline, self.prior = behind, baseline, prior
 
     def propose(
         self,
@@ -97,7 +99,7 @@ class Proposals:
         """What a sampler says that learns anew from finished trials each time."""
         sampler = _sampler(self.sampler, self.space, number, attempt)
         study = optuna.create_study(sampler=sampler, directions=list(self.goals))
-        trials = [known[earlier] for earlier in sorted(known)]
+        trials = [*self.prior, *(known[earlier] for earlier in sorted(known))]
         # TPE takes a pruned trial without values to be worse than all others. Gaussian processes
         # take numbers only.
         lacking = worst(trials, self.goals) if self.sampler.name == "gp" else None

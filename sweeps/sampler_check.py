@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sweeps.grid import Grid, GridSizeError
+from sweeps.population import check_population
 from sweeps.search_space import MAX_CORNERS
 from sweeps.space_check import building_fault
 from sweeps.spec_text import SpecError
@@ -29,6 +30,7 @@ def check_sampler(spec: SweepSpec, source: str) -> None:
                 f"{source}: search.{path}.points: {domain.points} has no effect on sampler "
                 f"{spec.sampler.name}; leave it out, or set sampler.name to grid"
             )
+    check_population(spec, source)
     if spec.sampler.name == "grid":
         _check_grid(spec, source)
     if spec.sampler.name == "cmaes":

@@ -27,6 +27,9 @@ class SamplerConfig(FrozenModel):
     """Seed of the sweep: of its proposals and, with their settings, of its trials."""
     startup_trials: int = Field(5, ge=1)
     """Trials drawn at random before `tpe`, `gp` or `cmaes` have enough to learn from."""
+    warm_start: str | None = Field(None, min_length=1)
+    """Run folder of an earlier sweep, whose finished trials `tpe` or `gp` learn from as if they had
+    come first; null for none. They are copied when the sweep starts, and are no trials of it."""
     population_size: int | None = Field(None, ge=2)
     """Trials in a generation of `nsga2`; null for 12."""
     objectives: tuple[ObjectiveName, ...] | None = Field(None, min_length=2)
@@ -43,6 +46,17 @@ class SamplerConfig(FrozenModel):
                     f"{option} has no effect on sampler {self.name}; leave it out, or set name to "
                     "nsga2"
                 )
+        if self.warm_start is not None and self.name not in ("tpe", "gp"):
+            reason = (
+                f"{self.name} does not learn from scores"
+                if self.name in ("random", "grid")
+                else f"{self.name} goes from generation to generation, and earlier trials are none "
+                "of its own"
+            )
+            raise ValueError(
+                f"warm_start has no effect on sampler {self.name}, since {reason}; leave it out, "
+                "or set name to tpe or gp"
+            )
         named = self.objectives
         if named is not None and (named[0] != "score" or len(set(named)) < len(named)):
             raise ValueError(

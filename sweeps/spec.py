@@ -15,6 +15,7 @@ from evaluation.metrics import Goal, find_metric
 from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
+from sweeps.faults import FaultsConfig
 from sweeps.refusal import refusal
 from sweeps.sampler_check import check_sampler
 from sweeps.sampler_config import SamplerConfig
@@ -132,6 +133,8 @@ class SweepSpec(FrozenModel):
     """How much the sweep may use."""
     resources: Resources = Resources()
     """What each trial is given."""
+    faults: FaultsConfig = FaultsConfig()
+    """What is done when something goes wrong."""
 
     @property
     def goal(self) -> Goal:
@@ -293,9 +296,10 @@ def _presets_for(training: dict[str, Any]) -> str:
 
 def _check_ranking(spec: SweepSpec, source: str) -> None:
     """Refuse what can't stop or rank a trial."""
-    if spec.early_stopping.name == "asha" and len(spec.rungs) < 2:
+    first = "interval_kimg" if spec.early_stopping.name == "pbt" else "grace_kimg"
+    if spec.early_stopping.name != "none" and len(spec.rungs) < 2:
         raise SpecError(
-            f"{source}: early_stopping.grace_kimg: {spec.early_stopping.grace_kimg:g} is no less "
+            f"{source}: early_stopping.{first}: {spec.early_stopping.grace_kimg:g} is no less "
             f"than training.total_kimg {spec.training.total_kimg:g}, so nothing could ever stop; "
             "lower it, or say early_stopping.name: none"
         )

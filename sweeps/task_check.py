@@ -119,6 +119,11 @@ def check_task(spec: SweepSpec, source: str) -> None:
                 f"{source}: evaluation.metrics: {key} is not of task {task}; ask for "
                 f"{', '.join(fitting)}"
             )
+    if spec.early_stopping.name == "pbt":
+        raise SpecError(
+            f"{source}: early_stopping.name: pbt is only for task generate as yet, and task is "
+            f"{task}; choose asha, hyperband, median or none"
+        )
     if spec.finalists is not None:
         raise SpecError(
             f"{source}: finalists: only for task generate as yet, and task is {task}; leave it out"

@@ -14,8 +14,9 @@ from evaluation.held_out import HeldOutEvaluator
 from evaluation.protocol import Scores
 from reports.records import RungScores
 from reports.run_folder import TrialFolder
+from sweeps.recovery import resumed
 from sweeps.task_pictures import detections_picture, mistakes_picture
-from sweeps.trial import TrialReport, TrialRun, TrialTask, measurements, reports_of
+from sweeps.trial import TrialReport, TrialRun, TrialTask, measurements, reports_of, score_here
 from transgan.data import ImageData
 from transgan.sampling import save_image
 from transgan.tasks.trainer import TaskTrainer, detect_objects, predict_classes
@@ -26,7 +27,8 @@ def run_task_trial(
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, as `run_trial` does a GAN, from its checkpoint if there is one."""
     torch.set_num_threads(task.threads)
-    yield from reports_of(TaskTrialRun(task, data, evaluator, folder))
+    run = TaskTrialRun(task, data, evaluator, folder)
+    yield from reports_of(run, run.open_task)
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,15 @@ class TaskTrialRun(TrialRun):
     def __init__(
         self, task: TrialTask, data: ImageData, evaluator: HeldOutEvaluator, folder: TrialFolder
     ) -> None:
-        self.task, self.folder = task, folder
+        super().__init__(task, folder, score_here, None)
         self.evaluator, self.data = evaluator, data
-        folder.path.mkdir(parents=True, exist_ok=True)
-        self._open(TaskTrainer(task.config, data, task.device))
+
+    def open_task(self) -> None:
+        """Build the network, and go to where the last attempt was."""
+        config, device = self.task.config, self.task.device
+        self._take_up(
+            *resumed(lambda: TaskTrainer(config, self.data, device), self.folder.checkpoint)
+        )
         trained = sum(parameter.numel() for parameter in self.trainer.network.parameters())
         cost = self.record.cost.model_copy(update={"discriminator_parameters": trained})
         self._update(cost=cost)

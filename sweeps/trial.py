@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -19,18 +19,23 @@ from evaluation.evaluator import Evaluator
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.training_neighbours import TrainingNeighbours
 from reports.records import (
+    FaultKind,
     FinalistRun,
     Measurement,
     RungScores,
     Setting,
     TrialCost,
+    TrialFault,
     TrialFinding,
     TrialRecord,
     TrialState,
 )
 from reports.run_folder import TrialFolder
+from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
+from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
+from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
@@ -60,6 +65,8 @@ class TrialTask(BaseModel):
     """Recorded name of the metric that ranks."""
     threads: int
     device: str
+    collapse_share: float | None = None
+    """Share of its training for which mode collapse must last to end it; None: it never does."""
     finalist: FinalistRun | None = None
     """Which finalist run it is; None for a trial of the search."""
     protocols: tuple[EvaluationProtocol, ...] = ()
@@ -108,17 +115,26 @@ def run_trial(
     Samples are shown above their nearest training images where `neighbours` knows these.
     """
     torch.set_num_threads(task.threads)
-    yield from reports_of(TrialRun(task, data, evaluator, folder, score, neighbours))
+    run = TrialRun(task, folder, score, neighbours)
+    yield from reports_of(run, lambda: run.open(data, evaluator))
 
 
-def reports_of(run: TrialRun) -> Generator[TrialReport, None, None]:
-    """The reports of a trial that is set up, whatever its end."""
+def reports_of(run: TrialRun, open_run: Callable[[], None]) -> Generator[TrialReport, None, None]:
+    """The reports of a trial, whatever its end; `open_run` goes to where the last attempt was."""
     try:
+        open_run()
         yield from run.go()
+    except GeneratorExit:
+        run.save_if_interrupted()
+        raise
     except (DivergedError, NotFiniteError) as error:
         yield run.end(TrialState.DIVERGED, str(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        yield run.end(TrialState.OUT_OF_MEMORY, str(error).splitlines()[0] if str(error) else "")
+    except CollapsedError as error:
+        yield run.end(TrialState.COLLAPSED, str(error))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        yield run.end(TrialState.OUT_OF_MEMORY, loss_from(error).message)
     finally:
         run.close()
 
@@ -162,33 +178,48 @@ class TrialRun:
     """The state of one attempt at a trial."""
 
     trainer: Trainer | TaskTrainer
+    """There once the attempt is open."""
+    evaluators: list[Evaluator]
     tick_values: tuple[str, ...] = TICK_VALUES
 
     def __init__(
         self,
         task: TrialTask,
-        data: ImageData,
-        evaluator: Evaluator,
         folder: TrialFolder,
         score: Scorer,
         neighbours: TrainingNeighbours | None,
     ) -> None:
         self.task, self.folder, self.score = task, folder, score
         self.neighbours = neighbours
-        under = [evaluator_under(evaluator, protocol) for protocol in task.protocols]
-        self.evaluators = under or [evaluator]
-        folder.path.mkdir(parents=True, exist_ok=True)
-        self._open(Trainer(task.config, data.train_images, task.device))
-
-    def _open(self, trainer: Trainer | TaskTrainer) -> None:
-        """Take up the trial where its files are, with a trainer that has done nothing yet."""
-        folder, self.trainer = self.folder, trainer
+        folder.path.mkdir(exist_ok=True)  # the run folder itself must be there
+        self.is_open = False
         self.record = self._opened_record()
-        if folder.checkpoint.exists():
-            self.trainer.resume(folder.checkpoint)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
         self.last_checkpoint = time.monotonic()
         _reset_peak_memory()
+
+    def open(self, data: ImageData, evaluator: Evaluator) -> None:
+        """Build networks and evaluations, and go to where the last attempt was."""
+        under = [evaluator_under(evaluator, protocol) for protocol in self.task.protocols]
+        self.evaluators = under or [evaluator]
+        self._take_up(
+            *resumed_trainer(
+                self.task.config, data.train_images, self.task.device, self.folder.checkpoint
+            )
+        )
+
+    def _take_up(self, trainer: Trainer | TaskTrainer, damage: str | None) -> None:
+        """Go on with a trainer that is where the last attempt was."""
+        self.trainer = trainer
+        if damage is not None:
+            self.record = self._with_fault(FaultKind.DAMAGED_CHECKPOINT, damage, "retried")
+            self._update(checkpoint_kimg=self.trainer.kimg or None)
+        self.is_open = True
+
+    @property
+    def kimg(self) -> float:
+        """How far the trial is."""
+        return self.trainer.kimg if self.is_open else self.record.kimg
 
     def go(self) -> Iterator[TrialReport]:
         """Train from rung to rung, scoring at each."""
@@ -212,12 +243,32 @@ class TrialRun:
 
     def end(self, state: TrialState, cause: str) -> TrialReport:
         """Record a bad end."""
-        self._update(state=state, cause=cause, kimg=self.trainer.kimg, ended_at=now())
+        self.record = self._with_fault(FaultKind(state.value), cause, "ended")
+        self._update(state=state, cause=cause, kimg=self.kimg, ended_at=now())
         return self._report(state, cause=cause)
+
+    def save_if_interrupted(self) -> None:
+        """Leave a checkpoint of where the trial is, if it is to be resumed from there.
+
+        Whoever has stopped it has said so on its record, which is therefore read again.
+        """
+        if not self.is_open or self.folder.read().state is not TrialState.RUNNING:
+            return
+        self.trainer.save(self.folder.checkpoint)
+        self.record = self.folder.read()
+        if self.record.state is TrialState.RUNNING:
+            name = self.folder.checkpoint.name
+            self._update(kimg=self.kimg, checkpoint_path=name, checkpoint_kimg=self.kimg)
 
     def close(self) -> None:
         """Let go of files."""
         self.stats.close()
+
+    def _with_fault(
+        self, kind: FaultKind, message: str, outcome: Literal["ended", "retried"]
+    ) -> TrialRecord:
+        fault = TrialFault(kind=kind, message=message, kimg=self.kimg, outcome=outcome, at=now())
+        return with_fault(self.record, fault, self.folder)
 
     def _opened_record(self) -> TrialRecord:
         exists = self.folder.record.exists()
@@ -255,6 +306,8 @@ class TrialRun:
             update={"kimg": progress.kimg, "cost": self._spend(train_seconds=seconds)}
         )
         self._keep_first(progress.findings)
+        if isinstance(self.trainer, Trainer):
+            check_collapse(self.trainer, self.task.collapse_share)
         if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
             self._checkpoint()
 
@@ -273,7 +326,7 @@ class TrialRun:
         os.fsync(self.stats.fileno())
         self.trainer.save(self.folder.checkpoint)
         self.last_checkpoint = time.monotonic()
-        self._update(checkpoint_path=self.folder.checkpoint.name)
+        self._update(checkpoint_path=self.folder.checkpoint.name, checkpoint_kimg=self.trainer.kimg)
 
     def _score(self, kimg: float) -> None:
         """Score the EMA generator at a rung, and keep a snapshot and what is to be seen of it."""
@@ -317,7 +370,7 @@ class TrialRun:
             taken = self.record.scores[rung].measurement(self.task.objective)
             value = taken.value if taken else None
         return TrialReport(
-            kimg=self.trainer.kimg,
+            kimg=self.kimg,
             state=state,
             rung=rung,
             value=value,

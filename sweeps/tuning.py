@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
+import re
+import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +23,15 @@ from evaluation.held_out import HeldOutEvaluator
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.training_neighbours import TrainingNeighbours
-from reports.run_folder import RunFolder
+from reports.records import FaultKind
+from reports.run_folder import RecordError, RunFolder, TrialFolder
 from sweeps.cluster import prepare_environment
+from sweeps.faults import Loss, kind_of, loss_from
 from sweeps.final_scoring import evaluator_under
+from sweeps.hang import HangWatch
+from sweeps.kernel_kills import KernelKills
 from sweeps.ledger import Ledger
+from sweeps.recovery import Worker, only_worker, worker_of
 from sweeps.spec import Resources
 from sweeps.task_trial import run_task_trial
 from sweeps.trial import Generate, TrialTask, run_trial, score_here
@@ -34,10 +43,14 @@ prepare_environment()
 
 import ray  # noqa: E402  (after its environment)
 from ray import tune  # noqa: E402
+from ray.exceptions import RayActorError, RayTaskError  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -109,10 +122,12 @@ class TransGANTrial(tune.Trainable):
         """Open the trial that `config` describes."""
         task = TrialTask.model_validate_json(config["task"])
         run = RunFolder(Path(run_path))
-        folder = run.trial(task.trial)
+        self._alone = contextlib.ExitStack()
+        node = ray.get_runtime_context().get_node_id()
+        self._alone.enter_context(only_worker(run.trial(task.trial), node))
         if task.config.downstream.task != "generate":
             held_out = HeldOutEvaluator.load(run.evaluation)
-            self._reports = run_task_trial(task, data, held_out, folder)
+            self._reports = run_task_trial(task, data, held_out, run.trial(task.trial))
             return
         evaluator = Evaluator.load(run.evaluation, inception=inception, device=task.device)
         alone = resources.scoring_workers == 1
@@ -128,6 +143,7 @@ class TransGANTrial(tune.Trainable):
     def cleanup(self) -> None:
         """Close the trial's files."""
         self._reports.close()
+        self._alone.close()
 
     def __repr__(self) -> str:
         return f"trial {self.config['name']}"
@@ -143,17 +159,33 @@ class _LedgerSearcher(Searcher):
         """The ledger's name of each of Tune's trials."""
         self.closed = False
         """Whether nothing more is to be started."""
+        self.handed_out: list[str] = []
+        """Names of trials that were handed out since somebody looked."""
+        self.error: Exception | None = None
+        """What this process, and no trial, came to grief of."""
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keep errors of the ledger for later: Tune would bury them, and what runs with them."""
+        try:
+            yield
+        except (OSError, RecordError) as error:
+            self.error = self.error or error
+            self.closed = True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.closed:
-            return Searcher.FINISHED
+        task = None
         try:
-            task = self.ledger.next_task()
+            with self.guarded():
+                task = None if self.closed else self.ledger.next_task()
         except StopIteration:
+            return Searcher.FINISHED
+        if self.closed:
             return Searcher.FINISHED
         if task is None:
             return None
         self.names[trial_id] = task.trial
+        self.handed_out.append(task.trial)
         name = f"{task.trial} of {self.ledger.run.path.name}"
         return {"name": name, "task": task.model_dump_json()}
 
@@ -177,24 +209,94 @@ class _LedgerScheduler(FIFOScheduler):
         self.searcher = searcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        stop = self.searcher.ledger.hear(self.searcher.names[trial.trial_id], result["report"])
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+        return TrialScheduler.STOP if self._hear(trial, result) else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self.searcher.ledger.hear(self.searcher.names[trial.trial_id], result["report"])
+        self._hear(trial, result)
+
+    def _hear(self, trial: Any, result: dict[str, Any]) -> bool:
+        """Pass a report on; whether the trial is to be stopped."""
+        name, ledger = self.searcher.names[trial.trial_id], self.searcher.ledger
+        with self.searcher.guarded():
+            if ledger.run.trial(name).record.exists():
+                return ledger.hear(name, result["report"])
+            # The trial itself may not have noticed that its folder was removed.
+            ledger.lost(name, Loss(FaultKind.FOLDER_REMOVED, "its folder was removed"))
+        return True
 
 
 class _Watch(tune.Callback):
     """Calls back a few times a second, however quiet the trials are, and when one is lost."""
 
-    def __init__(self, searcher: _LedgerSearcher, on_tick: Callable[[], None]) -> None:
-        self.searcher, self.on_tick = searcher, on_tick
+    def __init__(
+        self,
+        searcher: _LedgerSearcher,
+        on_tick: Callable[[], None],
+        is_stopping: Callable[[], bool],
+        hangs: HangWatch,
+    ) -> None:
+        self.searcher, self.on_tick, self.is_stopping = searcher, on_tick, is_stopping
+        self.hangs, self.kernel_kills = hangs, KernelKills()
+        self.killed: set[str] = set()
+        """Names of the trials that were ended since they hung."""
+        self.waiting: dict[str, Worker | None] = {}
+        """Trials that were handed out and have no process yet, with who trained them before."""
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self.on_tick()
+        with self.searcher.guarded():
+            self.on_tick()
+            self._note_processes()
+            self.kernel_kills.look()
+            for name in self.hangs.hung():
+                self.killed.add(name)
+                end_worker(self.searcher.ledger.run.trial(name))
+        if self.searcher.ledger.stop_because is not None:
+            self.searcher.closed = True
+
+    def _note_processes(self) -> None:
+        """Start the time of trials whose process has come up: building things may hang too."""
+        run = self.searcher.ledger.run
+        for name in self.searcher.handed_out:
+            self.waiting[name] = worker_of(run.trial(name))
+        self.searcher.handed_out.clear()
+        for name, before in list(self.waiting.items()):
+            if worker_of(run.trial(name)) != before:
+                del self.waiting[name]
+                self.hangs.progressed(name)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        name = self.searcher.names[trial.trial_id]
+        self.waiting.pop(name, None)
+        self.hangs.progressed(name)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        self.hangs.progressed(self.searcher.names[trial.trial_id])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.hangs.ended(self.searcher.names[trial.trial_id])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.searcher.ledger.lost(self.searcher.names[trial.trial_id], _cause(trial))
+        name = self.searcher.names[trial.trial_id]
+        self.hangs.ended(name)
+        if self.is_stopping():
+            return  # whoever stops a sweep may stop its trials' processes too
+        loss = _loss(_error_of(trial))
+        if name in self.killed:
+            self.killed.discard(name)
+            minutes = f"no progress for {self.hangs.seconds / 60:g} minutes"
+            loss = Loss(FaultKind.HUNG, minutes, loss.details)
+        elif loss.kind is FaultKind.WORKER_KILLED and self._lacked_memory(name):
+            why = "the kernel killed its process for want of memory"
+            loss = Loss(FaultKind.OUT_OF_MEMORY, why, loss.details)
+        with self.searcher.guarded():
+            self.searcher.ledger.lost(name, loss)
+
+    def _lacked_memory(self, name: str) -> bool:
+        worker = worker_of(self.searcher.ledger.run.trial(name))
+        here = worker is not None and worker.host == socket.gethostname()
+        return here and self.kernel_kills.were_just_now()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles callbacks into a state that is never read
@@ -207,6 +309,7 @@ def run_trials(
     *,
     inception: InceptionFile,
     scratch: Path,
+    hang_seconds: float,
     on_tick: Callable[[], None],
     should_stop: Callable[[], bool],
 ) -> None:
@@ -218,8 +321,13 @@ def run_trials(
         resources: of each trial.
         inception: which file of Inception weights each trial is to take.
         scratch: folder for what Tune itself writes; nothing in it is read again.
+        hang_seconds: after how long without progress a trial is ended.
         on_tick: called a few times a second.
         should_stop: asked at each tick; trials that still run are then stopped and can be resumed.
+
+    Raises:
+        OSError: the run folder can't be written.
+        RecordError: part of it is gone or damaged.
     """
     searcher = _LedgerSearcher(ledger)
 
@@ -247,7 +355,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name=scratch.name,
             storage_path=str(scratch.parent),
-            callbacks=[_Watch(searcher, tick)],
+            callbacks=[_Watch(searcher, tick, should_stop, HangWatch(hang_seconds))],
             # A trial keeps its own checkpoints; Tune would ask a class for one at its end.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             stop=_StopAll(searcher),
@@ -257,8 +365,11 @@ def run_trials(
     chatter = io.StringIO()
     with contextlib.redirect_stdout(chatter):
         tuner.fit()
-    with ledger.run.log.open("a", encoding="utf-8") as log:
-        log.write(chatter.getvalue())
+    if searcher.error is not None:
+        raise searcher.error
+    if ledger.stop_because is None:  # else the folder may be gone, or full
+        with ledger.run.log.open("a", encoding="utf-8") as log:
+            log.write(chatter.getvalue())
 
 
 def _reserved(resources: Resources) -> tune.PlacementGroupFactory:
@@ -281,11 +392,39 @@ class _StopAll(tune.Stopper):
         return self.searcher.closed
 
 
-def _cause(trial: Any) -> str:
-    """The last line of a trial's error: its type and message."""
-    error = trial.get_error()
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "its process died"
+def _error_of(trial: Any) -> BaseException | None:
+    """A trial's error; Tune's own way to it looks where the file is brought only later."""
+    path = Path(trial.pickled_error_file) if trial.pickled_error_file else None
+    if path is None or not path.exists():
+        return None
+    error: BaseException = ray.cloudpickle.loads(path.read_bytes())
+    return error
+
+
+def _loss(error: BaseException | None) -> Loss:
+    """What Ray's error says of a trial's end."""
+    text = _COLOUR.sub("", str(error or ""))
+    if isinstance(error, RayTaskError):
+        return loss_from(error.cause or error, text)
+    if isinstance(error, RayActorError) and error.actor_init_failed:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return Loss(kind_of(RuntimeError(text)), lines[-1], text)  # the error itself is not kept
+    if "its node has died" in text:
+        return Loss(FaultKind.NODE_LOST, "its node was lost", text)
+    return Loss(FaultKind.WORKER_KILLED, "its process was killed", text)
+
+
+def end_worker(folder: TrialFolder) -> None:
+    """Kill the process that trains a trial, wherever it runs; it may hear nothing else."""
+    worker = worker_of(folder)
+    if worker is None:
+        return
+    if worker.host == socket.gethostname():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+        return
+    there = NodeAffinitySchedulingStrategy(node_id=worker.node, soft=False)
+    ray.remote(num_cpus=0, scheduling_strategy=there)(os.kill).remote(worker.pid, signal.SIGKILL)
 
 
 __all__ = ["ScoringWorkers", "TransGANTrial", "run_trials"]

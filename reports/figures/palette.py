@@ -16,6 +16,8 @@ STATE_COLOURS = {
     TrialState.COMPLETED: "#15835b",
     TrialState.STOPPED_EARLY: "#a8730a",
     TrialState.DIVERGED: "#c24a36",
+    TrialState.COLLAPSED: "#b0552a",
+    TrialState.INFEASIBLE: "#6f7680",
     TrialState.OUT_OF_MEMORY: "#a8628f",
     TrialState.FAILED: "#8c3b2b",
     TrialState.RUNNING: "#2b7cb5",

@@ -19,6 +19,8 @@ END_SYMBOLS = {
     TrialState.COMPLETED: "circle",
     TrialState.STOPPED_EARLY: "square",
     TrialState.DIVERGED: "x",
+    TrialState.COLLAPSED: "x",
+    TrialState.INFEASIBLE: "x",
     TrialState.OUT_OF_MEMORY: "x",
     TrialState.FAILED: "x",
 }

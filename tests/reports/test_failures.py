@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from reports.comparison import compare
 from reports.failures import NO_CAUSE, failure_groups
-from reports.records import TrialRecord, TrialState
+from reports.html import render_report
+from reports.records import FaultKind, SweepRecord, TrialFault, TrialRecord, TrialState
+from reports.results_csv import results_rows
+from reports.run_folder import RunFolder
 
 Make = Callable[..., TrialRecord]
 
@@ -34,3 +39,47 @@ def test_first_line_stands_for_the_error(make_trial: Make) -> None:
     ]
     groups = failure_groups(trials)
     assert [(g.cause, g.num_wordings) for g in groups] == [("boom at 0x7f3a", 2), (NO_CAUSE, 1)]
+
+
+def test_fault_stands_on_page_and_in_table_with_its_way_back(
+    make_sweep: Callable[..., SweepRecord], make_trial: Make, tmp_path: Path
+) -> None:
+    killed, hung, full = (
+        TrialFault(kind=kind, message=message, kimg=7.0, outcome=outcome, at="2026-01-01T00:00:00Z")
+        for kind, message, outcome in (
+            (FaultKind.WORKER_KILLED, "its process was killed", "retried"),
+            (FaultKind.HUNG, "no progress for 10 minutes", "ended"),
+            (FaultKind.DISK_FULL, "No space left", "set aside"),
+        )
+    )
+    rerun = "tg-sweep rerun runs/mine 0000"
+    trials = [
+        make_trial(
+            0,
+            TrialState.FAILED,
+            cause=hung.message,
+            faults=(killed, hung),
+            rerun=rerun,
+            checkpoint_kimg=5.0,
+        ),
+        make_trial(1, TrialState.INTERRUPTED, faults=(full,)),
+        make_trial(2, TrialState.COMPLETED, faults=(killed,)),
+        make_trial(3, TrialState.INFEASIBLE, cause="needs about 3 GB"),
+    ]
+    assert [trial.fault for trial in trials] == [hung, full, None, None]
+    comparison = compare(make_sweep(), trials)
+    assert {group.state for group in comparison.failures} == {
+        TrialState.FAILED,
+        TrialState.INFEASIBLE,
+    }
+    assert comparison.num_failed == 1
+    rows = {row["trial"]: row for row in results_rows(comparison)}
+    failed = rows["0000"]
+    assert (failed["fault"], failed["last_good_kimg"], failed["rerun"]) == ("hung", 5.0, rerun)
+    assert failed["retried"] == "worker_killed at 7 kimg: its process was killed"
+    assert rows["0001"]["fault"] == "disk_full"
+    assert rows["0002"]["fault"] is None
+    assert rows["0002"]["retried"] == failed["retried"]
+    page = render_report(comparison, RunFolder(tmp_path))
+    assert f"a checkpoint of 5 kimg; again, alone: <code>{rerun}</code>." in page
+    assert "disk_full at 7 kimg: No space left" in page

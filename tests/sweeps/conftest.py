@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from evaluation.evaluator import Evaluator
+from sweeps import trial
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.trial import TrialTask
 from transgan.data import ImageData, load_data
@@ -23,6 +24,20 @@ TINY = (
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def one_cost_a_network(monkeypatch):
+    """Costs are counted once for each pair of networks: to count them takes a while."""
+    found, count = {}, trial.model_cost
+
+    def counted(config):
+        networks = config.generator, config.discriminator
+        if networks not in found:
+            found[networks] = count(config)
+        return found[networks]
+
+    monkeypatch.setattr(trial, "model_cost", counted)
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ import pytest
 from evaluation.evaluator import Evaluator
 from evaluation.protocol import ProtocolMismatchError
 from reports import race
-from reports.records import Measurement, RungScores, TrialState
+from reports.records import FaultKind, Measurement, RungScores, TrialState
 from reports.run_folder import RunFolder
 from reports.seeds.verdict import judge
 from reports.taken_scores import taken_score
 from sweeps.comparable import check_scoring
+from sweeps.faults import Loss
 from sweeps.final_scoring import describe_finalists, evaluator_under, final_protocols
 from sweeps.finalists import fresh_seed
 from sweeps.ledger import Ledger
@@ -315,7 +316,7 @@ def test_lost_run_has_failed_counts_and_is_not_run_again(spec, run, evaluator):
     ledger = open_ledger(spec, run, evaluator)
     search(ledger)
     task = ledger.next_task()
-    ledger.lost(task.trial, "RuntimeError: the disk is on fire")
+    ledger.lost(task.trial, Loss(FaultKind.ERROR, "RuntimeError: the disk is on fire"))
     record = run.trial(task.trial).read()
     assert (record.state, record.cause) == (TrialState.FAILED, "RuntimeError: the disk is on fire")
     assert task.trial not in race_all(open_ledger(spec, run, evaluator))

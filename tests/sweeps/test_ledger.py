@@ -10,8 +10,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from reports.infeasible import read_infeasible
-from reports.records import Measurement, RungScores, TrialState
+from reports.records import FaultKind, Measurement, RungScores, TrialState
 from reports.run_folder import RunFolder
+from sweeps.faults import Loss
 from sweeps.ledger import Ledger
 from sweeps.spec import load_spec
 from sweeps.trial import TrialReport
@@ -130,16 +131,35 @@ def test_early_comer_is_judged_again_by_who_came_after_until_halfway(tiny_spec, 
     halfway = sum(tiny_spec.rungs) / 2
     late = TrialReport(kimg=halfway + 0.01, state=TrialState.RUNNING)
     early = TrialReport(kimg=halfway - 0.01, state=TrialState.RUNNING)
-    assert not ledger.hear("0000", late)
     assert not ledger.hear("0001", early)
     assert ledger.hear("0000", early)
     assert run.trial("0000").read().state == TrialState.STOPPED_EARLY
+    ledger.next_task()
+    assert not ledger.hear("0001", late)
+
+
+def test_trial_that_was_past_halfway_is_judged_no_more_though_a_crash_set_it_back(tiny_spec, run):
+    before = open_ledger(tiny_spec, run)
+    before.next_task()
+    assert not score(before, run, 0, 0, 2.0)
+    halfway = sum(tiny_spec.rungs) / 2
+    late = TrialReport(kimg=halfway + 0.01, state=TrialState.RUNNING)
+    early = TrialReport(kimg=halfway - 0.01, state=TrialState.RUNNING)
+    assert not before.hear("0000", late)
+    before.next_task()
+    assert not score(before, run, 1, 0, 1.0)
+    after = open_ledger(tiny_spec, run)
+    assert not after.hear("0000", early)
+    shutil.copytree(run.path, run.path.with_name("other"))
+    other = RunFolder(run.path.with_name("other"))
+    other.judgements.unlink()  # nothing was said: then it stops
+    assert open_ledger(tiny_spec, other).hear("0000", early)
 
 
 def test_lost_worker_leaves_a_failure_with_its_cause(tiny_spec, run):
     ledger = open_ledger(tiny_spec, run)
     ledger.next_task()
-    ledger.lost("0000", "RuntimeError: the disk is on fire")
+    ledger.lost("0000", Loss(FaultKind.ERROR, "RuntimeError: the disk is on fire"))
     record = run.trial("0000").read()
     assert (record.state, record.cause) == (TrialState.FAILED, "RuntimeError: the disk is on fire")
 
@@ -199,7 +219,7 @@ def test_study_opens_in_optuna_with_values_states_and_names(tiny_spec, run):
     score(ledger, run, 1, 0, 3.0)
     score(ledger, run, 0, 1, 1.0)
     ledger.next_task()
-    ledger.lost("0002", "it broke")
+    ledger.lost("0002", Loss(FaultKind.ERROR, "it broke"))
     for study in (study_of(run), (open_ledger(tiny_spec, run), study_of(run))[1]):
         states = [trial.state.name for trial in study.trials]
         assert states == ["COMPLETE", "PRUNED", "FAIL"]

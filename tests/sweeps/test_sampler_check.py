@@ -81,7 +81,7 @@ def test_sampler_that_cannot_search_the_space_is_refused(name, overrides, messag
         ("{name: nsga2, objectives: [score, flops, flops]}", "each once, got [score, flops, flops"),
         ("{name: nsga2, objectives: [score]}", "sampler.objectives: must be a list of 2 or more"),
         ("{name: nsga2, objectives: [score, train_seconds]}", "sampler.objectives.1: must be one"),
-        ("{name: tpe, warm_start: [runs/earlier]}", "sampler.warm_start: unknown key"),
+        ("{name: tpe, warm_start: [runs/earlier]}", "sampler.warm_start: must be text"),
     ],
 )
 def test_option_without_an_effect_is_refused(sampler, message):

@@ -118,6 +118,8 @@ def test_interrupted_trial_goes_on_as_one_that_was_not(tmp_path, monkeypatch):
     data = data_of(spec)
     evaluator = prepare_held_out(spec, data, tmp_path / "evaluation", "cpu")
     whole, parted = (RunFolder(tmp_path / name).trial("0000") for name in ("whole", "parted"))
+    for folder in (whole, parted):
+        folder.path.parent.mkdir(parents=True)
     list(run_task_trial(task_of(spec), data, evaluator, whole))
     for report in run_task_trial(task_of(spec), data, evaluator, parted):
         if report.rung == 0:
@@ -164,6 +166,7 @@ def test_spec_is_the_same_once_it_is_written_and_read():
         ("digits-classify", "evaluation.metrics=[fd]", "fd is of generated images"),
         ("digits-classify", "evaluation.metrics=[map]", "map is not of task classify"),
         ("digits-classify", "finalists={count: 1, seeds: 2}", "finalists: only for task generate"),
+        ("digits-classify", "early_stopping={name: pbt, interval_kimg: 4}", "pbt is only for task"),
         ("digits-classify", "resources.memory_gb=3", "memory of task classify can't be predicted"),
         ("digits-classify", "training.downstream.task=detect", "task: 'detect' given, but task is"),
         ("digits", "evaluation.metrics=[accuracy]", "set task to classify"),

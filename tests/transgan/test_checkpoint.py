@@ -17,6 +17,7 @@ from transgan.training.checkpoint import (
     CheckpointError,
     DamagedCheckpointError,
     DamagedCheckpointWarning,
+    adopt_checkpoint,
     load_checkpoint,
     load_snapshot,
     previous_checkpoint,
@@ -341,6 +342,43 @@ def test_checkpoint_of_another_config_does_not_give_way_to_the_one_before(
     other.save(checkpoint)
     with pytest.raises(CheckpointError, match=r"another config \(seed: 14 there, 13 here\)"):
         trained.resume(checkpoint)
+
+
+def test_adopted_training_goes_on_from_the_others_weights_moments_and_step_with_its_own_config(
+    trained: Trainer, checkpoint: Path, make_config: MakeConfig, images: Tensor, tmp_path: Path
+) -> None:
+    mine = make_config({"optimizer.generator_lr": 3e-4, "seed": 14})
+    target = tmp_path / "mine" / "checkpoint.safetensors"
+    target.parent.mkdir()
+    for steps in (1, 1):  # a checkpoint of its own, and one before
+        before = Trainer(mine, images)
+        train(before, steps)
+        before.save(target)
+    adopt_checkpoint(checkpoint, target, mine)
+    assert not previous_checkpoint(target).exists()
+    adopted = Trainer(mine, images)
+    adopted.resume(target)
+    assert adopted.step == trained.step == 2
+    for part in ("generator", "discriminator", "ema_generator"):
+        one, other = (getattr(each, part).state_dict() for each in (adopted, trained))
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    one, other = (e.discriminator_descent.optimizer.state_dict() for e in (adopted, trained))
+    assert torch.equal(one["state"][0]["exp_avg_sq"], other["state"][0]["exp_avg_sq"])
+    again = Trainer(mine, images)
+    again.resume(target)
+    assert train(adopted, 2) == train(again, 2) != train(trained, 2)
+
+
+def test_nothing_is_adopted_from_a_damaged_checkpoint(
+    trained: Trainer, checkpoint: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    trained.save(target)
+    whole = target.read_bytes()
+    damage_truncated(checkpoint)
+    with pytest.raises(DamagedCheckpointError, match=f"{checkpoint}: not a whole"):
+        adopt_checkpoint(checkpoint, target, trained.config)
+    assert target.read_bytes() == whole
 
 
 def test_file_system_without_hard_links_keeps_the_checkpoint_before_too(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from transgan.tasks.network import build_network, num_classes
 from transgan.training.checkpoint import (
     CheckpointError,
     DamagedCheckpointError,
+    DamagedCheckpointWarning,
     config_in,
     first_difference,
+    previous_checkpoint,
     read_tensors,
     tensors_under,
     write_tensors,
@@ -122,11 +125,33 @@ class TaskTrainer:
         write_tensors(path, tensors, self.config, header, keep_previous=True)
 
     def resume(self, path: Path) -> None:
-        """Go on from what was saved at `path`.
+        """Go on from what was saved at `path`, or from what was before if that is damaged.
 
         Raises:
-            CheckpointError: it is damaged, or was written by another config.
+            CheckpointError: both are damaged, or it was written by another config.
+
+        Warns:
+            DamagedCheckpointWarning: the one before was taken.
         """
+        try:
+            self._load(path)
+        except DamagedCheckpointError as error:
+            previous = previous_checkpoint(path)
+            if not previous.exists():
+                raise
+            try:
+                self._load(previous)
+            except CheckpointError as second:
+                raise DamagedCheckpointError(
+                    f"{error}; nor is the one before it of use: {second}"
+                ) from error
+            warnings.warn(
+                f"{error}; going on from the one before it, {previous}, at {self.kimg:.3f} kimg",
+                DamagedCheckpointWarning,
+                stacklevel=2,
+            )
+
+    def _load(self, path: Path) -> None:
         tensors, header = read_tensors(path, "task")
         config = config_in(path, header)
         if config != self.config:

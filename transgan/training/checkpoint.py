@@ -103,6 +103,26 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
         )
 
 
+def adopt_checkpoint(source: Path, target: Path, config: TrainingConfig) -> None:
+    """Put the training at `source` to `target`, to go on there with `config`.
+
+    Networks, averages, moments and the step are those of `source`; what is random from there on
+    follows from the seed of `config`. What was at `target` before is gone, its previous one too.
+
+    Args:
+        source: the checkpoint to go on from.
+        target: where the copy goes.
+        config: the same as that of `source` but for numbers that no tensor's shape hangs on.
+
+    Raises:
+        CheckpointError: `source` is damaged or of another kind.
+    """
+    tensors, header = read_tensors(source, "checkpoint")
+    previous_checkpoint(target).unlink(missing_ok=True)
+    kept = {name: header[name] for name in ("kind", "step", "loss_scales", "health")}
+    write_tensors(target, tensors, config, kept)
+
+
 def _load(path: Path, trainer: Trainer) -> None:
     tensors, header = read_tensors(path, "checkpoint")
     config = config_in(path, header)

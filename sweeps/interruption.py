@@ -1,0 +1,115 @@
+"""Asked to stop: by Ctrl-C, by a cluster's queue, by a terminal that closes, by the budget."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SAVE_SECONDS = 20.0
+"""A queue kills what is still there some 30 seconds after it has asked."""
+REASONS = {
+    signal.SIGINT: "stopped by Ctrl-C",
+    signal.SIGTERM: "told to stop (SIGTERM)",
+    signal.SIGHUP: "told to stop (SIGHUP)",
+}
+
+
+@contextmanager
+def shielding_children() -> Iterator[None]:
+    """Processes started in this block, and theirs, don't hear SIGTERM and SIGHUP.
+
+    A queue sends these to all processes of a job, and without Ray's this one could save nothing:
+    it stops them itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Stopped(KeyboardInterrupt):
+    """Asked to stop at once: a second time, or while there was nothing to be saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(REASONS[signal.Signals(number)])
+        self.exit_code = 128 + number
+
+
+class Interruption:
+    """Whether the sweep is to stop before its end, and why."""
+
+    def __init__(self, deadline: float | None) -> None:
+        self.deadline = deadline
+        self.reason = ""
+        self.exit_code = 128 + signal.SIGINT
+        """Of the command, if the sweep was interrupted."""
+        self.signals: list[int] = []
+        self._abandon: Callable[[str], None] = lambda reason: None
+        self._alarm: threading.Timer | None = None
+        self.is_saving = False
+        """Whether a first signal is waited with, until running trials have been saved."""
+
+    def requested(self) -> bool:
+        """Whether to stop now."""
+        if not self.reason and self.deadline is not None and time.monotonic() > self.deadline:
+            self.reason = "budget.hours is used up"
+        return bool(self.reason)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take signals in until the block ends; one that is ignored already (`nohup`) stays so.
+
+        While `is_saving`, the first one asks for a stop and the second one is a stop; else the
+        first one is.
+        """
+        before = {number: signal.getsignal(number) for number in REASONS}
+        try:
+            self.listen()
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Take signals in, also from now on: Ray sets handlers of its own when it starts."""
+        for number in REASONS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
+
+    @contextmanager
+    def saving(self, abandon: Callable[[str], None]) -> Iterator[None]:
+        """While this block lasts, the first signal only asks for a stop.
+
+        A queue may have sent it to all of Ray's processes too, and then nothing ends this block:
+        if it does not come to its end in time, `abandon` is called with the reason, in a thread of
+        its own, and the process ends.
+        """
+        self.is_saving, self._abandon = True, abandon
+        try:
+            yield
+        finally:
+            self.is_saving = False
+            if self._alarm is not None:
+                self._alarm.cancel()
+
+    def _give_up(self) -> None:
+        try:
+            self._abandon(self.reason)
+        finally:
+            os._exit(self.exit_code)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signals or not self.is_saving:
+            raise Stopped(number)
+        self.signals.append(number)
+        self.reason = REASONS[signal.Signals(number)]
+        self.exit_code = 128 + number
+        self._alarm = threading.Timer(SAVE_SECONDS, self._give_up)
+        self._alarm.daemon = True
+        self._alarm.start()
