@@ -133,6 +133,7 @@ class TransGANTrial(tune.Trainable):
         alone = resources.scoring_workers == 1
         score = score_here if alone else ScoringWorkers(run, task.device, resources, inception)
         neighbours = TrainingNeighbours.load(run.evaluation, evaluator.extractor, data.train_images)
+        folder = run.trial(task.trial)
         self._reports = run_trial(task, data, evaluator, folder, score, neighbours)
 
     def step(self) -> dict[str, Any]:
