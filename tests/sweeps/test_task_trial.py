@@ -166,7 +166,6 @@ def test_spec_is_the_same_once_it_is_written_and_read():
         ("digits-classify", "evaluation.metrics=[fd]", "fd is of generated images"),
         ("digits-classify", "evaluation.metrics=[map]", "map is not of task classify"),
         ("digits-classify", "finalists={count: 1, seeds: 2}", "finalists: only for task generate"),
-        ("digits-classify", "early_stopping={name: pbt, interval_kimg: 4}", "pbt is only for task"),
         ("digits-classify", "resources.memory_gb=3", "memory of task classify can't be predicted"),
         ("digits-classify", "training.downstream.task=detect", "task: 'detect' given, but task is"),
         ("digits", "evaluation.metrics=[accuracy]", "set task to classify"),
