@@ -39,7 +39,6 @@ from transgan.tasks.classifier import PooledFeatures
 from transgan.tasks.trainer import TaskTrainer, detect_objects, predict_classes
 from transgan.training.trainer import Trainer
 
-SEEDS = 5
 FEW_LABELS = 100
 POOLED_WIDTH = 4
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -60,15 +59,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     digits = load_data(DataConfig(name="digits"))
-    seconds = [train_gan(digits, seed, arguments.work) for seed in range(SEEDS)]
-    probes = probe_all(digits, arguments.work)
-    tuned = fine_tune_all(digits, arguments.work)
+    seconds = [train_gan(digits, seed, arguments.work) for seed in range(arguments.seeds)]
+    probes = probe_all(digits, arguments.work, arguments.seeds)
+    tuned = fine_tune_all(digits, arguments.work, arguments.seeds)
     found, detector_seconds = detection(arguments.work, arguments.out)
     page = page_text(digits, seconds, probes, tuned, found, detector_seconds)
     (arguments.out / "README.md").write_text(page, encoding="utf-8")
@@ -95,7 +95,7 @@ def gan_path(work: Path, seed: int) -> Path:
     return work / f"gan-{seed}.safetensors"
 
 
-def probe_all(data: ImageData, work: Path) -> dict[str, dict[str, list[float]]]:
+def probe_all(data: ImageData, work: Path, seeds: int) -> dict[str, dict[str, list[float]]]:
     """Held-out accuracy of probes by number of labels and kind of features, one a seed."""
     pixels = Features(
         to_float(data.train_images).flatten(1).numpy(),
@@ -114,7 +114,7 @@ def probe_all(data: ImageData, work: Path) -> dict[str, dict[str, list[float]]]:
         return probe(features, data, chosen)
 
     accuracies: dict[str, dict[str, list[float]]] = {"all": {}, "few": {}}
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         for kind in ("fresh", "pixels", "trained"):
             accuracies["all"].setdefault(kind, []).append(
                 kept(
@@ -173,10 +173,10 @@ def probe(features: Features, data: ImageData, chosen: np.ndarray | None) -> flo
     return float(search.score(features.held_out, data.held_out_labels.numpy()))
 
 
-def fine_tune_all(data: ImageData, work: Path) -> dict[str, list[float]]:
+def fine_tune_all(data: ImageData, work: Path, seeds: int) -> dict[str, list[float]]:
     """Held-out accuracy after fine-tuning all levels, from trained and fresh weights."""
     accuracies: dict[str, list[float]] = {"trained": [], "fresh": []}
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         for kind in accuracies:
             backbone = str(gan_path(work, seed)) if kind == "trained" else "fresh"
             config = task_config(
@@ -295,7 +295,7 @@ def page_text(
     table = "\n".join(rows)
     every = {labels: probes[labels]["trained"] for labels in probes}
     at_least = min(tuned["trained"])
-    map50, both = found.map50, found.map
+    map50, both, seeds = found.map50, found.map, len(gan_seconds)
     return f"""# A GAN's discriminator as a backbone
 
 Made by `python benchmarks/backbone.py --work DIR --out docs/backbone`.
@@ -304,10 +304,10 @@ Made by `python benchmarks/backbone.py --work DIR --out docs/backbone`.
 
 Each discriminator is that of the `digits` preset; the trained ones have gone through its
 {preset_config("digits").total_kimg:g} kimg as a GAN, which takes no label, with one seed each
-({np.mean(gan_seconds):.0f} CPU seconds on average). Features of all levels, each averaged to a grid
+({np.mean(gan_seconds):.0f} CPU seconds on average, beside other work). Features of all levels, each averaged to a grid
 of at most {POOLED_WIDTH}×{POOLED_WIDTH}, go frozen into logistic regression, whose penalty is
 chosen by cross-validation among the training images. Accuracy is on the {num} held-out images; the
-mean and its 95 % interval are over {SEEDS} seeds (of GAN, fresh weights, and choice of labels).
+mean and its 95 % interval are over {seeds} seeds (of GAN, fresh weights, and choice of labels).
 
 | labels | features | accuracy | each seed |
 |---|---|---|---|
@@ -334,13 +334,14 @@ All levels and a linear head, {FINE_TUNING_KIMG:g} kimg, AdamW at its defaults h
 {", ".join(map(percent, tuned["trained"]))} |
 | a fresh one | {mean_text(tuned["fresh"], percent)} | {", ".join(map(percent, tuned["fresh"]))} |
 
-The worst of the {SEEDS} seeds has {percent(at_least)}, against a goal of 97 %. Trained against
+The worst of the {seeds} seeds has {percent(at_least)}, against a goal of 97 %. Trained against
 fresh weights: {verdict(tuned["trained"], tuned["fresh"])}.
 
 ## Detection on digit scenes
 
 FCOS on a fresh discriminator of the `digit-scenes` preset: {DETECTION_KIMG:g} kimg of 64×64 scenes,
-{detector_seconds:.0f} CPU seconds on one thread (two cores have 1,200 in ten minutes). On 1,000
+{detector_seconds:.0f} CPU seconds on one thread, beside other work (two cores have 1,200 in ten
+minutes). On 1,000
 held-out scenes, of other digits and other parts of the photographs:
 
 - mAP@0.5 = {map50.value:.3f} ({map50.low:.3f} to {map50.high:.3f}), against a goal of 0.7
