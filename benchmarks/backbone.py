@@ -304,9 +304,8 @@ Made by `python benchmarks/backbone.py --work DIR --out docs/backbone`.
 
 Each discriminator is that of the `digits` preset; the trained ones have gone through its
 {preset_config("digits").total_kimg:g} kimg as a GAN, which takes no label, with one seed each
-({np.mean(gan_seconds):.0f} CPU seconds on average, beside other work). Features of all levels,
-each averaged to a grid
-of at most {POOLED_WIDTH}×{POOLED_WIDTH}, go frozen into logistic regression, whose penalty is
+({np.mean(gan_seconds):.0f} CPU seconds on average, beside other work). Features of all levels, each
+averaged to a grid of at most {POOLED_WIDTH}×{POOLED_WIDTH}, go frozen into logistic regression, whose penalty is
 chosen by cross-validation among the training images. Accuracy is on the {num} held-out images; the
 mean and its 95 % interval are over {seeds} seeds (of GAN, fresh weights, and choice of labels).
 
@@ -314,9 +313,9 @@ mean and its 95 % interval are over {seeds} seeds (of GAN, fresh weights, and ch
 |---|---|---|---|
 {table}
 
-Sampling {num} images alone gives the {percent(pixels)} of pixels an interval of
-{percent(low)} to {percent(high)}; all rows share these images, so that it does not bear on their
-differences. These, paired by seed:
+These intervals say how much seeds matter, not what having only {num} held-out images does: of the
+{percent(pixels)} of pixels alone the latter makes {percent(low)} to {percent(high)} (Wilson). All
+rows share the images, of which a percentage point is {num / 100:g}. Differences, paired by seed:
 
 - With all labels the trained backbone is, against fresh ones,
   {verdict(every["all"], probes["all"]["fresh"])}; against raw pixels,
