@@ -306,7 +306,8 @@ Each discriminator is that of the `digits` preset; the trained ones have gone th
 {preset_config("digits").total_kimg:g} kimg as a GAN, which takes no label, with one seed each
 ({np.mean(gan_seconds):.0f} CPU seconds on average, beside other work). Features of all levels, each
 averaged to a grid of at most {POOLED_WIDTH}×{POOLED_WIDTH}, go frozen into logistic regression,
-whose penalty is chosen by cross-validation among the training images. Accuracy is on the {num} held-out images; the
+whose penalty is chosen by cross-validation among the training images. Accuracy is on the {num}
+held-out images; the
 mean and its 95 % interval are over {seeds} seeds (of GAN, fresh weights, and choice of labels).
 
 | labels | features | accuracy | each seed |

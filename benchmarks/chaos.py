@@ -12,7 +12,8 @@ processes takes most of the time:
 
 Then every trial must be in a final state, none that had ended may have changed since, and the
 settings, states, kimg and scores of all trials, and so the stopping decisions and the table, must
-be those of the first sweep. What was done and found is written to docs/sweeps/chaos.md and .json.
+be those of the first sweep. What was done and found is written to docs/sweeps/chaos.md and .json;
+`--join A.json B.json` does so for runs that were made apart, each beside a sweep let alone.
 """
 
 from __future__ import annotations
@@ -137,8 +138,12 @@ def let_alone(work: Path) -> Chaos:
     return _closed(chaos, work / "alone", started)
 
 
-def kill_drivers(work: Path, kills: int, rng: random.Random) -> Chaos:
-    """Kill the driver at random moments, alone or with all of Ray; resume each time."""
+def kill_drivers(work: Path, kills: int, rng: random.Random, trial_seconds: float) -> Chaos:
+    """Kill the driver at random moments, alone or with all of Ray; resume each time.
+
+    Two thirds of the moments lie within 1.2 times what a trial takes after the first one runs, so
+    that about every third resume brings one to its end; the others while things are prepared.
+    """
     chaos, started = Chaos("driver killed"), time.monotonic()
     run, ended = work / "driver", dict[str, dict[str, Any]]()
     while len(chaos.kills) < kills:
@@ -146,12 +151,11 @@ def kill_drivers(work: Path, kills: int, rng: random.Random) -> Chaos:
         words = ("run", "spec.yaml", "--out", "driver") if first else ("resume", "driver")
         process = start(work, *words, "--no-dashboard")
         begun = time.monotonic()
-        # Two thirds of the kills while a trial runs, the others while things are being prepared.
         if rng.random() < 2 / 3:
             _wait_for_worker(run, process)
-            moment = time.monotonic() + rng.uniform(0, 8)
+            moment = time.monotonic() + rng.uniform(0, 1.2 * trial_seconds)
         else:
-            moment = begun + rng.uniform(0.5, 15)
+            moment = begun + rng.uniform(0.5, 2 * trial_seconds)
         _wait_until(moment, process)
         if process.poll() is not None:
             chaos.faults.append(f"exit code {process.returncode} before kill {len(chaos.kills)}")
@@ -174,7 +178,7 @@ def kill_drivers(work: Path, kills: int, rng: random.Random) -> Chaos:
     return _closed(chaos, run, started)
 
 
-def kill_trials(work: Path, kills: int, rng: random.Random) -> Chaos:
+def kill_trials(work: Path, kills: int, rng: random.Random, trial_seconds: float) -> Chaos:
     """Kill processes of single trials at random moments, and never the driver."""
     chaos, started = Chaos("trial killed"), time.monotonic()
     run, ended = work / "trial", dict[str, dict[str, Any]]()
@@ -188,7 +192,7 @@ def kill_trials(work: Path, kills: int, rng: random.Random) -> Chaos:
         seen.add(pid)
         if rng.random() < 0.2:  # a trial is not killed for ever
             continue
-        moment = time.monotonic() + rng.uniform(0, 6)
+        moment = time.monotonic() + rng.uniform(0, 0.5 * trial_seconds)
         _wait_until(moment, process)
         if worker(run) == pid:
             kill(pid)
@@ -299,30 +303,50 @@ def run_chaos(
         ("trial", kill_trials, trial_kills),
     ):
         if kills:
-            chaos = act(work, kills, random.Random(f"{seed}/{name}"))
+            pace = outcomes[0].seconds / trials
+            chaos = act(work, kills, random.Random(f"{seed}/{name}"), pace)
             compare(chaos, work / name, work / "alone")
             outcomes.append(chaos)
             print(json.dumps(asdict(chaos), indent=1), file=sys.stderr, flush=True)
     return outcomes
 
 
+def joined(documents: list[Path]) -> list[Chaos]:
+    """The outcomes of runs that were made apart; of the sweeps let alone, the first."""
+    found: dict[str, Chaos] = {}
+    for path in documents:
+        for values in json.loads(path.read_text(encoding="utf-8"))["sweeps"]:
+            chaos = Chaos(**values)
+            if chaos.what != "let alone" or chaos.what not in found:
+                found[chaos.what] = chaos
+    return list(found.values())
+
+
 def main() -> int:
     """Run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="a new folder for the sweeps")
+    parser.add_argument("--work", type=Path, help="a new folder for the sweeps")
+    parser.add_argument(
+        "--join", type=Path, nargs="+", default=[], help="documents of earlier runs"
+    )
     parser.add_argument("--driver-kills", type=int, default=20)
     parser.add_argument("--trial-kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "sweeps")
     given = parser.parse_args()
-    outcomes = run_chaos(
-        given.work,
-        driver_kills=given.driver_kills,
-        trial_kills=given.trial_kills,
-        seed=given.seed,
-        trials=given.trials,
-    )
+    if given.join:
+        outcomes = joined(given.join)
+    elif given.work:
+        outcomes = run_chaos(
+            given.work,
+            driver_kills=given.driver_kills,
+            trial_kills=given.trial_kills,
+            seed=given.seed,
+            trials=given.trials,
+        )
+    else:
+        parser.error("give --work, or --join")
     given.out.mkdir(parents=True, exist_ok=True)
     text = page(outcomes, given.trials, given.seed)
     (given.out / "chaos.md").write_text(text, encoding="utf-8")

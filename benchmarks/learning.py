@@ -1,11 +1,13 @@
 """Does a preset learn? Its Fréchet distance from the first step on, at several seeds.
 
     python benchmarks/learning.py --preset photos --minutes 10 --seeds 0 1 2 --out docs/learning
+    python benchmarks/learning.py --preset digits --family conv-attention --threads 1
 
 The features are those of a fixed convolutional network whose weights are random but seeded, so that
 nothing about them is trained to please; for the digits also those of the digits' classifier. Writes
-`PRESET.csv` (one row a measurement), the curves of all seeds, of each seed a grid of the averaged
-generator's images beside held-out ones, and `PRESET.md`, which shows all of it.
+`NAME.csv` (one row a measurement), the curves of all seeds, of each seed a grid of the averaged
+generator's images beside held-out ones, and `NAME.md`, which shows all of it. NAME is the preset's,
+with the family's behind it if it is not transgan.
 """
 
 from __future__ import annotations
@@ -25,11 +27,11 @@ from torch import Tensor, nn
 from evaluation.evaluator import Evaluator
 from evaluation.protocol import EvaluationProtocol
 from evaluation.statistics import Moments, covariance_factor, frechet_distance
-from transgan.config import TrainingConfig
+from transgan.config import GENERATOR_CONFIGS, TrainingConfig
 from transgan.data import ImageData, load_data
 from transgan.data_config import DataConfig
 from transgan.images import to_float
-from transgan.presets import PRESETS
+from transgan.presets import preset_values
 from transgan.sampling import image_grid, latents, sample_images, save_image
 from transgan.training.trainer import Trainer
 
@@ -133,7 +135,12 @@ def learn(
     both = torch.cat([part.unflatten(0, (8, 8)) for part in (images, held_out)], dim=1)
     out.mkdir(parents=True, exist_ok=True)
     grid = image_grid(both.flatten(0, 1), columns=16)
-    save_image(grid, out / f"{config.preset}-{config.seed}.png")
+    save_image(grid, out / f"{name_of(config.preset, config.family)}-{config.seed}.png")
+
+
+def name_of(preset: str, family: str) -> str:
+    """What the files about a preset's networks of a family are called."""
+    return preset if family == "transgan" else f"{preset}-{family}"
 
 
 def curves(rows: list[Row]) -> str:
@@ -174,12 +181,12 @@ def curves(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(preset: str, rows: list[Row], options: str) -> str:
-    """The Markdown page of a preset: how far each seed came, the curves, the images."""
+def page(name: str, rows: list[Row], options: str) -> str:
+    """The Markdown page of a training: how far each seed came, the curves, the images."""
     lines = [
-        f"# What `{preset}` learns in {max(row.seconds for row in rows) / 60:.1f} minutes",
+        f"# What `{name}` learns in {max(row.seconds for row in rows) / 60:.1f} minutes",
         "",
-        f"`python benchmarks/learning.py --preset {preset} {options}` on a CPU, torch "
+        f"`python benchmarks/learning.py {options}` on a CPU, torch "
         f"{torch.__version__}. Fréchet distance of {NUM_IMAGES} images of the averaged generator "
         "to all held-out ones.",
         "",
@@ -197,10 +204,10 @@ def page(preset: str, rows: list[Row], options: str) -> str:
             if before is not None and after is not None:
                 cells += [f"{before:.4g}", f"{after:.4g}", f"1/{before / after:.1f}"]
         lines.append("| " + " | ".join(cells + ["–"] * (8 - len(cells))) + " |")
-    lines += ["", f"![distance over time]({preset}.svg)", ""]
+    lines += ["", f"![distance over time]({name}.svg)", ""]
     for seed in sorted({row.seed for row in rows}):
         lines += [f"Seed {seed}: generated left, held-out right.", ""]
-        lines += [f"![seed {seed}]({preset}-{seed}.png)", ""]
+        lines += [f"![seed {seed}]({name}-{seed}.png)", ""]
     return "\n".join(lines)
 
 
@@ -208,6 +215,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=["digits", "photos"], default="digits")
+    parser.add_argument("--family", choices=list(GENERATOR_CONFIGS), default="transgan")
     parser.add_argument("--minutes", type=float, default=10.0, help="training time of each seed")
     parser.add_argument("--kimg", type=float, help="end of the training; the preset's if left out")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -220,19 +228,21 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         evaluator = classifier_evaluator(data, Path(folder))
         for seed in arguments.seeds:
-            values = PRESETS[arguments.preset] | {"preset": arguments.preset, "seed": seed}
+            values = preset_values(arguments.preset, arguments.family) | {"seed": seed}
             if arguments.kimg is not None:
                 values["total_kimg"] = arguments.kimg
             config = TrainingConfig.model_validate(values)
             for row in learn(config, data, evaluator, arguments.minutes, arguments.out):
                 rows.append(row)
                 print(row, flush=True)
-    arguments.out.joinpath(f"{arguments.preset}.svg").write_text(curves(rows), encoding="utf-8")
+    name = name_of(arguments.preset, arguments.family)
+    arguments.out.joinpath(f"{name}.svg").write_text(curves(rows), encoding="utf-8")
     length = "" if arguments.kimg is None else f" --kimg {arguments.kimg:g}"
-    options = f"--minutes {arguments.minutes:g}{length} --threads {arguments.threads}"
-    text = page(arguments.preset, rows, options)
-    arguments.out.joinpath(f"{arguments.preset}.md").write_text(text, encoding="utf-8")
-    with (arguments.out / f"{arguments.preset}.csv").open("w", newline="") as file:
+    family = "" if arguments.family == "transgan" else f" --family {arguments.family}"
+    options = f"--preset {arguments.preset}{family} --minutes {arguments.minutes:g}"
+    text = page(name, rows, f"{options}{length} --threads {arguments.threads}")
+    arguments.out.joinpath(f"{name}.md").write_text(text, encoding="utf-8")
+    with (arguments.out / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Row)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(row) for row in rows)

@@ -28,7 +28,7 @@ import torch
 
 from transgan.config import TrainingConfig
 from transgan.cost import training_cost
-from transgan.presets import PRESETS
+from transgan.presets import PRESETS, preset_values
 from transgan.training.trainer import Trainer
 
 # Steps of both networks on the same number of images, one of each in turn, so that few are enough.
@@ -53,6 +53,11 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "generator.embed_dim": 512,
             "discriminator.embed_dims": [48, 96, 192],
         },
+    ),
+    "conv-attention-photos-b64": ("photos", {"family": "conv-attention", "batch_size": 64}),
+    "conv-attention-church256-b4": (
+        "church256",
+        {"family": "conv-attention", "batch_size": 4, "activation_checkpointing": False},
     ),
 }
 MB = 1024**2
@@ -86,7 +91,8 @@ class Memory:
 def config_of(name: str) -> TrainingConfig:
     """The config called `name` in `CONFIGS`."""
     preset, changes = CONFIGS[name]
-    values = json.loads(json.dumps(PRESETS[preset])) | {"preset": preset}
+    family = changes.get("family", "transgan")
+    values = json.loads(json.dumps(preset_values(preset, family)))
     for path, value in (_ALIKE | changes).items():
         *parents, field = path.split(".")
         branch = values

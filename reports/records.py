@@ -169,6 +169,15 @@ class TrialCost(FrozenModel):
     """Peak resident (CPU) or allocated (CUDA) memory, in MiB; None where the system doesn't say."""
 
 
+class Placement(FrozenModel):
+    """Where one attempt at a trial ran."""
+
+    node: str
+    """Host, and the first digits of Ray's id of the node: `host/3f0c1a`."""
+    gpus: tuple[str, ...] = ()
+    """The ids, on that node, of the GPUs that its processes held or shared; a process each."""
+
+
 class FinalistRun(FrozenModel):
     """A configuration of the search, trained again from a fresh seed."""
 
@@ -236,6 +245,9 @@ class TrialRecord(VersionedRecord):
     ended_at: str | None = None
     attempts: int = 1
     """Times the trial was started: more than one after a resume."""
+    placements: tuple[Placement, ...] = ()
+    """Where its attempts ran, in their order; none for those outside Ray, and in records of
+    versions that did not keep it."""
     checkpoint_path: str | None = None
     """Newest resumable checkpoint, relative to the trial's folder."""
     checkpoint_kimg: float | None = None

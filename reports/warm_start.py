@@ -17,7 +17,7 @@ class PriorTrial(FrozenModel):
     settings: dict[str, Setting]
     """By path of the search of the sweep that took it over."""
     value: float | None
-    """Its score at `kimg`; None where it diverged before."""
+    """Its score at `kimg`; None where it diverged or collapsed before."""
 
 
 class LeftOut(FrozenModel):

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -24,8 +23,9 @@ from reports.infeasible import read_infeasible
 from reports.run_folder import RunFolder
 from reports.warm_start import WarmStart
 from sweeps.description import stopping_rule
+from sweeps.devices import this_machine
 from sweeps.extractor_options import planned_metrics
-from sweeps.plan import Plan, available_cpus, concurrent_trials, make_plan
+from sweeps.plan import Plan, concurrent_trials, make_plan
 from sweeps.search_space import Domain
 from sweeps.spec import SweepSpec
 
@@ -39,7 +39,7 @@ def concurrent_here(spec: SweepSpec) -> int:
     Raises:
         SpecError: not even one fits.
     """
-    return concurrent_trials(spec, available_cpus(), torch.cuda.device_count())
+    return concurrent_trials(spec, [this_machine()])
 
 
 def plan_document(spec: SweepSpec, name: str, concurrent: int) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def say_plan(
     inception: InceptionFile,
     console: Console,
     *,
-    concurrent: int,
+    concurrent: int | None,
     prior: WarmStart | None = None,
 ) -> None:
     """What the sweep will be, from the spec and what it takes over from an earlier sweep."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 import typer
 
@@ -16,10 +17,23 @@ Trials = Annotated[int | None, typer.Option(help="Number of trials, over the spe
 
 
 def given_path(text: str) -> Path:
-    """A path that is given; an empty one, of an unset variable, would be the folder at hand."""
+    """A path that is given, or the path in a `file:` URL.
+
+    An empty one, of an unset variable, would be the folder at hand; and an object store's URL is no
+    path: records and checkpoints are files that are replaced whole, over and over.
+    """
     if not text.strip():
         raise typer.BadParameter("the path is empty; give one, such as . for the folder at hand")
-    return Path(text)
+    scheme, found, place = text.partition("://")
+    if not found or not scheme.isalnum():
+        return Path(text)
+    if scheme == "file":
+        return Path(unquote(place.removeprefix("localhost")))
+    raise typer.BadParameter(
+        f"{text}: a {scheme}:// place holds no files that can be replaced in place; mount it (with "
+        "rclone, gcsfuse, mount-s3) and give the mounted path, or give a local path and copy it "
+        "there afterwards"
+    )
 
 
 def _given_address(text: str) -> str:

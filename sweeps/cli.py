@@ -96,7 +96,7 @@ def run(
         check_vacant(path)
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
-        _say_plan(resolved, name, path, weights, progress(), prior)
+        _say_plan(resolved, name, path, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         run_folder = create_run(path, resolved)
         keep(run_folder, prior)
@@ -116,12 +116,15 @@ def plan(
     """
     with errors_in_one_line():
         from evaluation.inception_weights import USUAL_FILE
-        from sweeps.announcement import plan_document, say_plan
+        from sweeps.announcement import labelled, plan_document, say_plan
+        from sweeps.derived_resources import derive_resources
+        from sweeps.devices import this_machine
         from sweeps.outlook import foresee, outlook_document, say_outlook
         from sweeps.spec import load_spec
         from sweeps.warm_start import take_over
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
+        resolved, derived = derive_resources(resolved, [this_machine()])
         if resolved.task != "generate":
             from sweeps.announcement import concurrent_here
 
@@ -137,11 +140,14 @@ def plan(
         outlook = foresee(resolved, progress())
         if as_json:
             document = plan_document(resolved, name, outlook.concurrent)
+            document |= {"resources": resolved.resources.model_dump()}
             print(json.dumps(document | outlook_document(outlook), indent=1))
         else:
             path = Path("runs") / name
             at_once = outlook.concurrent
             say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=at_once, prior=prior)
+            if derived is not None:
+                labelled(result())("Resources", f"derived for this machine: {derived}")
             say_outlook(outlook, result())
 
 
@@ -304,7 +310,7 @@ def _rehearse(
     rehearsal = rehearse(spec, path, address, weights)
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, path, weights, progress(), prior)
+    _say_plan(spec, name, path, weights, progress(), address, prior)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:
@@ -317,11 +323,12 @@ def _say_plan(
     path: Path,
     weights: InceptionFile,
     console: Console,
+    address: str | None,
     prior: WarmStart | None,
 ) -> None:
     from sweeps.announcement import concurrent_here, say_plan
 
-    at_once = concurrent_here(spec)
+    at_once = concurrent_here(spec) if address is None else None
     say_plan(spec, name, path, weights, console, concurrent=at_once, prior=prior)
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import socket
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sweeps.devices import this_machine
 from sweeps.interruption import shielding_children
+from sweeps.resources import Node
 
 RAY_SETTINGS = {
     "RAY_AUTH_MODE": "token",  # the dashboard's job interface runs any command: never leave it open
@@ -35,6 +40,10 @@ RAY_SETTINGS = {
 }
 OBJECT_STORE_BYTES = 200 * 2**20
 CONNECT_SECONDS = 5.0
+EXAMINE_SECONDS = 180.0
+"""Longest that a node may take to start a process that imports torch."""
+END_SECONDS = 5.0
+"""Longest that it may take until the end of a process is known."""
 
 
 class ClusterError(ValueError):
@@ -45,11 +54,30 @@ class ClusterError(ValueError):
 class Cluster:
     """What there is to run on."""
 
-    cpus: int
-    gpus: int
+    nodes: tuple[Node, ...]
     dashboard_url: str | None
     token_path: Path
     """Where the token lies that the dashboard asks for."""
+
+    @property
+    def cpus(self) -> int:
+        """CPUs of all nodes."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all nodes."""
+        return sum(node.gpus for node in self.nodes)
+
+    def examined(self, run: Path) -> Cluster:
+        """The same, once each node has been seen to have the program, and `run` as a folder.
+
+        Then the memory of each node's GPUs is known, too.
+
+        Raises:
+            ClusterError: a node lacks either.
+        """
+        return replace(self, nodes=tuple(_examined(self.nodes, run)))
 
 
 def prepare_environment() -> None:
@@ -63,9 +91,10 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
     """Start Ray on this machine, or join the cluster at `address`, until the block ends.
 
     Raises:
-        ClusterError: nothing answers at `address`.
+        ClusterError: nothing answers at `address`, or it is one of Ray Client.
     """
     if address is not None:
+        _refuse_client(address)
         _check_reachable(address)
     prepare_environment()
     import ray
@@ -91,15 +120,87 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
             "start one with `ray start --head`, or leave --address out to run on this machine"
         ) from None
     try:
-        found = ray.cluster_resources()
         yield Cluster(
-            cpus=int(found.get("CPU", 0)),
-            gpus=int(found.get("GPU", 0)),
+            nodes=tuple(_here(_nodes()) if address is None else _nodes()),
             dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else None,
             token_path=_private_token(),
         )
     finally:
         ray.shutdown()
+
+
+def _nodes() -> Iterator[Node]:
+    """The nodes of the cluster that this process has joined, but those that take no work."""
+    import ray
+
+    for node in ray.nodes():
+        has = node["Resources"]
+        if node["Alive"] and has.get("CPU", 0) >= 1:
+            yield Node(node["NodeID"], int(has["CPU"]), int(has.get("GPU", 0)))
+
+
+def _here(nodes: Iterator[Node]) -> Iterator[Node]:
+    """The one node that this process has started."""
+    for node in nodes:
+        yield node._replace(name="this machine", gpu_gb=this_machine().gpu_gb)
+
+
+def node_name(node_id: str, host: str) -> str:
+    """How a node is called where people read it: two on one machine are told apart."""
+    return f"{host}/{node_id[:6]}"
+
+
+def _examined(nodes: Sequence[Node], run: Path) -> Iterator[Node]:
+    """The nodes, each looked at by a process on it."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    with tempfile.NamedTemporaryFile(dir=run, prefix=".seen-from-") as token:
+        look = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(_look_around)
+        looks = [
+            look.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.name, soft=False)
+            ).remote(str(Path(token.name).absolute()))
+            for node in nodes
+        ]
+        for node, seen in zip(nodes, looks, strict=True):
+            try:
+                host, has_run, gpu_gb = ray.get(seen, timeout=EXAMINE_SECONDS)
+            except ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise ClusterError(
+                    f"--address: node {node.name[:6]} can't run tg-sweep ({reason}); install the "
+                    "same version of it there, in the Python that Ray runs with"
+                ) from None
+            name = node_name(node.name, host)
+            if not has_run:
+                raise ClusterError(
+                    f"--out {run}: node {name} does not see this folder, and its trials write "
+                    "there; give a folder that all nodes have under the same path, such as a "
+                    "network share"
+                )
+            yield node._replace(name=name, gpu_gb=gpu_gb)
+
+
+def _look_around(token: str) -> tuple[str, bool, float | None]:
+    """This node's host name, whether it can write beside `token`, and its smallest GPU's memory."""
+    # Ray hides the GPUs from what has asked for none.
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    has_run = Path(token).exists() and os.access(Path(token).parent, os.W_OK)
+    return socket.gethostname(), has_run, this_machine().gpu_gb
+
+
+def _refuse_client(address: str) -> None:
+    """Refuse Ray Client: behind it, what decides about trials would run apart from its files."""
+    if not address.startswith("ray://"):
+        return
+    host = address.removeprefix("ray://").rpartition(":")[0] or "HOST"
+    command = shlex.join(["tg-sweep", *sys.argv[1:]]).replace(address, "auto")
+    raise ClusterError(
+        f"--address {address}: a sweep can't be driven through Ray Client; have the cluster run "
+        f"it, with --out on a folder that all its nodes have: ray job submit --address "
+        f"http://{host}:8265 -- {command}"
+    )
 
 
 def _check_reachable(address: str) -> None:
@@ -122,6 +223,88 @@ def _private_token() -> Path:
     if path.exists():
         path.chmod(0o600)
     return path
+
+
+def this_node() -> str:
+    """The name of the node that this process, one of Ray's, is on."""
+    import ray
+
+    return node_name(ray.get_runtime_context().get_node_id(), socket.gethostname())
+
+
+def held_gpus() -> tuple[str, ...]:
+    """The ids, on this node, of the GPUs that this process, one of Ray's, holds or shares."""
+    import ray
+
+    return tuple(str(gpu) for gpu in ray.get_gpu_ids())
+
+
+def gauge(name: str, description: str, tags: tuple[str, ...]) -> Any:
+    """A gauge that Ray collects from this process, one of its own, for its dashboard."""
+    from ray.util.metrics import Gauge
+
+    return Gauge(name, description=description, tag_keys=tags)
+
+
+def start_beside(
+    kind: type, *arguments: Any, bundle: int, of: Mapping[str, float]
+) -> Any:  # Ray's handles have no type
+    """Start an object in a process of its own, in a bundle that is reserved for this one's trial.
+
+    It ends with this process, if not before.
+
+    Args:
+        kind: class of the object.
+        arguments: of the class.
+        bundle: index of the bundle.
+        of: what the bundle has.
+    """
+    import ray
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    reserved = PlacementGroupSchedulingStrategy(
+        ray.util.get_current_placement_group(), placement_group_bundle_index=bundle
+    )
+    actor = ray.remote(
+        num_cpus=of.get("CPU", 0.0), num_gpus=of.get("GPU", 0.0), scheduling_strategy=reserved
+    )(kind)
+    return actor.remote(*arguments)
+
+
+def results_of(calls: Sequence[Any]) -> list[Any]:
+    """The results of remote calls, once all are there; what a call raised is raised."""
+    import ray
+
+    return ray.get(list(calls))
+
+
+def ended_with(call: Any) -> BaseException | None:
+    """What a remote call, or its process, has ended with, if it has not ended well."""
+    import ray
+
+    try:
+        ray.get(call, timeout=END_SECONDS)
+    except ray.exceptions.GetTimeoutError:
+        return None
+    except ray.exceptions.RayTaskError as error:
+        return error.cause if isinstance(error.cause, BaseException) else error
+    except ray.exceptions.RayError as error:
+        return error
+    return None
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether a process of Ray's, or its node, has ended without a word."""
+    import ray
+
+    return isinstance(error, ray.exceptions.RayActorError)
+
+
+def stop(actor: Any) -> None:
+    """End the process of what was started, at once."""
+    import ray
+
+    ray.kill(actor)
 
 
 def map_on_workers(

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 
 from sweeps.memory import GB
+from sweeps.plan import available_cpus
+from sweeps.resources import Node
 
 USUAL_GPUS_GB = (8, 12, 16, 24, 40, 80)
 """Memory of GPUs that are common."""
@@ -36,6 +38,15 @@ def devices() -> Iterator[Device]:
             yield device
     for gb in USUAL_GPUS_GB:
         yield Device(f"a GPU of {gb} GB", gb, is_gpu=True, is_here=False)
+
+
+def this_machine() -> Node:
+    """This machine, as a place for trials."""
+    sizes = [
+        torch.cuda.get_device_properties(index).total_memory / GB
+        for index in range(torch.cuda.device_count())
+    ]
+    return Node("this machine", available_cpus(), len(sizes), min(sizes, default=None))
 
 
 def memory_gb() -> float:

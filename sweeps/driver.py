@@ -35,6 +35,7 @@ from sweeps.plan import (
     Calibration,
     concurrent_trials,
     device_for,
+    device_here,
     first_configs,
     forecast,
     measure_seconds_per_kimg,
@@ -109,7 +110,7 @@ def execute(
         Stopped: asked to stop at once.
     """
     # More threads than a trial has would fight with the trials, and gain nothing on small networks.
-    torch.set_num_threads(spec.resources.cpus_per_trial)
+    torch.set_num_threads(spec.resources.threads)
     hours = spec.budget.hours
     stop = Interruption(None if hours is None else started + hours * 3600)
     needed: int | None = None
@@ -121,7 +122,13 @@ def execute(
                 tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
             ):
                 stop.listen()
-                spec = settle(run, spec, cpus=cluster.cpus, gpus=cluster.gpus)
+                if address is not None:
+                    cluster = cluster.examined(run.path)
+                spec, derived = settle(run, spec, cluster.nodes)
+                if address is None:
+                    device_here(spec)
+                if derived is not None:
+                    console.print(f"[bold]Derived[/]    {derived}", highlight=False)
                 driver = _Driver(run, spec, name, data, inception, cluster, console, started)
                 driver.prepare()
                 with stop.saving(driver.abandon):
@@ -157,8 +164,10 @@ class _Driver:
         self.run, self.spec, self.name, self.data = run, spec, name, data
         self.inception = inception
         self.cluster, self.console, self.started = cluster, console, started
-        self.concurrent = concurrent_trials(spec, cluster.cpus, cluster.gpus)
+        self.concurrent = concurrent_trials(spec, cluster.nodes)
         self.device = device_for(spec)
+        # On a cluster the driver may be on a machine without GPUs.
+        self.own_device = self.device if torch.cuda.is_available() else "cpu"
         self.last_beat = started
 
     def prepare(self) -> None:
@@ -250,12 +259,12 @@ class _Driver:
         self._change_segment(outcome=outcome, ended_at=now())
 
     def abandon(self, reason: str) -> None:
-        """Save what this process knows, since Ray no longer answers, before it ends."""
+        """Save what this process knows, before it ends without waiting for Ray."""
         self.ledger.interrupt()
         self.close("interrupted")
+        self.console.show_cursor(True)  # which a live table hides
         self.console.print(
-            f"{reason}; Ray does not answer any more, all is saved; go on with: "
-            f"tg-sweep resume {escape(shlex.quote(str(self.run.path)))}",
+            f"{reason}; go on with: tg-sweep resume {escape(shlex.quote(str(self.run.path)))}",
             highlight=False,
         )
 
@@ -280,7 +289,9 @@ class _Driver:
                 return HeldOutEvaluator.load(self.run.evaluation)
             return prepare_held_out(self.spec, self.data, self.run.evaluation, self.device)
         if (self.run.evaluation / RECORD_FILE).exists():
-            return Evaluator.load(self.run.evaluation, inception=self.inception, device=self.device)
+            return Evaluator.load(
+                self.run.evaluation, inception=self.inception, device=self.own_device
+            )
         return Evaluator.prepare(
             self.spec.evaluation,
             dataset=self.data.name,
@@ -290,19 +301,19 @@ class _Driver:
             reference_labels=self.data.held_out_labels,
             folder=self.run.evaluation,
             inception=self.inception,
-            device=self.device,
+            device=self.own_device,
         )
 
     def _calibrate(self, evaluator: Evaluator | HeldOutEvaluator) -> Calibration:
         """Measure the first configs with as many at once as there will be trials."""
-        threads = self.spec.resources.cpus_per_trial
+        resources = self.spec.resources
         configs = first_configs(self.spec)
         started = time.monotonic()
         measured = map_on_workers(
             measure_seconds_per_kimg,
-            [(config, self.data, threads, self.device) for config in configs],
-            cpus=threads * self.spec.resources.scoring_workers,  # as many at once as trials
-            gpus=self.spec.resources.gpus_per_trial,
+            [(config, self.data, resources.threads, self.device) for config in configs],
+            cpus=resources.cpus * resources.scoring_workers,  # as many at once as trials
+            gpus=resources.gpus,
         )
         # What was not spent training was spent starting the processes, as each trial's will be.
         busy = sum(seconds for _, seconds in measured) / self.concurrent
@@ -356,11 +367,15 @@ class _Driver:
     def _resources(self) -> str:
         needs = self.spec.resources
         gpus = f", {self.cluster.gpus} GPU" if self.cluster.gpus else ""
+        nodes = f" on {len(self.cluster.nodes)} nodes" if len(self.cluster.nodes) > 1 else ""
         workers = needs.scoring_workers
         scoring = f", scored by {workers} processes each" if workers > 1 else ""
+        held = f", holding {needs.gpus:g} GPU each" if needs.gpus else ""
+        shared = f", batches shared by {needs.workers} processes" if needs.workers > 1 else ""
         return (
-            f"{self.cluster.cpus} CPU{gpus}; {self.concurrent} trials at once on {self.device}, "
-            f"{needs.cpus_per_trial} thread{'s' if needs.cpus_per_trial > 1 else ''} each{scoring}"
+            f"{self.cluster.cpus} CPU{gpus}{nodes}; {self.concurrent} trials at once on "
+            f"{self.device}, {needs.threads} thread{'s' if needs.threads > 1 else ''} each"
+            f"{held}{shared}{scoring}"
         )
 
     def _say_where(self) -> None:

@@ -34,7 +34,7 @@ from reports.run_folder import RunFolder, TrialFolder
 from transgan.config import TrainingConfig
 from transgan.data import ImageData, load_data
 from transgan.data_config import DATA_SETS, DataConfig
-from transgan.networks.generator import Generator
+from transgan.networks.families import AnyGenerator
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
 
@@ -142,7 +142,7 @@ class _Source:
     """What is to be scored, before it is known in how many images and channels."""
 
     path: Path
-    generator: Generator | None
+    generator: AnyGenerator | None
     """None for images."""
     shape: tuple[int, int, int]
     """Channels, height and width, before any resizing."""

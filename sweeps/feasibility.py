@@ -26,7 +26,8 @@ def infeasible_because(spec: SweepSpec, settings: dict[str, Setting]) -> str | N
     if limit is None or spec.task != "generate":  # whose memory is not predicted
         return None
     config = spec.trial_config(settings, spec.training.seed)
-    needed = needed_gb(config, on_gpu=spec.resources.gpus_per_trial > 0)
+    resources = spec.resources
+    needed = needed_gb(config, on_gpu=resources.computes_on_gpu, workers=resources.workers)
     if needed <= limit:
         return None
     return f"needs about {needed:.3g} GB of memory, and resources.memory_gb is {limit:.3g}"

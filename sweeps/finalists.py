@@ -144,7 +144,7 @@ class Finalists:
             config=self.spec.trial_config(settings, seed),
             rungs=(self.spec.training.total_kimg,),
             objective=self.plan.column.name,
-            threads=self.spec.resources.cpus_per_trial,
+            threads=self.spec.resources.threads,
             device=self.device,
             finalist=run,
             collapse_share=self.spec.faults.collapse_share,

@@ -34,7 +34,7 @@ def shielding_children() -> Iterator[None]:
 
 
 class Stopped(KeyboardInterrupt):
-    """Asked to stop at once: a second time, or while there was nothing to be saved."""
+    """Asked to stop while there was nothing to be saved."""
 
     def __init__(self, number: int) -> None:
         super().__init__(REASONS[signal.Signals(number)])
@@ -65,8 +65,8 @@ class Interruption:
     def listening(self) -> Iterator[None]:
         """Take signals in until the block ends; one that is ignored already (`nohup`) stays so.
 
-        While `is_saving`, the first one asks for a stop and the second one is a stop; else the
-        first one is.
+        While `is_saving`, the first one asks for a stop and the second one ends the process; else
+        the first one raises `Stopped`.
         """
         before = {number: signal.getsignal(number) for number in REASONS}
         try:
@@ -86,9 +86,9 @@ class Interruption:
     def saving(self, abandon: Callable[[str], None]) -> Iterator[None]:
         """While this block lasts, the first signal only asks for a stop.
 
-        A queue may have sent it to all of Ray's processes too, and then nothing ends this block:
-        if it does not come to its end in time, `abandon` is called with the reason, in a thread of
-        its own, and the process ends.
+        With the second one, `abandon` is called with the reason and the process ends. So it does
+        if the block does not come to its end in time after the first: a queue may have sent that
+        to all of Ray's processes too, and then nothing else ends it.
         """
         self.is_saving, self._abandon = True, abandon
         try:
@@ -98,18 +98,21 @@ class Interruption:
             if self._alarm is not None:
                 self._alarm.cancel()
 
-    def _give_up(self) -> None:
+    def _leave(self, why: str) -> None:
         try:
-            self._abandon(self.reason)
+            self._abandon(f"{self.reason}, {why}")
         finally:
             os._exit(self.exit_code)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signals or not self.is_saving:
+        if not self.is_saving:
             raise Stopped(number)
+        if self.signals:
+            self._leave("then told to stop at once")
         self.signals.append(number)
         self.reason = REASONS[signal.Signals(number)]
         self.exit_code = 128 + number
-        self._alarm = threading.Timer(SAVE_SECONDS, self._give_up)
+        why = f"and Ray did not end within {SAVE_SECONDS:g} s"
+        self._alarm = threading.Timer(SAVE_SECONDS, self._leave, [why])
         self._alarm.daemon = True
         self._alarm.start()

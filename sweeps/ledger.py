@@ -352,7 +352,7 @@ class Ledger:
             config=self.spec.trial_config(settings, seed),
             rungs=self.spec.rungs,
             objective=self.objective,
-            threads=self.spec.resources.cpus_per_trial,
+            threads=self.spec.resources.threads,
             device=self.device,
             collapse_share=self.spec.faults.collapse_share,
         )

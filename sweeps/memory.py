@@ -17,12 +17,16 @@ GPU_SLACK = 1.1
 """What torch's caching allocator reserves, by the tensors' bytes: likewise an assumption."""
 
 
-def needed_gb(config: TrainingConfig, *, on_gpu: bool) -> float:
+def needed_gb(config: TrainingConfig, *, on_gpu: bool, workers: int = 1) -> float:
     """Peak memory of a trial in GB: of its GPU, or resident memory of its process on a CPU.
+
+    With several workers, which have the whole networks and a part of each batch: of one of them.
 
     The data set is not counted: on a CPU, trials map it from one file; a GPU holds a copy, one byte
     a value.
     """
+    if workers > 1:
+        config = config.model_copy(update={"batch_size": -(-config.batch_size // workers)})
     cost = _cost(without_rates(config))
     if on_gpu:
         return GPU_CONTEXT_GB + GPU_SLACK * max(cost.peak_tensor_bytes, cost.sampling_bytes) / GB

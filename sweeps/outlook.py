@@ -12,7 +12,7 @@ from reports.formats import setting_text
 from sweeps.announcement import concurrent_here, labelled
 from sweeps.devices import devices
 from sweeps.fitting import Fit, MemoryNeed, TooLarge, fit, memory_needs
-from sweeps.plan import device_for
+from sweeps.plan import device_here
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from sweeps.trial_time import TrialTime, try_out
@@ -49,7 +49,7 @@ def foresee(spec: SweepSpec, console: Console) -> Outlook:
         fits = tuple(fit(spec, needs, device) for device in devices())
     concurrent, why = 0, None
     try:
-        device = device_for(spec)
+        device = device_here(spec)
         concurrent = concurrent_here(spec)
     except SpecError as error:
         device, why = "cpu", str(error)

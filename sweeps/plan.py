@@ -18,6 +18,7 @@ from sweeps.early_stopping import Answer, EarlyStopping, History, Score
 from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.proposals import Proposals, trial_seed
 from sweeps.race_forecast import Run, imagined_races, race_seconds, runs_left
+from sweeps.resources import Node
 from sweeps.sampler_check import sampler_notes
 from sweeps.search_space import corners
 from sweeps.space_check import Corners, building_fault, judge_corners
@@ -47,7 +48,8 @@ class Plan:
     most_finalist_runs: int
     """Runs of finalists, after the trials, if all of their seeds are needed."""
     num_networks: int
-    concurrent: int
+    concurrent: int | None
+    """Trials at once; None where only a cluster can say."""
     smallest: ModelCost
     largest: ModelCost
     corners: Corners
@@ -66,7 +68,7 @@ class Calibration:
     seconds_to_score: float
 
 
-def make_plan(spec: SweepSpec, concurrent: int) -> Plan:
+def make_plan(spec: SweepSpec, concurrent: int | None) -> Plan:
     """The plan of `spec` with `concurrent` trials at once; every corner of its space is built.
 
     Corners that can't be built are counted, and leave no network.
@@ -85,58 +87,65 @@ def make_plan(spec: SweepSpec, concurrent: int) -> Plan:
     )
 
 
-def concurrent_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
-    """How many trials run at once with these resources, no more than there are or are wanted.
+def concurrent_trials(spec: SweepSpec, nodes: Sequence[Node]) -> int:
+    """How many trials run at once on `nodes`, no more than there are or are wanted.
 
     Raises:
         SpecError: not even one fits.
     """
     wanted = spec.budget.concurrent_trials or spec.budget.trials
-    return min(fitting_trials(spec, cpus, gpus), wanted, spec.budget.trials)
+    return min(fitting_trials(spec, nodes), wanted, spec.budget.trials)
 
 
-def fitting_trials(spec: SweepSpec, cpus: int, gpus: int) -> int:
-    """How many trials fit at once into these resources, however many are wanted.
+def fitting_trials(spec: SweepSpec, nodes: Sequence[Node]) -> int:
+    """How many trials fit at once on `nodes`, however many are wanted.
 
     Raises:
         SpecError: not even one does.
     """
     needs = spec.resources
-    if needs.cpus_per_trial > cpus:
+    fitting = needs.trials_on(nodes)
+    if fitting:
+        return fitting
+    cpus, gpus = max(node.cpus for node in nodes), max(node.gpus for node in nodes)
+    there_are = "there are" if len(nodes) == 1 else "the nodes have at most"
+    if needs.cpus > cpus:
         raise SpecError(
-            f"resources.cpus_per_trial: {needs.cpus_per_trial} wanted, but there are {cpus} CPUs"
+            f"resources.cpus_per_trial: {needs.cpus} wanted, but {there_are} {cpus} CPUs"
         )
-    if needs.gpus_per_trial > gpus:
+    if needs.gpus > gpus:
         raise SpecError(
-            f"resources.gpus_per_trial: {needs.gpus_per_trial:g} wanted, but there are {gpus} GPUs"
+            f"resources.gpus_per_trial: {needs.gpus:g} wanted, but {there_are} {gpus} GPUs"
             "; set it to 0 to train on CPU"
         )
-    fitting = cpus // (needs.cpus_per_trial * needs.scoring_workers)
-    if needs.gpus_per_trial:
-        on_one = int(1 / needs.gpus_per_trial + 1e-9)
-        on_gpus = gpus * on_one if on_one else int(gpus / needs.gpus_per_trial)
-        fitting = min(fitting, on_gpus // needs.scoring_workers)
-    if not fitting:
+    if needs.scoring_workers > 1:
         raise SpecError(
             f"resources.scoring_workers: {needs.scoring_workers} wanted, each with the resources "
-            f"of a trial, but there are {cpus} CPUs and {gpus} GPUs; lower it"
+            f"of a trial, but there are {sum(node.cpus for node in nodes)} CPUs and "
+            f"{sum(node.gpus for node in nodes)} GPUs; lower it"
         )
-    return fitting
+    raise SpecError(
+        f"resources: {needs.cpus} CPUs and {needs.gpus:g} GPUs a trial wanted, and no node has both"
+    )
 
 
 def device_for(spec: SweepSpec) -> str:
-    """Where trials train: `cpu` or `cuda`.
+    """Where trials compute: `cpu` or `cuda`."""
+    return "cuda" if spec.resources.computes_on_gpu else "cpu"
+
+
+def device_here(spec: SweepSpec) -> str:
+    """The same, for trials on this machine.
 
     Raises:
-        SpecError: they are to have GPUs, and there is none.
+        SpecError: they are to compute on GPUs, and there is none.
     """
-    if not spec.resources.gpus_per_trial:
-        return "cpu"
-    if not torch.cuda.is_available():
+    device = device_for(spec)
+    if device == "cuda" and not torch.cuda.is_available():
         raise SpecError(
             "resources.gpus_per_trial: torch finds no CUDA device here; set it to 0 to train on CPU"
         )
-    return "cuda"
+    return device
 
 
 def available_cpus() -> int:

@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
 
 from evaluation.metrics import Goal
 from reports.infeasible import InfeasibleProposal
@@ -26,6 +28,13 @@ from sweeps.known import Known, worst
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace
 from sweeps.suggestion import past_trial, suggest, without_experimental_warnings
+
+
+class _Past(NamedTuple):
+    """A study, and the trials that were entered into it."""
+
+    study: optuna.Study
+    trials: list[Known]
 
 
 class Proposals:
@@ -54,6 +63,7 @@ class Proposals:
         """
         self.sampler, self.space, self.goals = sampler, space, goals
         self.behind, self.baseline, self.prior = behind, baseline, prior
+        self._past: _Past | None = None
 
     def propose(
         self,
@@ -97,17 +107,29 @@ class Proposals:
         infeasible: Sequence[InfeasibleProposal],
     ) -> dict[str, Setting]:
         """What a sampler says that learns anew from finished trials each time."""
-        sampler = _sampler(self.sampler, self.space, number, attempt)
-        study = optuna.create_study(sampler=sampler, directions=list(self.goals))
         trials = [*self.prior, *(known[earlier] for earlier in sorted(known))]
         # TPE takes a pruned trial without values to be worse than all others. Gaussian processes
         # take numbers only.
         lacking = worst(trials, self.goals) if self.sampler.name == "gp" else None
         if len(trials) >= self.sampler.startup_trials:  # before, refusals would cut the start short
             trials += [Known(proposal.settings, None) for proposal in infeasible]
-        for settings, values in trials:
-            study.add_trial(past_trial(settings, self.space, values or lacking))
-        return suggest(study.ask(), self.space)
+        past = [Known(settings, values or lacking) for settings, values in trials]
+        study = self._study_of(past)
+        study.sampler = _sampler(self.sampler, self.space, number, attempt)
+        asked = study.ask()
+        settings = suggest(asked, self.space)
+        study.tell(asked, state=TrialState.FAIL)  # no sampler looks at those
+        return settings
+
+    def _study_of(self, past: list[Known]) -> optuna.Study:
+        """A study of these past trials: the last proposal's, if it only lacks some at the end."""
+        before = self._past
+        if before is None or past[: len(before.trials)] != before.trials:
+            before = _Past(optuna.create_study(directions=list(self.goals)), [])
+        for settings, values in past[len(before.trials) :]:
+            before.study.add_trial(past_trial(settings, self.space, values))
+        self._past = _Past(before.study, past)
+        return before.study
 
 
 def trial_seed(sweep_seed: int, settings: Mapping[str, Setting]) -> int:

@@ -22,6 +22,7 @@ from reports.run_folder import TrialFolder
 from transgan.config import TrainingConfig
 from transgan.tasks.trainer import TaskTrainer
 from transgan.training.checkpoint import DamagedCheckpointError, DamagedCheckpointWarning
+from transgan.training.ranks import Ranks
 from transgan.training.trainer import Trainer
 
 T = TypeVar("T", Trainer, TaskTrainer)
@@ -45,14 +46,18 @@ class Worker:
 
 
 def resumed_trainer(
-    config: TrainingConfig, images: Tensor, device: torch.device | str, checkpoint: Path
+    config: TrainingConfig,
+    images: Tensor,
+    device: torch.device | str,
+    checkpoint: Path,
+    ranks: Ranks | None = None,
 ) -> tuple[Trainer, str | None]:
     """A trainer where the last attempt was, and what was damaged on the way there, in one line.
 
     Raises:
         CheckpointError: the checkpoint is of another config or version.
     """
-    return resumed(lambda: Trainer(config, images, device), checkpoint)
+    return resumed(lambda: Trainer(config, images, device, ranks), checkpoint)
 
 
 def resumed(build: Callable[[], T], checkpoint: Path) -> tuple[T, str | None]:

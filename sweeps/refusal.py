@@ -160,10 +160,10 @@ def _place(model: Any, location: Place) -> Place:
     place: list[str | int] = []
     at = model
     for depth, part in enumerate(location):
-        fields = at.model_fields if isinstance(at, type) and issubclass(at, BaseModel) else None
-        if fields is not None and (part in fields or depth == len(location) - 1):
+        fields = _fields_of(at)
+        if models_of(at) and (part in fields or depth == len(location) - 1):
             place.append(part)
-            at = _bare(fields[str(part)].annotation) if part in fields else None
+            at = _bare(fields.get(str(part)))
         elif get_origin(at) is dict:
             place.append(part)
             at = _bare(get_args(at)[1])
@@ -178,20 +178,30 @@ def _fields(model: Any, place: Place) -> set[str]:
     for part in place:
         if get_origin(at) is dict:
             at = _bare(get_args(at)[1])
-        elif isinstance(at, type) and issubclass(at, BaseModel) and part in at.model_fields:
-            at = _bare(at.model_fields[str(part)].annotation)
+        elif part in _fields_of(at):
+            at = _bare(_fields_of(at)[str(part)])
         else:
             return set()
-    return set(at.model_fields) if isinstance(at, type) and issubclass(at, BaseModel) else set()
+    return set(_fields_of(at))
+
+
+def models_of(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The models that a value of this type may be: none, one, or those of a union."""
+    annotation = _bare(annotation)
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
+    bare = map(_bare, members)
+    return tuple(m for m in bare if isinstance(m, type) and issubclass(m, BaseModel))
+
+
+def _fields_of(annotation: Any) -> dict[str, Any]:
+    """Types of the fields of the models that a value may be, by name."""
+    return {
+        name: field.annotation
+        for model in reversed(models_of(annotation))
+        for name, field in model.model_fields.items()
+    }
 
 
 def _bare(annotation: Any) -> Any:
-    """The type within `Annotated`, and the model of a union, if there is one."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _bare(get_args(annotation)[0])
-    if origin in (Union, UnionType):
-        members = map(_bare, get_args(annotation))
-        models = [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
-        return models[0] if models else annotation
-    return annotation
+    """The type within `Annotated`."""
+    return _bare(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation

@@ -20,7 +20,7 @@ from evaluation.metrics import MetricError
 from sweeps.cluster import ClusterError, open_cluster
 from sweeps.extractor_options import inception_file
 from sweeps.folder import RunFolderError, check_vacant
-from sweeps.plan import concurrent_trials, device_for
+from sweeps.plan import concurrent_trials, device_here
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from transgan.data import DataError, foresee_data
@@ -93,10 +93,11 @@ def check_labels(spec: SweepSpec, *, has_labels: bool) -> None:
 
 
 def _check_place(spec: SweepSpec, address: str | None) -> None:
-    device_for(spec)
-    if address is not None:
-        with open_cluster(address, dashboard=False) as cluster:
-            concurrent_trials(spec, cluster.cpus, cluster.gpus)
+    if address is None:
+        device_here(spec)
+        return
+    with open_cluster(address, dashboard=False) as cluster:
+        concurrent_trials(spec, cluster.nodes)
 
 
 def _check_extractor(spec: SweepSpec, inception: InceptionFile, notes: list[str]) -> None:

@@ -12,6 +12,7 @@ from reports.records import TrialRecord
 from reports.run_folder import RecordError, RunFolder
 from sweeps.faults import cause_key, loss_from
 from sweeps.folder import restore_spec
+from sweeps.plan import device_here
 from sweeps.trainers import trainer_of
 from sweeps.trial import TICK_KIMG
 from sweeps.trial_faults import CollapsedError, check_collapse
@@ -60,8 +61,8 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
             f"--kimg {end:g}: the record of trial {trial} has losses from {min(recorded):g} to "
             f"{max(recorded):g} kimg; give a number between"
         )
-    torch.set_num_threads(spec.resources.cpus_per_trial)
-    device = "cuda" if spec.resources.gpus_per_trial else "cpu"
+    torch.set_num_threads(spec.resources.threads)
+    device = device_here(spec)
     config = TrainingConfig.model_validate(record.config)
     data, compared = load_data(spec.data), 0
     losses = COMPARED if spec.task == "generate" else ("loss",)

@@ -20,7 +20,7 @@ from reports.nearest import NearestRecord, ShownImage
 from reports.run_folder import RunFolder, TrialFolder
 from transgan.data import ImageData
 from transgan.interpolation import latent_walks
-from transgan.networks.generator import Generator
+from transgan.networks.families import AnyGenerator
 from transgan.sampling import image_grid, sample_images, save_image
 
 GRID_IMAGES = 64
@@ -39,7 +39,7 @@ def save_grid(images: Tensor, path: Path) -> None:
     save_image(image_grid(images[:GRID_IMAGES], columns=GRID_COLUMNS), path)
 
 
-def save_interpolation(generator: Generator, seed: int, path: Path) -> None:
+def save_interpolation(generator: AnyGenerator, seed: int, path: Path) -> None:
     """Write the images along walks between the latents of `seed`, a walk a row.
 
     Raises:
@@ -103,7 +103,7 @@ def _save_strip(
 def save_rung_images(
     folder: TrialFolder,
     kimg: float,
-    generator: Generator,
+    generator: AnyGenerator,
     samples: Tensor,
     seed: int,
     neighbours: TrainingNeighbours | None,

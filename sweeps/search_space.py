@@ -181,13 +181,18 @@ def apply_settings(training: dict[str, Any], settings: dict[str, Setting]) -> di
 
 
 def settings_of(training: dict[str, Any], space: SearchSpace) -> dict[str, Setting]:
-    """The values a training config, as plain data, has at the paths of `space` that apply to it."""
+    """The values a training config, as plain data, has at the paths of `space` that apply to it.
+
+    Paths of another family's networks, which do not apply to it, are none of its own.
+    """
     settings: dict[str, Setting] = {}
     for path in space:
+        *parents, leaf = path.split(".")
         at: Any = training
-        for part in path.split("."):
-            at = at[part]
-        settings[path] = _frozen_list(at)
+        for parent in parents:
+            at = at[parent]
+        if leaf in at:
+            settings[path] = _frozen_list(at[leaf])
     return applicable(space, settings)
 
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from reports.records import Setting
 from sweeps.conditions import check_conditions
-from sweeps.refusal import nearest, refusal
+from sweeps.family_check import check_family
+from sweeps.refusal import models_of, nearest, refusal
 from sweeps.search_space import corners
 from sweeps.spec_text import SpecError, shown
 from transgan.config import TrainingConfig
@@ -45,10 +46,9 @@ def check_paths_are_whole(search: Any, source: str) -> None:
         return
     for path, value in search.items():
         section = TrainingConfig.model_fields.get(str(path))
-        if section is None or not isinstance(section.annotation, type):
-            continue
-        if issubclass(section.annotation, BaseModel) and isinstance(value, dict):
-            fields = section.annotation.model_fields
+        models = models_of(section.annotation) if section else ()
+        if models and isinstance(value, dict):
+            fields = {name: None for model in models for name in model.model_fields}
             inner = next((name for name in value if name in fields), next(iter(fields)))
             raise SpecError(
                 f"{source}: search.{path}: is a part of training with fields of its own, got "
@@ -82,6 +82,8 @@ def check_search(spec: SweepSpec, source: str) -> None:
         check_conditions(spec.search)
     except SpecError as error:
         raise SpecError(f"{source}: {error}") from None
+    for path in spec.search:
+        check_family(path, spec.search, spec.training.family, source)
     any_built, first = False, None
     for settings in corners(spec.search):
         fault = building_fault(spec, settings)
@@ -154,9 +156,9 @@ def _leaves(model: type[BaseModel], at: str = "") -> dict[str, Any]:
     """Types of all fields by dotted path."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found |= _leaves(kind, f"{at}{name}.")
-        else:
-            found[f"{at}{name}"] = kind
+        models = models_of(field.annotation)
+        for part in models:
+            found |= _leaves(part, f"{at}{name}.")
+        if not models:
+            found[f"{at}{name}"] = field.annotation
     return found

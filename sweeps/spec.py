@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -17,18 +17,19 @@ from reports.records import Setting
 from sweeps.early_stopping import EarlyStopping
 from sweeps.faults import FaultsConfig
 from sweeps.refusal import refusal
+from sweeps.resources import Resources
 from sweeps.sampler_check import check_sampler
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace, apply_settings, settings_of
 from sweeps.space_check import check_paths_are_whole, check_search
 from sweeps.spec_text import SpecError, assign, read_text, to_text
 from sweeps.task_check import check_task, fill_task
-from transgan.config import TrainingConfig
+from transgan.config import GENERATOR_CONFIGS, FamilyName, TrainingConfig
 from transgan.data_config import DataConfig
 from transgan.downstream_config import TaskName
 from transgan.frozen_model import FrozenModel, numbers_as_written
-from transgan.network_config import GeneratorConfig
-from transgan.presets import PRESETS, merged
+from transgan.presets import PRESETS, merged, preset_values, restarted
+from transgan.recipes import RECIPES, RecipeName
 
 MOST_TRIALS = 5_000
 """Proposals, forecast and report look at all trials again for each: beyond, they would not end."""
@@ -82,22 +83,6 @@ class Budget(FrozenModel):
     settled and written into its `sweep.yaml`: what is proposed depends on it."""
 
 
-class Resources(FrozenModel):
-    """What each trial is given."""
-
-    cpus_per_trial: int = Field(1, ge=1)
-    """Cores, and threads of torch, for each trial."""
-    gpus_per_trial: float = Field(0.0, ge=0)
-    """GPUs for each trial; a fraction lets several share one."""
-    memory_gb: float | None = Field(None, gt=0)
-    """Memory of a trial's device, in GB (1e9 bytes): settings that are predicted to need more are
-    refused before any training. Null for its share of the GPU, and without one for no limit."""
-    scoring_workers: int = Field(1, ge=1)
-    """Processes that score a trial's images, the trial's own among them. Each of the others is
-    given as many CPUs and GPUs as the trial, reserved for it while it trains too: more than one
-    pays where scoring takes long and resources would lie idle."""
-
-
 class FinalistsConfig(FrozenModel):
     """How the best of the search are trained again, from fresh seeds."""
 
@@ -133,6 +118,9 @@ class SweepSpec(FrozenModel):
     """How much the sweep may use."""
     resources: Resources = Resources()
     """What each trial is given."""
+    tensorboard: bool = False
+    """Whether trials also write TensorBoard's event files, below `tensorboard/` in the run
+    folder."""
     faults: FaultsConfig = FaultsConfig()
     """What is done when something goes wrong."""
 
@@ -163,7 +151,10 @@ class SweepSpec(FrozenModel):
 
     def trial_config(self, settings: dict[str, Setting], seed: int) -> TrainingConfig:
         """The training config of a trial with these settings."""
-        values = apply_settings(self._training_values, settings)
+        family = cast("FamilyName", settings.get("family", self.training.family))
+        recipe = cast("RecipeName", settings.get("recipe", self.training.recipe))
+        start = restarted(self._training_values, family, recipe)
+        values = apply_settings(start, settings)
         return TrainingConfig.model_validate(values | {"seed": seed})
 
     def baseline(self) -> dict[str, Setting] | None:
@@ -267,7 +258,14 @@ def _fill_training(training: dict[str, Any], data: dict[str, Any], source: str) 
         shape = DataConfig.model_validate(data)
     except ValidationError as error:
         raise SpecError(f"{source}: {refusal(error, DataConfig, ('data',))}") from None
-    filled = merged(PRESETS[preset], training) | {"preset": preset}
+    # What is no family or recipe is refused with the rest.
+    family, recipe = training.get("family"), training.get("recipe")
+    start = preset_values(
+        preset,
+        family if family in list(GENERATOR_CONFIGS) else "transgan",
+        recipe if recipe in list(RECIPES) else "preset",
+    )
+    filled = merged(start, training)
     for key, value in (("image_size", shape.resolved_size), ("image_channels", shape.channels)):
         if key in training and training[key] != value:
             raise SpecError(
@@ -282,7 +280,8 @@ def _presets_for(training: dict[str, Any]) -> str:
     """The way out if a training is of a preset for images of another size."""
     size, name = training["image_size"], training["preset"]
     own = PRESETS[name]["image_size"]
-    if own == size or GeneratorConfig.model_validate(training["generator"]).image_size == size:
+    generator = GENERATOR_CONFIGS[training["family"]]
+    if own == size or generator.model_validate(training["generator"]).image_size == size:
         return ""
     fitting = [preset for preset, values in PRESETS.items() if values["image_size"] == size]
     reason = f"; training.preset {name} is for {own}×{own}"

@@ -7,12 +7,17 @@ the cause as their attribute `infeasible`.
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import TrialState as StudyState
+from optuna.trial import create_trial
 
 from reports.infeasible import InfeasibleProposal
 from reports.records import TrialRecord, TrialState
@@ -26,6 +31,25 @@ from sweeps.suggestion import (
 )
 
 
+class _UnsyncedFile(BaseJournalBackend):
+    """A journal like Optuna's own that does not wait for the disk, and has one writer alone.
+
+    What a crash of the machine takes of it is written anew when the sweep goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader = JournalFileBackend(str(path))  # makes the file
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self._reader.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with self._path.open("ab") as file:  # one write: readers see whole lines, or none
+            file.write(lines.encode())
+
+
 class StudyMirror:
     """The study of one sweep, which holds no trial yet."""
 
@@ -37,10 +61,9 @@ class StudyMirror:
         again)."""
         run.study.unlink(missing_ok=True)
         self.study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(run.study))),
+            storage=JournalStorage(_UnsyncedFile(run.study)),
             study_name=run.path.name,
             directions=list(spec.goals),
-            sampler=optuna.samplers.RandomSampler(seed=0),  # every value is enqueued
         )
         with without_experimental_warnings():
             self.study.set_metric_names([objective, *spec.sampler.resolved_objectives[1:]])
@@ -54,10 +77,15 @@ class StudyMirror:
 
     def started(self, record: TrialRecord) -> None:
         """Enter a trial as running."""
-        params = params_of(record.settings, self.spec.search)
-        self.study.enqueue_trial(params, user_attrs={"trial": record.trial})
-        distributions = distributions_of(record.settings, self.spec.search)
-        self.trials[record.number] = self.study.ask(distributions)
+        trial = create_trial(
+            state=StudyState.RUNNING,
+            params=params_of(record.settings, self.spec.search),
+            distributions=distributions_of(record.settings, self.spec.search),
+            user_attrs={"trial": record.trial},
+        )
+        self.study.add_trial(trial)
+        added = self.study.get_trials(deepcopy=False)[-1]
+        self.trials[record.number] = optuna.Trial(self.study, added._trial_id)
 
     def scored(self, number: int, rung: int, value: float) -> None:
         """Enter a score, as an intermediate value; Optuna's steps are whole, so they are images.

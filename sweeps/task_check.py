@@ -133,6 +133,11 @@ def check_task(spec: SweepSpec, source: str) -> None:
             f"{source}: resources.memory_gb: the memory of task {task} can't be predicted; leave "
             "it out"
         )
+    if (spec.resources.workers_per_trial or 1) > 1:
+        raise SpecError(
+            f"{source}: resources.workers_per_trial: only for task generate as yet, and task is "
+            f"{task}; leave it out"
+        )
     if spec.resources.scoring_workers > 1:
         raise SpecError(
             f"{source}: resources.scoring_workers: has no effect on task {task}, whose held-out "

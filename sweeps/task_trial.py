@@ -12,7 +12,7 @@ from PIL import Image
 from evaluation.average_precision import Found, Truth
 from evaluation.held_out import HeldOutEvaluator
 from evaluation.protocol import Scores
-from reports.records import RungScores
+from reports.records import Placement, RungScores
 from reports.run_folder import TrialFolder
 from sweeps.recovery import resumed
 from sweeps.task_pictures import detections_picture, mistakes_picture
@@ -23,11 +23,15 @@ from transgan.tasks.trainer import TaskTrainer, detect_objects, predict_classes
 
 
 def run_task_trial(
-    task: TrialTask, data: ImageData, evaluator: HeldOutEvaluator, folder: TrialFolder
+    task: TrialTask,
+    data: ImageData,
+    evaluator: HeldOutEvaluator,
+    folder: TrialFolder,
+    placement: Placement | None = None,
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, as `run_trial` does a GAN, from its checkpoint if there is one."""
     torch.set_num_threads(task.threads)
-    run = TaskTrialRun(task, data, evaluator, folder)
+    run = TaskTrialRun(task, data, evaluator, folder, placement)
     yield from reports_of(run, run.open_task)
 
 
@@ -46,9 +50,14 @@ class TaskTrialRun(TrialRun):
     tick_values = ("loss", "images_per_second")
 
     def __init__(
-        self, task: TrialTask, data: ImageData, evaluator: HeldOutEvaluator, folder: TrialFolder
+        self,
+        task: TrialTask,
+        data: ImageData,
+        evaluator: HeldOutEvaluator,
+        folder: TrialFolder,
+        placement: Placement | None,
     ) -> None:
-        super().__init__(task, folder, score_here, None)
+        super().__init__(task, folder, score_here, None, None, placement)
         self.evaluator, self.data = evaluator, data
 
     def open_task(self) -> None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -22,6 +23,7 @@ from reports.records import (
     FaultKind,
     FinalistRun,
     Measurement,
+    Placement,
     RungScores,
     Setting,
     TrialCost,
@@ -33,16 +35,18 @@ from reports.records import (
 from reports.run_folder import TrialFolder
 from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
+from sweeps.memory import without_rates
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
 from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
 from transgan.config import TrainingConfig
-from transgan.cost import model_cost
+from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.tasks.trainer import TaskProgress, TaskTrainer
 from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
+from transgan.training.ranks import Ranks
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 TICK_KIMG = 1.0
@@ -85,6 +89,9 @@ class TrialReport:
     value: float | None = None
     """Score of the objective at that rung."""
     images_per_second: float | None = None
+    d_loss: float | None = None
+    """Mean since the last report; None where nothing was trained in between."""
+    g_loss: float | None = None
     cause: str | None = None
 
 
@@ -107,15 +114,18 @@ def run_trial(
     folder: TrialFolder,
     score: Scorer = score_here,
     neighbours: TrainingNeighbours | None = None,
+    ranks: Ranks | None = None,
+    placement: Placement | None = None,
 ) -> Generator[TrialReport, None, None]:
     """Train and score `task`, from its checkpoint if there is one; what is reported is on disk.
 
     Whoever does not ask for the next report has stopped the trial. A loss or an image that is not
     finite, or memory that runs out, ends it in a state of its own; other errors are the caller's.
-    Samples are shown above their nearest training images where `neighbours` knows these.
+    Samples are shown above their nearest training images where `neighbours` knows these. With
+    `ranks`, this is the first of several processes that share each batch. `placement` is noted.
     """
     torch.set_num_threads(task.threads)
-    run = TrialRun(task, folder, score, neighbours)
+    run = TrialRun(task, folder, score, neighbours, ranks, placement)
     yield from reports_of(run, lambda: run.open(data, evaluator))
 
 
@@ -141,7 +151,7 @@ def reports_of(run: TrialRun, open_run: Callable[[], None]) -> Generator[TrialRe
 
 def new_record(task: TrialTask) -> TrialRecord:
     """The record of a trial that has been handed out and not yet started."""
-    size = model_cost(task.config)
+    size = _size_of_networks(without_rates(task.config))
     return TrialRecord(
         trial=task.trial,
         number=task.number,
@@ -158,6 +168,12 @@ def new_record(task: TrialTask) -> TrialRecord:
         ),
         attempts=0,
     )
+
+
+@lru_cache(maxsize=1024)
+def _size_of_networks(config: TrainingConfig) -> ModelCost:
+    """Building them takes a good part of a second, and many trials have the same."""
+    return model_cost(config)
 
 
 def end_trial(folder: TrialFolder, state: TrialState, cause: str | None = None) -> TrialRecord:
@@ -188,12 +204,15 @@ class TrialRun:
         folder: TrialFolder,
         score: Scorer,
         neighbours: TrainingNeighbours | None,
+        ranks: Ranks | None,
+        placement: Placement | None,
     ) -> None:
         self.task, self.folder, self.score = task, folder, score
         self.neighbours = neighbours
+        self.ranks = ranks
         folder.path.mkdir(exist_ok=True)  # the run folder itself must be there
         self.is_open = False
-        self.record = self._opened_record()
+        self.record = self._opened_record(placement)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
         self.last_checkpoint = time.monotonic()
         _reset_peak_memory()
@@ -202,10 +221,9 @@ class TrialRun:
         """Build networks and evaluations, and go to where the last attempt was."""
         under = [evaluator_under(evaluator, protocol) for protocol in self.task.protocols]
         self.evaluators = under or [evaluator]
+        task, checkpoint = self.task, self.folder.checkpoint
         self._take_up(
-            *resumed_trainer(
-                self.task.config, data.train_images, self.task.device, self.folder.checkpoint
-            )
+            *resumed_trainer(task.config, data.train_images, task.device, checkpoint, self.ranks)
         )
 
     def _take_up(self, trainer: Trainer | TaskTrainer, damage: str | None) -> None:
@@ -214,7 +232,7 @@ class TrialRun:
         if damage is not None:
             self.record = self._with_fault(FaultKind.DAMAGED_CHECKPOINT, damage, "retried")
             self._update(checkpoint_kimg=self.trainer.kimg or None)
-        self.is_open = True
+        self.is_open, self.saved_step = True, self.trainer.step
 
     @property
     def kimg(self) -> float:
@@ -229,7 +247,7 @@ class TrialRun:
             started = time.monotonic()
             for progress in self.trainer.run(kimg, TICK_KIMG):
                 self._note(progress, time.monotonic() - started)
-                yield self._report(TrialState.RUNNING, rate=progress.images_per_second)
+                yield self._report(TrialState.RUNNING, progress=progress)
                 started = time.monotonic()
             if kimg not in scored:
                 self._checkpoint()
@@ -250,9 +268,13 @@ class TrialRun:
     def save_if_interrupted(self) -> None:
         """Leave a checkpoint of where the trial is, if it is to be resumed from there.
 
-        Whoever has stopped it has said so on its record, which is therefore read again.
+        Whoever has stopped it has said so on its record, which is therefore read again. Nothing is
+        written where nothing was trained since the last checkpoint: a population that waits at a
+        rung may be given others' weights by now.
         """
-        if not self.is_open or self.folder.read().state is not TrialState.RUNNING:
+        if not self.is_open or self.trainer.step == self.saved_step:
+            return
+        if self.folder.read().state is not TrialState.RUNNING:
             return
         self.trainer.save(self.folder.checkpoint)
         self.record = self.folder.read()
@@ -270,7 +292,7 @@ class TrialRun:
         fault = TrialFault(kind=kind, message=message, kimg=self.kimg, outcome=outcome, at=now())
         return with_fault(self.record, fault, self.folder)
 
-    def _opened_record(self) -> TrialRecord:
+    def _opened_record(self, placement: Placement | None) -> TrialRecord:
         exists = self.folder.record.exists()
         record = self.folder.read() if exists else new_record(self.task)
         record = record.model_copy(
@@ -279,6 +301,7 @@ class TrialRun:
                 "attempts": record.attempts + 1,
                 "started_at": record.started_at or now(),
                 "ended_at": None,
+                "placements": (*record.placements, *([placement] if placement else [])),
             }
         )
         self.folder.write(record)
@@ -325,7 +348,7 @@ class TrialRun:
     def _checkpoint(self) -> None:
         os.fsync(self.stats.fileno())
         self.trainer.save(self.folder.checkpoint)
-        self.last_checkpoint = time.monotonic()
+        self.last_checkpoint, self.saved_step = time.monotonic(), self.trainer.step
         self._update(checkpoint_path=self.folder.checkpoint.name, checkpoint_kimg=self.trainer.kimg)
 
     def _score(self, kimg: float) -> None:
@@ -362,7 +385,7 @@ class TrialRun:
         self,
         state: TrialState,
         rung: int | None = None,
-        rate: float | None = None,
+        progress: TrainingProgress | None = None,
         cause: str | None = None,
     ) -> TrialReport:
         value = None
@@ -374,7 +397,9 @@ class TrialRun:
             state=state,
             rung=rung,
             value=value,
-            images_per_second=rate,
+            images_per_second=progress.images_per_second if progress else None,
+            d_loss=progress.d_loss if progress else None,
+            g_loss=progress.g_loss if progress else None,
             cause=cause,
         )
 

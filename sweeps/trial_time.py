@@ -81,7 +81,7 @@ def try_out(spec: SweepSpec, concurrent: int, device: str) -> TrialTime:
     told = forecast(spec, Calibration(pace, start, score), concurrent)
     longer = ("seconds", "low_seconds", "high_seconds")
     told = told.model_copy(update={name: getattr(told, name) + SET_UP_SECONDS for name in longer})
-    gpus = concurrent * spec.resources.gpus_per_trial
+    gpus = concurrent * spec.resources.gpus
     return TrialTime(
         forecast=told,
         gpu_hours=gpus * told.seconds / 3600 if gpus else None,
@@ -103,7 +103,7 @@ def _step_flops(config: TrainingConfig) -> float:
 def _tasks(
     spec: SweepSpec, configs: Sequence[TrainingConfig], device: str
 ) -> list[tuple[TrainingConfig, int, str]]:
-    return [(config, spec.resources.cpus_per_trial, device) for config in configs]
+    return [(config, spec.resources.threads, device) for config in configs]
 
 
 def _try(config: TrainingConfig, threads: int, device: str) -> tuple[float, float, float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import io
 import logging
 import os
@@ -10,7 +12,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +25,20 @@ from evaluation.held_out import HeldOutEvaluator
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.training_neighbours import TrainingNeighbours
-from reports.records import FaultKind
+from reports.records import FaultKind, Placement
 from reports.run_folder import RecordError, RunFolder, TrialFolder
-from sweeps.cluster import prepare_environment
+from sweeps.cluster import held_gpus, is_lost_process, prepare_environment, this_node
 from sweeps.faults import Loss, kind_of, loss_from
 from sweeps.final_scoring import evaluator_under
 from sweeps.hang import HangWatch
 from sweeps.kernel_kills import KernelKills
 from sweeps.ledger import Ledger
+from sweeps.live_metrics import Outlet, Outlets
+from sweeps.rank_workers import Company
 from sweeps.recovery import Worker, only_worker, worker_of
-from sweeps.spec import Resources
+from sweeps.resources import Resources
 from sweeps.task_trial import run_task_trial
-from sweeps.trial import Generate, TrialTask, run_trial, score_here
+from sweeps.trial import Generate, TrialReport, TrialTask, run_trial, score_here
 from transgan.data import ImageData
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
@@ -71,10 +75,10 @@ class ScoringWorkers:
         """The scores of the generator at `snapshot`, which `generate` samples from."""
         started = time.perf_counter()
         own, *others = evaluator.parts(self.resources.scoring_workers)
-        extract = ray.remote(
-            num_cpus=self.resources.cpus_per_trial, num_gpus=self.resources.gpus_per_trial
-        )(extract_from_snapshot)
-        threads = self.resources.cpus_per_trial
+        extract = ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)(
+            extract_from_snapshot
+        )
+        threads = self.resources.threads
         tasks = [
             extract.remote(
                 self.run.evaluation,
@@ -109,7 +113,15 @@ def extract_from_snapshot(
 
 
 class TransGANTrial(tune.Trainable):
-    """One trial in its own process: each step hands on the next report of `run_trial`."""
+    """One trial in its own process: each step hands on the next report of `run_trial`.
+
+    Where workers are reused, one trial after the other, from a start as clean as a process allows.
+    """
+
+    _reports: Generator[TrialReport, None, None]
+    _company: Company | None
+    """The processes that share the trial's batches, if there are others."""
+    _shown_at: tuple[Outlet, ...]
 
     def setup(
         self,
@@ -118,36 +130,104 @@ class TransGANTrial(tune.Trainable):
         run_path: str,
         resources: Resources,
         inception: InceptionFile,
+        outlets: Outlets,
     ) -> None:
         """Open the trial that `config` describes."""
+        self._data, self._run, self._resources = data, RunFolder(Path(run_path)), resources
+        self._outlets = outlets
         task = TrialTask.model_validate_json(config["task"])
-        run = RunFolder(Path(run_path))
-        self._alone = contextlib.ExitStack()
-        node = ray.get_runtime_context().get_node_id()
-        self._alone.enter_context(only_worker(run.trial(task.trial), node))
+        folder = self._run.evaluation
+        self._held_out: HeldOutEvaluator | None = None
         if task.config.downstream.task != "generate":
-            held_out = HeldOutEvaluator.load(run.evaluation)
-            self._reports = run_task_trial(task, data, held_out, run.trial(task.trial))
+            self._held_out = HeldOutEvaluator.load(folder)
+            self._open(task)
             return
-        evaluator = Evaluator.load(run.evaluation, inception=inception, device=task.device)
+        self._evaluator = Evaluator.load(folder, inception=inception, device=task.device)
+        self._neighbours = TrainingNeighbours.load(
+            folder, self._evaluator.extractor, data.train_images
+        )
         alone = resources.scoring_workers == 1
-        score = score_here if alone else ScoringWorkers(run, task.device, resources, inception)
-        neighbours = TrainingNeighbours.load(run.evaluation, evaluator.extractor, data.train_images)
-        folder = run.trial(task.trial)
-        self._reports = run_trial(task, data, evaluator, folder, score, neighbours)
+        workers = ScoringWorkers(self._run, task.device, resources, inception)
+        self._score = score_here if alone else workers
+        self._open(task)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Leave the trial there was, and open the one that `new_config` describes."""
+        self.cleanup()
+        free_memory()
+        self._open(TrialTask.model_validate_json(new_config["task"]))
+        return True
 
     def step(self) -> dict[str, Any]:
         """The next report; whole, since Tune would flatten a mapping."""
-        report = next(self._reports)
+        try:
+            report = next(self._reports)
+        except RuntimeError as error:
+            # Left alone by a follower, the leader knows only that a connection broke.
+            cause = self._company.first_error() if self._company else None
+            if cause is None:
+                raise
+            if is_lost_process(cause):
+                os.kill(os.getpid(), signal.SIGKILL)  # as if this process of the trial had been
+            raise cause from error
+        for outlet in self._shown_at:
+            outlet.note(report)
+        if report.state.is_final:
+            self.cleanup()
         return {"report": report, "done": report.state.is_final}
 
     def cleanup(self) -> None:
-        """Close the trial's files."""
+        """End the processes that share the trial's batches, and close its files."""
         self._reports.close()
+        if self._company is not None:
+            self._company.close()
+            self._company = None
+        for outlet in self._shown_at:
+            outlet.close()
+        self._shown_at = ()
         self._alone.close()
 
+    def _open(self, task: TrialTask) -> None:
+        bundles = self._resources.bundles
+        folder = self._run.trial(task.trial)
+        self._company = None
+        self._alone = contextlib.ExitStack()
+        node = ray.get_runtime_context().get_node_id()
+        self._alone.enter_context(only_worker(folder, node))
+        gpus = held_gpus()
+        if self._resources.workers > 1:
+            self._company = Company(task, self._data, folder.checkpoint, bundles)
+            gpus += self._company.gpus
+        self._shown_at = self._outlets.open(self._run, task)
+        placement = Placement(node=this_node(), gpus=gpus)
+        if self._held_out is not None:
+            self._reports = run_task_trial(task, self._data, self._held_out, folder, placement)
+            return
+        self._reports = run_trial(
+            task,
+            self._data,
+            self._evaluator,
+            folder,
+            self._score,
+            self._neighbours,
+            self._company.ranks if self._company else None,
+            placement,
+        )
+
     def __repr__(self) -> str:
+        if self._resources.reuse_workers:
+            return f"worker of {self._run.path.name}"
         return f"trial {self.config['name']}"
+
+
+def free_memory() -> None:
+    """Give back what the last trial of this process has left, to GPU and system."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
 
 
 class _LedgerSearcher(Searcher):
@@ -313,6 +393,7 @@ def run_trials(
     hang_seconds: float,
     on_tick: Callable[[], None],
     should_stop: Callable[[], bool],
+    trainable: type[tune.Trainable] = TransGANTrial,
 ) -> None:
     """Run what the ledger hands out until it has nothing more, or `should_stop` says so.
 
@@ -325,6 +406,7 @@ def run_trials(
         hang_seconds: after how long without progress a trial is ended.
         on_tick: called a few times a second.
         should_stop: asked at each tick; trials that still run are then stopped and can be resumed.
+        trainable: what a trial is in its process.
 
     Raises:
         OSError: the run folder can't be written.
@@ -337,11 +419,12 @@ def run_trials(
         searcher.closed = searcher.closed or should_stop()
 
     trainable = tune.with_parameters(
-        TransGANTrial,
+        trainable,
         data=data,
-        run_path=str(ledger.run.path),
+        run_path=str(ledger.run.path.absolute()),  # nodes have working folders of their own
         resources=resources,
         inception=inception,
+        outlets=Outlets(tensorboard=ledger.spec.tensorboard),
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, _reserved(resources)),
@@ -350,6 +433,7 @@ def run_trials(
             search_alg=searcher,
             scheduler=_LedgerScheduler(searcher),
             max_concurrent_trials=ledger.concurrent,
+            reuse_actors=resources.reuse_workers,
             trial_name_creator=lambda trial: trial.config["name"].split()[0],
             trial_dirname_creator=lambda trial: trial.config["name"].split()[0],
         ),
@@ -374,10 +458,12 @@ def run_trials(
 
 
 def _reserved(resources: Resources) -> tune.PlacementGroupFactory:
-    """What a trial holds from its start to its end: a bundle for each process that scores it."""
-    needs = {"CPU": float(resources.cpus_per_trial), "GPU": resources.gpus_per_trial}
-    bundle = {name: amount for name, amount in needs.items() if amount}
-    return tune.PlacementGroupFactory([bundle] * resources.scoring_workers)
+    """What a trial holds from its start to its end: a bundle for each of its processes.
+
+    Those that share batches are on one node.
+    """
+    together = "STRICT_PACK" if resources.workers > 1 else "PACK"
+    return tune.PlacementGroupFactory(resources.bundles, strategy=together)
 
 
 class _StopAll(tune.Stopper):

@@ -180,7 +180,7 @@ def _prior_trial(
         return different
     taken = next((scores for scores in record.scores if scores.kimg == kimg), None)
     if taken is None:
-        if record.state is TrialState.DIVERGED:
+        if record.state in (TrialState.DIVERGED, TrialState.COLLAPSED):
             return PriorTrial(trial=record.trial, settings=settings, value=None)
         return f"{record.state.value.replace('_', ' ')} before it was scored at {kimg:g} kimg"
     if taken.protocol_sha256 != scoring:

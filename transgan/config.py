@@ -5,18 +5,43 @@ This module is light (no torch), so that a spec can be checked at once.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from transgan.conv_attention_config import (
+    ConvAttentionDiscriminatorConfig,
+    ConvAttentionGeneratorConfig,
+)
 from transgan.downstream_config import DownstreamConfig
 from transgan.frozen_model import FrozenModel
 from transgan.network_config import DiscriminatorConfig, GeneratorConfig
+from transgan.recipes import RecipeName, check_recipe
 
 LossName = Literal["nonsaturating", "saturating", "hinge", "least-squares", "wgan-gp", "rpgan"]
 PenaltyName = Literal["none", "r1", "r1+r2", "gp"]
 AugmentationName = Literal["translation", "cutout", "color", "noise"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
+FamilyName = Literal["transgan", "conv-attention"]
+AnyGeneratorConfig = GeneratorConfig | ConvAttentionGeneratorConfig
+AnyDiscriminatorConfig = DiscriminatorConfig | ConvAttentionDiscriminatorConfig
+
+GENERATOR_CONFIGS: dict[FamilyName, type[AnyGeneratorConfig]] = {
+    "transgan": GeneratorConfig,
+    "conv-attention": ConvAttentionGeneratorConfig,
+}
+DISCRIMINATOR_CONFIGS: dict[FamilyName, type[AnyDiscriminatorConfig]] = {
+    "transgan": DiscriminatorConfig,
+    "conv-attention": ConvAttentionDiscriminatorConfig,
+}
+NETWORK_CONFIGS: Mapping[str, Mapping[FamilyName, type[FrozenModel]]] = {
+    "generator": GENERATOR_CONFIGS,
+    "discriminator": DISCRIMINATOR_CONFIGS,
+}
+"""What each of the two networks is configured by, in each family."""
 
 MOST_IMAGES = 1 << 16
 """In a batch: far beyond what any GAN was trained with, and what a machine can hold."""
@@ -120,8 +145,12 @@ class TrainingConfig(FrozenModel):
 
     preset: str = "digits"
     """Preset the other values started from."""
-    family: Literal["transgan"] = "transgan"
-    """Which networks."""
+    family: FamilyName = "transgan"
+    """Which networks: the paper's transformers, or the article's convolutions with attention. A
+    preset has both; `generator` and `discriminator` are those of this family."""
+    recipe: RecipeName = "preset"
+    """How they are trained: as the preset has it, or as in the article (binary cross-entropy, one
+    step of each network in turn, nothing else)."""
     image_size: int = Field(8, ge=2)
     """Side of the images, in pixels; from the data set."""
     image_channels: int = Field(1, ge=1)
@@ -150,12 +179,29 @@ class TrainingConfig(FrozenModel):
     activation_checkpointing: bool = False
     """Whether blocks are computed again for the gradient instead of kept: less memory, about a
     third more time."""
-    generator: GeneratorConfig = GeneratorConfig()
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    generator: AnyGeneratorConfig = GeneratorConfig()
+    discriminator: AnyDiscriminatorConfig = DiscriminatorConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     ema: EmaConfig = EmaConfig()
     downstream: DownstreamConfig = DownstreamConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _networks_are_given(cls, values: Any) -> Any:
+        """So that those that are left out have their family's defaults."""
+        return (
+            {"generator": {}, "discriminator": {}} | values if isinstance(values, dict) else values
+        )
+
+    @field_validator("generator", "discriminator", mode="wrap")
+    @classmethod
+    def _network_of_the_family(cls, value: Any, _: Any, info: Any) -> Any:
+        family: FamilyName = info.data.get("family", "transgan")
+        kind = NETWORK_CONFIGS[info.field_name][family]
+        if isinstance(value, dict):
+            _refuse_fields_of_others(family, info.field_name, value)
+        return kind.model_validate(value)
 
     @property
     def resolved_generator_batch_size(self) -> int:
@@ -201,6 +247,11 @@ class TrainingConfig(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _recipe_is_followed(self) -> Self:
+        check_recipe(self.recipe, self.model_dump(include={"augment", "loss", "optimizer"}))
+        return self
+
+    @model_validator(mode="after")
     def _warm_up_ends(self) -> Self:
         if self.optimizer.warmup_kimg >= self.total_kimg:
             raise ValueError(
@@ -232,3 +283,21 @@ class TrainingConfig(FrozenModel):
                 f"discriminator has {levels} levels; say {levels} or less"
             )
         return self
+
+
+def _refuse_fields_of_others(family: FamilyName, network: str, values: dict[Any, Any]) -> None:
+    configs = NETWORK_CONFIGS[network]
+    own = configs[family].model_fields
+    for name in values:
+        for other, config in configs.items():
+            if name in own or name not in config.model_fields:
+                continue
+            close = difflib.get_close_matches(name, own, n=1, cutoff=0.7)
+            hint = f"did you mean {close[0]}?" if close else f"set family to {other} for it"
+            text = (
+                f"is a field of family {other}, and family is {family}, whose {network} has "
+                f"{', '.join(own)}; {hint}"
+            )
+            fault = PydanticCustomError("value_error", "{text}", {"text": text})
+            details = InitErrorDetails(type=fault, loc=(name,), input=values[name])
+            raise ValidationError.from_exception_data(network, [details])

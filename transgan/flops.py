@@ -37,7 +37,7 @@ class FlopCounter(TorchDispatchMode):
             self.flops += _attention_flops(args[0], args[1], 2)
         elif packet == ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
             self.flops += _attention_flops(args[1], args[2], 5)
-        elif packet == ops.mkldnn._linear_pointwise:
+        elif packet == getattr(ops.mkldnn, "_linear_pointwise", None):  # not in all builds
             weight = args[2] if function._overloadname == "binary" else args[1]
             self.flops += 2 * args[0].numel() * len(weight)
         elif packet in flop_registry:

@@ -30,21 +30,23 @@ def _nearest_multiples(value: int, of: int) -> str:
     return " or ".join(str(multiple) for multiple in (below, below + of) if multiple)
 
 
-def _nearest_divisors(value: int, of: int) -> str:
+def nearest_divisors(value: int, of: int) -> str:
+    """The three divisors of a number that are nearest to `value`, as a way out."""
     fitting = [divisor for divisor in range(1, of + 1) if of % divisor == 0]
     nearest = sorted(sorted(fitting, key=lambda divisor: abs(divisor - value))[:3])
     return ", ".join(map(str, nearest))
 
 
-def _check_heads(num_heads: int, dim: int, where: str) -> None:
+def check_heads(num_heads: int, dim: int, where: str) -> None:
+    """Refuse heads that can't share the channels of `where`."""
     if dim % num_heads:
         raise ValueError(
             f"num_heads={num_heads} does not divide {where}; nearest that do: "
-            + _nearest_divisors(num_heads, dim)
+            + nearest_divisors(num_heads, dim)
         )
 
 
-def _per_stage(value: int | tuple[int, ...], num: int, name: str, stage: str) -> tuple[int, ...]:
+def per_stage(value: int | tuple[int, ...], num: int, name: str, stage: str) -> tuple[int, ...]:
     """`value` for each of `num` stages, where one number stands for all of them."""
     if isinstance(value, int):
         return (value,) * num
@@ -66,7 +68,7 @@ def _check_window(window_size: int, grid_width: int, where: str) -> None:
     if grid_width % window_size:
         raise ValueError(
             f"window_size={window_size} does not divide {where}, {grid_width} tokens wide; "
-            f"nearest that do: {_nearest_divisors(window_size, grid_width)}"
+            f"nearest that do: {nearest_divisors(window_size, grid_width)}"
         )
 
 
@@ -131,7 +133,7 @@ class GeneratorConfig(FrozenModel):
     @property
     def stage_heads(self) -> tuple[int, ...]:
         """Attention heads of each stage."""
-        return _per_stage(self.num_heads, len(self.depths), "num_heads", "stage")
+        return per_stage(self.num_heads, len(self.depths), "num_heads", "stage")
 
     @property
     def stage_windows(self) -> tuple[int | None, ...]:
@@ -172,7 +174,7 @@ class GeneratorConfig(FrozenModel):
                 "pixels never meet; end with 1 or more"
             )
         for dim, heads in zip(self.stage_dims, self.stage_heads, strict=True):
-            _check_heads(heads, dim, f"a stage of {dim} channels")
+            check_heads(heads, dim, f"a stage of {dim} channels")
         if self.window_size is None and self.max_global_width is not None:
             raise ValueError(
                 f"max_global_width={self.max_global_width} has no effect without window_size; "
@@ -240,7 +242,7 @@ class DiscriminatorConfig(FrozenModel):
     @property
     def level_heads(self) -> tuple[int, ...]:
         """Attention heads of each level."""
-        return _per_stage(self.num_heads, len(self.depths), "num_heads", "level")
+        return per_stage(self.num_heads, len(self.depths), "num_heads", "level")
 
     @property
     def level_windows(self) -> tuple[tuple[int | None, ...], ...]:
@@ -270,7 +272,7 @@ class DiscriminatorConfig(FrozenModel):
                     f"embed_dims must rise from level to level, got {list(self.embed_dims)}"
                 )
         for dim, heads in zip(self.embed_dims, self.level_heads, strict=True):
-            _check_heads(heads, dim, f"a level of {dim} channels")
+            check_heads(heads, dim, f"a level of {dim} channels")
         if self.overlapping_patches and self.patch_size % 2:
             raise ValueError(
                 f"overlapping_patches needs an even patch_size, got {self.patch_size}; nearest: "

@@ -76,6 +76,7 @@ def load_generator(state_dict: Mapping[str, Any], preset: str) -> Generator:
     """
     config, part = _official_config(preset), _part(state_dict, GENERATOR_PARTS)
     generator = build_generator(config)
+    assert isinstance(generator, Generator)
     names = {name: generator_name(name, config) for name in generator.state_dict()}
     _load(generator, names, part, f"generator of {preset}")
     return generator.eval()
@@ -97,6 +98,7 @@ def load_discriminator(state_dict: Mapping[str, Any], preset: str) -> Discrimina
     """
     config, part = _official_config(preset), _part(state_dict, DISCRIMINATOR_PARTS)
     discriminator = build_discriminator(config)
+    assert isinstance(discriminator, Discriminator)
     names = {name: discriminator_name(name, config) for name in discriminator.state_dict()}
     _load(discriminator, names, part, f"discriminator of {preset}")
     return discriminator.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transgan.config import TrainingConfig
+from transgan.network_config import DiscriminatorConfig, GeneratorConfig
 
 _BLOCK_NAMES = {
     "norm1": "norm1.norm",
@@ -33,6 +34,7 @@ def generator_name(name: str, config: TrainingConfig) -> str:
     stage, block = int(rest[0]), rest[1]
     # Where all transitions are pixel shuffles, the authors loop over the later stages; where some
     # are bicubic, each stage is an attribute of its own.
+    assert isinstance(config.generator, GeneratorConfig)
     if "bicubic" in config.generator.upsamplings:
         place = f"blocks_{stage + 1}"
     else:
@@ -57,6 +59,7 @@ def discriminator_name(name: str, config: TrainingConfig) -> str:
         case "last_blocks":
             return f"last_block.{rest[0]}.{_block_name('.'.join(rest[1:]))}"
     level, block = int(rest[0]), int(rest[1])
+    assert isinstance(config.discriminator, DiscriminatorConfig)
     windowed = config.discriminator.windowed_depths
     place = f"blocks_{level + 1}"
     if windowed and 0 < windowed[level] <= block:  # global blocks after windowed ones

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from transgan.config import TrainingConfig
+from transgan.config import FamilyName, TrainingConfig
+from transgan.conv_attention_presets import CONV_ATTENTION_NETWORKS
+from transgan.recipes import RECIPES, RecipeName
 
 # What the authors' four training scripts share (exps/*.py at 6b85440; sec. 4.1): their loss
 # "wgangp-eps", and twice as many fakes in a generator step. Where they accumulate gradients, their
@@ -314,15 +316,57 @@ PRESETS: dict[str, dict[str, Any]] = {
         discriminator={"patch_size": 8},
     ),
 }
-"""Overrides of the fields' defaults, by preset."""
+"""Overrides of the fields' defaults, by preset, for the family transgan."""
 
 
-def preset_config(name: str) -> TrainingConfig:
-    """The config of the preset called `name`, nothing changed.
+def preset_values(
+    name: str, family: FamilyName = "transgan", recipe: RecipeName = "preset"
+) -> dict[str, Any]:
+    """Overrides of the fields' defaults: those of a preset, with a family's networks and a recipe.
 
     Raises:
         ValueError: there is no such preset.
     """
     if name not in PRESETS:
         raise ValueError(f"no preset called {name!r}; presets: {', '.join(PRESETS)}")
-    return TrainingConfig.model_validate({"preset": name, **PRESETS[name]})
+    values = PRESETS[name] | {"preset": name, "family": family, "recipe": recipe}
+    if family == "conv-attention":
+        values |= CONV_ATTENTION_NETWORKS[name]
+    return merged(values, RECIPES[recipe])
+
+
+def preset_config(
+    name: str, family: FamilyName = "transgan", recipe: RecipeName = "preset"
+) -> TrainingConfig:
+    """The config of the preset called `name`, nothing changed.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    return TrainingConfig.model_validate(preset_values(name, family, recipe))
+
+
+def restarted(training: dict[str, Any], family: FamilyName, recipe: RecipeName) -> dict[str, Any]:
+    """A training's values (all of them) with another family's networks, or another recipe.
+
+    What the old recipe fixed is the preset's again; what neither family nor recipe is about stays.
+    """
+    values = copy.deepcopy(training)
+    if family == training["family"] and recipe == training["recipe"]:
+        return values
+    fresh = preset_config(training["preset"], family).model_dump()
+    if family != training["family"]:
+        values |= {key: fresh[key] for key in ("family", "generator", "discriminator")}
+    if recipe != training["recipe"]:
+        old = RECIPES[training["recipe"]]
+        values = merged(merged(values, _same_fields(old, fresh)), RECIPES[recipe])
+        values["recipe"] = recipe
+    return values
+
+
+def _same_fields(fields: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Of `values`, what `fields` has too."""
+    return {
+        key: _same_fields(value, values[key]) if isinstance(value, dict) else values[key]
+        for key, value in fields.items()
+    }

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from transgan.images import to_uint8
-from transgan.networks.generator import Generator
+from transgan.networks.families import AnyGenerator
 from transgan.seeds import derived_seed
 
 IMAGES_AT_ONCE = 250
@@ -43,7 +43,7 @@ def latents(
 
 
 def sample_images(
-    generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = IMAGES_AT_ONCE
+    generator: AnyGenerator, z: Float[Tensor, "num latent_dim"], *, batch_size: int = IMAGES_AT_ONCE
 ) -> UInt8[Tensor, "num channels height width"]:
     """Images for the latents `z`, on the CPU; the generator's mode is left as it was.
 
@@ -62,7 +62,7 @@ def sample_images(
 
 @torch.inference_mode()
 def drawn_images(
-    generator: Generator, z: Float[Tensor, "num latent_dim"], *, batch_size: int
+    generator: AnyGenerator, z: Float[Tensor, "num latent_dim"], *, batch_size: int
 ) -> tuple[UInt8[Tensor, "num channels height width"], Bool[Tensor, " num"]]:
     """What `sample_images` gives, unchecked, and of each image whether all of it was numbers.
 
@@ -83,7 +83,7 @@ def drawn_images(
     return torch.cat(batches), torch.cat(finite)
 
 
-def seeded_images(generator: Generator, seed: int) -> Callable[[range], Tensor]:
+def seeded_images(generator: AnyGenerator, seed: int) -> Callable[[range], Tensor]:
     """A function from indices to images, uint8 on the CPU: image i always from latent i of `seed`.
 
     It raises `NotFiniteError` as `sample_images` does.
@@ -125,7 +125,7 @@ def save_image(image: Image.Image, path: Path) -> None:
         raise
 
 
-def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
+def write_samples(generator: AnyGenerator, num: int, seed: int, out: Path) -> None:
     """Write `num` images: one grid if `out` ends in .png, else a file each into the folder `out`.
 
     Raises:
@@ -148,7 +148,7 @@ def write_samples(generator: Generator, num: int, seed: int, out: Path) -> None:
         raise OutputError(f"--out {out}: can't be written ({error.strerror or error})") from None
 
 
-def _check_grid(generator: Generator, num: int, out: Path) -> None:
+def _check_grid(generator: AnyGenerator, num: int, out: Path) -> None:
     """Refuse a grid that would not fit into memory, before anything is drawn."""
     one = sample_images(generator, latents(1, generator.latent_dim, 0))
     height, width = one.shape[2:]

@@ -174,6 +174,18 @@ def test_stopped_trial_leaves_a_checkpoint_of_where_it_was(task, data, evaluator
     assert last > 0.2
 
 
+def test_trial_stopped_at_a_rung_leaves_its_files_alone(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    reports = run_trial(task, data, evaluator, folder)
+    while next(reports).rung != 0:
+        pass
+    folder.checkpoint.write_bytes(b"another trial's, by now")
+    before = folder.read()
+    reports.close()
+    assert folder.checkpoint.read_bytes() == b"another trial's, by now"
+    assert folder.read() == before
+
+
 def test_lasting_mode_collapse_ends_a_trial_and_comes_again_when_it_is_rerun(
     data, evaluator, run, capsys
 ):

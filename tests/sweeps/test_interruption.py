@@ -14,7 +14,7 @@ from sweeps.interruption import Interruption, Stopped, shielding_children
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_first_signal_asks_and_the_second_stops_at_once(number, code):
+def test_first_signal_asks_for_a_stop(number, code):
     stop = Interruption(None)
     with stop.listening(), stop.saving(lambda reason: None):
         assert not stop.requested()
@@ -22,9 +22,9 @@ def test_first_signal_asks_and_the_second_stops_at_once(number, code):
         assert stop.requested()
         assert stop.exit_code == code
         assert "top" in stop.reason
-        with pytest.raises(Stopped) as stopped:
-            os.kill(os.getpid(), number)
-        assert stopped.value.exit_code == code
+    with stop.listening(), pytest.raises(Stopped) as stopped:  # nothing is to be saved any more
+        os.kill(os.getpid(), number)
+    assert stopped.value.exit_code == code
 
 
 def test_signal_stops_at_once_where_there_is_nothing_to_save():
@@ -53,21 +53,26 @@ def test_used_up_budget_asks_for_a_stop():
     assert stop.exit_code == 130
 
 
-def test_process_that_hangs_after_a_signal_saves_and_ends():
+@pytest.mark.parametrize(
+    ("seconds", "again", "why"),
+    [(0.2, "", "and Ray did not end within 0.2 s"), (60, "2", "then told to stop at once")],
+)
+def test_second_signal_or_a_hang_after_the_first_saves_and_ends_the_process(seconds, again, why):
     code = (
         "import os, signal, time\n"
         "from sweeps import interruption\n"
-        "interruption.SAVE_SECONDS = 0.2\n"
+        f"interruption.SAVE_SECONDS = {seconds}\n"
         "stop = interruption.Interruption(None)\n"
         "with stop.listening(), stop.saving(lambda reason: print('saved:', reason, flush=True)):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"    if '{again}': os.kill(os.getpid(), signal.SIGTERM)\n"
         "    while True: time.sleep(60)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 143
-    assert done.stdout == "saved: told to stop (SIGTERM)\n"
+    assert done.stdout == f"saved: told to stop (SIGTERM), {why}\n"
 
 
 def test_shielded_children_hear_no_sigterm_and_this_process_does():

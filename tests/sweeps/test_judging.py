@@ -8,8 +8,9 @@ import optuna
 import pytest
 
 from reports.judgements import Judgement, Verdict, note_judgement, read_judgements
-from reports.records import Measurement, RungScores, TrialState
+from reports.records import FaultKind, Measurement, RungScores, TrialState
 from reports.run_folder import RunFolder
+from sweeps.faults import Loss
 from sweeps.ledger import Ledger
 from sweeps.spec import SpecError, load_spec
 from sweeps.trial import TrialReport
@@ -308,7 +309,7 @@ def test_score_that_a_lost_trial_could_not_report_is_known_as_after_a_resume(tmp
     workers = Workers(run, spec, 1)
     workers.ledger.next_task()
     write_score(workers, 0, 1.0)
-    workers.ledger.lost("0000", "its process died")
+    workers.ledger.lost("0000", Loss(FaultKind.ERROR, "ValueError: it broke"))
     workers.ledger.next_task()
     assert say(workers, 1, 2.0)  # by a score that only the record has
     assert run.trial("0001").read().state is TrialState.STOPPED_EARLY

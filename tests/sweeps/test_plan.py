@@ -9,6 +9,7 @@ from sweeps.plan import (
     measure_seconds_per_kimg,
 )
 from sweeps.race_forecast import imagined_races, race_seconds, runs_left
+from sweeps.resources import Node
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 
@@ -44,19 +45,19 @@ def test_plan_counts_distinct_networks_and_their_sizes():
     ],
 )
 def test_trials_at_once_follow_from_resources_and_budget(cpus, gpus, overrides, expected):
-    assert concurrent_trials(spec_with(*overrides), cpus, gpus) == expected
+    assert concurrent_trials(spec_with(*overrides), [Node("here", cpus, gpus)]) == expected
 
 
 def test_impossible_resources_are_refused_with_both_numbers():
     with pytest.raises(SpecError, match="cpus_per_trial: 5 wanted, but there are 2"):
-        concurrent_trials(spec_with("resources.cpus_per_trial=5"), 2, 0)
+        concurrent_trials(spec_with("resources.cpus_per_trial=5"), [Node("here", 2, 0)])
     with pytest.raises(SpecError, match=r"gpus_per_trial: 1 wanted, but there are 0 .*set it to 0"):
-        concurrent_trials(spec_with("resources.gpus_per_trial=1"), 2, 0)
+        concurrent_trials(spec_with("resources.gpus_per_trial=1"), [Node("here", 2, 0)])
 
 
 def test_more_scoring_workers_than_there_are_resources_for_are_refused():
     with pytest.raises(SpecError, match=r"scoring_workers: 3 wanted, .* 2 CPUs and 0 GPUs; lower"):
-        concurrent_trials(spec_with("resources.scoring_workers=3"), 2, 0)
+        concurrent_trials(spec_with("resources.scoring_workers=3"), [Node("here", 2, 0)])
 
 
 def test_forecast_of_a_sweep_without_stopping_is_arithmetic():

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from reports.formats import exploit_text
-from reports.records import Exploit, Measurement, RungScores, TrialState
+from reports.records import Exploit, FaultKind, Measurement, RungScores, TrialState
 from reports.run_folder import RunFolder
 from sweeps import generations, study_mirror
 from sweeps.early_stopping import EarlyStopping, Score
+from sweeps.faults import Loss
 from sweeps.ledger import Ledger
 from sweeps.population import PERTURBABLE, perturbed, take_overs
 from sweeps.search_space import Domain
@@ -179,7 +180,7 @@ class Workers:
         self.working = []
         self.order = []
         """Trials and rungs, as they were scored."""
-        self.failing = set()
+        self.failing, self.killed = set(), set()
         self.open()
 
     def open(self):
@@ -214,7 +215,11 @@ class Workers:
         record = folder.read()
         rung = len(record.scores)
         if (task.number, rung) in self.failing:
-            self.ledger.lost(task.trial, "it broke")
+            self.ledger.lost(task.trial, Loss(FaultKind.ERROR, f"it broke at rung {rung}"))
+            return
+        if (task.number, rung) in self.killed:
+            self.killed.remove((task.number, rung))
+            self.ledger.lost(task.trial, Loss(FaultKind.WORKER_KILLED, "its process was killed"))
             return
         assert record.settings == task.settings
         assert task.config.optimizer.generator_lr == task.settings["optimizer.generator_lr"]
@@ -323,6 +328,16 @@ def test_trial_that_was_lost_is_not_waited_for(tmp_path, scripted):
     broken = Workers(tmp_path / "broken", spec_with(), 2, cut=True)
     broken.failing = workers.failing
     assert broken.run_all() == found
+
+
+def test_trial_whose_process_was_killed_is_started_again_and_all_is_as_if_it_had_not_been(
+    tmp_path, scripted
+):
+    expected = Workers(tmp_path / "whole", spec_with(), 2).run_all()
+    workers = Workers(tmp_path / "run", spec_with(), 2)
+    workers.killed = {(0, 0), (1, 1), (4, 3)}
+    assert workers.run_all() == expected
+    assert not workers.killed
 
 
 def test_trial_that_was_to_take_over_from_a_damaged_checkpoint_fails_with_that_cause(

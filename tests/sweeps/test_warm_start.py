@@ -201,10 +201,12 @@ def test_trials_that_do_not_compare_are_left_out_with_the_reason(earlier, evalua
     add_trial(earlier, there, 12, inside, None, state=TrialState.FAILED)
     add_trial(earlier, there, 13, inside, 1.0, state=TrialState.INTERRUPTED, scoring=sha)
     add_trial(earlier, there, 14, inside, None, state=TrialState.DIVERGED)
+    add_trial(earlier, there, 15, inside, None, state=TrialState.COLLAPSED)
     taken = take_over(warm(earlier))
-    assert taken.trials[-1].trial == "0014"
-    assert taken.trials[-1].value is None
-    assert len(taken.trials) == 10
+    assert [(each.trial, each.value) for each in taken.trials[9:]] == [
+        ("0014", None),
+        ("0015", None),
+    ]
     half_life = there.training.ema.half_life_kimg
     assert taken.left_out == (
         LeftOut(

@@ -33,6 +33,7 @@ install_import_hook(
 TINY: dict[str, Any] = {
     "preset": "digits",
     "family": "transgan",
+    "recipe": "preset",
     "image_size": 8,
     "image_channels": 1,
     "total_kimg": 0.07,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from transgan.flops import FlopCounter
 from transgan.networks import linear as module
 from transgan.networks.linear import Linear, linear, onednn_serves, product, product_gradients
 
@@ -61,7 +62,7 @@ def test_gradients_without_a_graph_are_those_of_torch(shape: tuple[int, ...], ou
     )
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.skipif(not module.CARRIES_ONEDNN, reason="torch without oneDNN")
 def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     ours = module._onednn
@@ -73,6 +74,17 @@ def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.Monkey
     assert len(taken) == 1
     product(x.double(), weight.double())
     assert len(taken) == 1
+
+
+def test_torch_without_onednns_operation_takes_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = torch.randn(512, 64), torch.randn(64, 64)
+    expected = F.linear(x, weight)
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert not module.carries_onednn()
+    monkeypatch.setattr(module, "CARRIES_ONEDNN", module.carries_onednn())
+    with FlopCounter() as counter:
+        assert torch.equal(product(x, weight), expected)
+    assert counter.flops == 2 * 512 * 64 * 64
 
 
 def test_autocast_and_other_types_are_left_to_torch() -> None:

@@ -26,6 +26,15 @@ LEAST_SHARED = 64
 that to be worth the copies."""
 
 
+def carries_onednn() -> bool:
+    """Whether this torch has oneDNN's linear layers: not all builds have, and it is not public."""
+    operation = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    return operation is not None and {"default", "binary"} <= set(operation.overloads())
+
+
+CARRIES_ONEDNN = carries_onednn()
+
+
 class Linear(nn.Linear):
     """`torch.nn.Linear` with another arithmetic; differentiable to any order."""
 
@@ -54,7 +63,7 @@ def onednn_serves(x: Tensor) -> bool:
         and type(x) in (Tensor, nn.Parameter)
         and x.dtype == torch.float32
         and x.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
+        and CARRIES_ONEDNN
     )
 
 

@@ -25,8 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from transgan.config import TrainingConfig
-from transgan.networks.families import build_generator
-from transgan.networks.generator import Generator
+from transgan.networks.families import AnyGenerator, build_generator
 from transgan.training.health import HealthState
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from transgan.training.trainer import Trainer
 
 FORMAT_VERSION = "2"
+_ABSENT = "absent"
 
 
 class CheckpointError(ValueError):
@@ -169,7 +169,7 @@ def save_snapshot(
 
 def load_snapshot(
     path: Path, device: torch.device | str = "cpu"
-) -> tuple[Generator, TrainingConfig]:
+) -> tuple[AnyGenerator, TrainingConfig]:
     """The EMA generator at `path` (a snapshot or a checkpoint), in eval mode, and its config.
 
     Raises:
@@ -296,6 +296,6 @@ def _differences(
     for key, value in old.items():
         if isinstance(value, dict):
             found += _differences(value, new[key], f"{at}{key}.")
-        elif value != new[key]:
-            found.append((f"{at}{key}", value, new[key]))
+        elif value != new.get(key, _ABSENT):  # of another family's networks
+            found.append((f"{at}{key}", value, new.get(key, _ABSENT)))
     return found

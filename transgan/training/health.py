@@ -23,7 +23,6 @@ a slope above 0.75 and a diversity above 0.8.)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +32,7 @@ from torch import Tensor, nn
 
 from transgan.config import LossName, TrainingConfig
 from transgan.images import to_float
+from transgan.networks.conv_attention_layers import unobserved
 from transgan.seeds import derived_seed
 from transgan.training.augment import augment
 from transgan.training.losses import discriminator_loss
@@ -119,9 +119,11 @@ class Health:
         real_logits, fake_logits = self._in_microbatches(discriminator, views).chunk(2)
         return relative_slope(config.loss.name, real_logits, fake_logits)
 
-    def _in_microbatches(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    def _in_microbatches(self, network: nn.Module, x: Tensor) -> Tensor:
+        """In training mode, as the other network meets it, but leaving nothing in batch norms."""
         size = min(self.config.microbatch_size or self.config.batch_size, len(x))
-        return torch.cat([network(part) for part in x.split(size)])
+        with unobserved(network):
+            return torch.cat([network(part) for part in x.split(size)])
 
 
 def relative_slope(

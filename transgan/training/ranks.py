@@ -42,6 +42,17 @@ class Ranks:
         for parameter, gradient in zip(parameters, flat.split(sizes), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace `tensors` by their means over all processes, in one transfer."""
+        averaged = list(tensors)
+        if self.world_size == 1 or not averaged:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in averaged]) / self.world_size
+        distributed.all_reduce(flat)
+        sizes = [tensor.numel() for tensor in averaged]
+        for tensor, mean in zip(averaged, flat.split(sizes), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Replace `tensors` by those of the first process."""
         if self.world_size > 1:

@@ -2,7 +2,8 @@
 
 What is random is drawn for the whole batch, whoever takes which part of it: one process, several
 (`ranks`), or microbatches, all follow the same gradients up to rounding. (Networks that draw noise
-of their own draw it for each part; there the gradients agree in distribution alone.)
+of their own draw it for each part, and batch norm takes the mean and variance of each part; there
+the gradients agree in distribution alone.)
 Shapes: B batch, C channels, H height, W width.
 """
 
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from transgan.config import TrainingConfig
+from transgan.networks.conv_attention_layers import running_averages, unobserved
 from transgan.training.augment import Draw, apply_augmentation, draw_augmentation
 from transgan.training.losses import (
     discriminator_loss,
@@ -49,6 +51,7 @@ class Steps:
     ) -> None:
         self.config, self.rng, self.ranks = config, rng, ranks
         self.generator, self.discriminator = generator, discriminator
+        self._running_averages = running_averages(generator)
         self._generator_call: Network = generator
         self._discriminator_call: Network = discriminator
         if config.compile:
@@ -112,6 +115,7 @@ class Steps:
             values = [adversarial, penalty, real_logits.mean(), fake_logits.mean()]
             means += part.share * torch.stack(values).detach()
         self.discriminator_descent.take()
+        self._share_running_averages()  # fakes have passed through batch norms
         return means
 
     def generator_step(
@@ -152,7 +156,12 @@ class Steps:
             self.generator_descent.gather(total)
             mean += part.share * adversarial.detach()
         self.generator_descent.take()
+        self._share_running_averages()
         return mean
+
+    def _share_running_averages(self) -> None:
+        """Let all processes have one and the same, each having averaged what it saw itself."""
+        self.ranks.average(self._running_averages)
 
     def penalty(self, real: Tensor, fake: Tensor, mix: Tensor | None) -> Float[Tensor, ""]:
         """The config's penalty of the discriminator, in float32; `mix` is for gp alone."""
@@ -212,7 +221,7 @@ class Steps:
     def _mean_pair_distance(self, z: Tensor) -> Tensor:
         """That of the whole batch's fakes, from a pass of its own, for the same reason."""
         mean = torch.zeros((), device=z.device)
-        with self._undisturbed_noise():
+        with self._undisturbed_noise(), unobserved(self.generator):
             for part in self._generator_parts:
                 mean += part.share * pair_distance(self._generate(z[part.rows]))
         self.ranks.sum(mean)

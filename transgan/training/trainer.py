@@ -141,13 +141,20 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Go on from the checkpoint at `path`, or from the one before if that is damaged.
 
+        All ranks do so together.
+
         Raises:
             CheckpointError: both are damaged, or it was written by another config.
+            ValueError: the ranks have not all read the same checkpoint.
 
         Warns:
             DamagedCheckpointWarning: the one before was taken.
         """
         load_checkpoint(path, self)
+        steps = torch.tensor(self.step, device=self.device)
+        self.ranks.sum(steps)
+        if int(steps) != self.step * self.ranks.world_size:
+            raise ValueError(f"{path}: other processes of this training read another checkpoint")
 
     def _progress(self, sums: list[float], first_step: int, started: float) -> TrainingProgress:
         d_loss, penalty, real, fake, g_loss = sums

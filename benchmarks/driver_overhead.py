@@ -1,0 +1,243 @@
+"""What a sweep costs beside its trials: ours and the plainest loop of Ray Tune and Optuna.
+
+    python benchmarks/driver_overhead.py --trials 100 --rounds 2
+    python benchmarks/driver_overhead.py --trials 1000 --rounds 1
+
+Trials take no time: their score is a function of their settings. Both sides search the space of
+the `digits` spec by TPE, two trials at once, and their workers import torch, as any that trains
+has to. Each measurement has a process and a Ray of its own; the sides take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from sweeps.cluster import open_cluster, prepare_environment
+
+prepare_environment()
+
+from ray import tune  # noqa: E402  (after its environment)
+from ray.tune.search.optuna import OptunaSearch  # noqa: E402
+from rich.console import Console  # noqa: E402
+
+from evaluation.inception_weights import USUAL_FILE  # noqa: E402
+from reports.records import Measurement, RungScores, TrialState  # noqa: E402
+from reports.run_folder import RunFolder  # noqa: E402
+from sweeps.ledger import Ledger  # noqa: E402
+from sweeps.live import LiveTable  # noqa: E402
+from sweeps.spec import load_spec  # noqa: E402
+from sweeps.trial import TrialReport, TrialTask  # noqa: E402
+from sweeps.tuning import run_trials  # noqa: E402
+from transgan.data import load_data  # noqa: E402
+
+OBJECTIVE = "fd_digits_classifier"
+AT_ONCE = 2
+
+
+def score(settings: dict[str, Any]) -> float:
+    """A score that takes no time: how far the rates are from good ones, in decades."""
+    rates = (settings["optimizer.generator_lr"], settings["optimizer.discriminator_lr"])
+    return sum(abs(math.log10(rate) + 3) for rate in rates)
+
+
+class InstantTrial(tune.Trainable):
+    """A trial of ours whose training takes no time; it leaves the record that a trial leaves."""
+
+    def setup(self, config: dict[str, Any], run_path: str, **given: Any) -> None:
+        """Read the task."""
+        self.run = RunFolder(Path(run_path))
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Read the next task."""
+        self.task = TrialTask.model_validate_json(new_config["task"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Score at once, and end."""
+        kimg, value = self.task.rungs[-1], score(self.task.settings)
+        taken = Measurement(name=OBJECTIVE, value=value, num_images=1)
+        scores = (RungScores(kimg=kimg, measurements=(taken,), fakes_path="none.png"),)
+        folder, state = self.run.trial(self.task.trial), TrialState.COMPLETED
+        record = folder.read().model_copy(update={"scores": scores, "state": state, "kimg": kimg})
+        folder.write(record)
+        report = TrialReport(kimg=kimg, state=state, rung=0, value=value)
+        return {"report": report, "done": True}
+
+
+def instant(config: dict[str, Any]) -> None:
+    """The plainest trial."""
+    import torch  # noqa: F401  (as any that trains)
+
+    tune.report({"fd": score(config)})
+
+
+def space(trial: Any) -> None:
+    """The space of the `digits` spec, as Optuna's users write it."""
+    trial.suggest_categorical("generator.depths", ["1-1", "2-1", "2-2"])
+    trial.suggest_categorical("generator.num_heads", [2, 4, 8])
+    for rate in ("optimizer.generator_lr", "optimizer.discriminator_lr"):
+        trial.suggest_float(rate, 5e-4, 4e-3, log=True)
+    trial.suggest_categorical("loss.name", ["nonsaturating", "hinge", "rpgan"])
+
+
+class Gauge:
+    """Memory of this process as the trials go by."""
+
+    def __init__(self) -> None:
+        self.samples: list[tuple[int, float]] = []
+
+    def note(self, done: int) -> None:
+        """Sample resident memory, in MB, every 50 trials."""
+        if done % 50 == 0 and (not self.samples or self.samples[-1][0] < done):
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            self.samples.append((done, pages * os.sysconf("SC_PAGE_SIZE") / 1e6))
+
+
+def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
+    """Our ledger, searcher, tuning, live table, records and journal."""
+    resources = (
+        f"resources={{cpus_per_trial: 1, gpus_per_trial: 0, reuse_workers: {str(reuse).lower()}}}"
+    )
+    spec = load_spec(
+        "digits",
+        (
+            f"budget={{trials: {num}, concurrent_trials: {AT_ONCE}}}",
+            "early_stopping={name: none, grace_kimg: 216}",
+            "training.total_kimg=216",
+            resources,
+        ),
+    )[1]
+    run, gauge = RunFolder(folder / "ours"), Gauge()
+    run.trials.mkdir(parents=True)
+    data = load_data(spec.data)
+    started, used = time.perf_counter(), time.process_time()
+    ledger = Ledger(spec, run, objective=OBJECTIVE, concurrent=AT_ONCE, device="cpu")
+    console = Console(file=io.StringIO())
+    live = LiveTable(ledger, console, label="FD", number_format=".3f", forecast=1.0)
+
+    def tick() -> None:
+        live.update()
+        gauge.note(len(ledger.records))
+
+    with live:
+        run_trials(
+            ledger,
+            data,
+            spec.resources,
+            inception=USUAL_FILE,
+            scratch=folder / "scratch",
+            hang_seconds=600.0,
+            on_tick=tick,
+            should_stop=lambda: False,
+            trainable=InstantTrial,
+        )
+    taken = _taken(started, used, num, gauge)
+    assert all(record.state is TrialState.COMPLETED for record in ledger.records.values())
+    assert len(ledger.records) == num
+    started, used = time.perf_counter(), time.process_time()
+    again = Ledger(spec, run, objective=OBJECTIVE, concurrent=AT_ONCE, device="cpu")
+    assert again.num_left == 0
+    taken["reopened_seconds"] = time.perf_counter() - started
+    taken["reopened_cpu_seconds"] = time.process_time() - used
+    return taken
+
+
+def run_plain(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
+    """Ray Tune and its own Optuna searcher, as their guides have it."""
+    gauge = Gauge()
+
+    class Watch(tune.Callback):
+        done = 0
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            self.done += 1
+            gauge.note(self.done)
+
+    started, used = time.perf_counter(), time.process_time()
+    search = OptunaSearch(space=space, metric="fd", mode="min", seed=0)
+    tuner = tune.Tuner(
+        tune.with_resources(instant, {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            num_samples=num,
+            search_alg=search,
+            max_concurrent_trials=AT_ONCE,
+            reuse_actors=reuse,
+        ),
+        run_config=tune.RunConfig(
+            name="plain", storage_path=str(folder), verbose=0, callbacks=[Watch()]
+        ),
+    )
+    results = tuner.fit()
+    assert len(results) == num
+    assert not results.errors
+    return _taken(started, used, num, gauge)
+
+
+def _taken(started: float, used: float, num: int, gauge: Gauge) -> dict[str, Any]:
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "wall_per_trial": (time.perf_counter() - started) / num,
+        "driver_cpu_per_trial": (time.process_time() - used) / num,
+        "memory_mb": gauge.samples,
+        "children_cpu_seconds": workers.ru_utime + workers.ru_stime,
+    }
+
+
+def measure(side: str, num: int, reuse: bool) -> None:
+    """One side, in this process; the result goes to stdout as JSON."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tg-overhead-") as folder,
+        open_cluster(None, dashboard=False),
+    ):
+        taken = (run_ours if side == "ours" else run_plain)(num, reuse, Path(folder))
+    print(json.dumps(taken))
+
+
+def main() -> None:
+    """Measure both sides in turn, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--reuse", choices=["yes", "no"], default="yes")
+    parser.add_argument("--json", type=Path, help="where to write all that was measured")
+    parser.add_argument("--side", choices=["ours", "plain"], help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.side:
+        measure(asked.side, asked.trials, asked.reuse == "yes")
+        return
+    found: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": []}
+    for _ in range(asked.rounds):
+        for side, entries in found.items():
+            command = [sys.executable, __file__, "--side", side, "--trials", str(asked.trials)]
+            told = subprocess.run(
+                [*command, "--reuse", asked.reuse], check=True, stdout=subprocess.PIPE, text=True
+            )
+            entries.append(json.loads(told.stdout.splitlines()[-1]))
+            print(side, {key: value for key, value in entries[-1].items() if key != "memory_mb"})
+    for name in ("wall_per_trial", "driver_cpu_per_trial"):
+        ours, plain = (min(entry[name] for entry in found[side]) for side in ("ours", "plain"))
+        print(f"{name}: ours {ours:.4f} s, plain {plain:.4f} s: {ours / plain:.2f} times")
+    for side, entries in found.items():
+        samples = [megabytes for _, megabytes in entries[-1]["memory_mb"]]
+        if samples:
+            first, last = statistics.fmean(samples[:2]), samples[-1]
+            print(f"driver's memory, {side}: {first:.0f} MB at the start, {last:.0f} MB at the end")
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
