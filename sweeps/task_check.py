@@ -75,7 +75,7 @@ def _check_training(spec: SweepSpec, source: str) -> None:
     Raises:
         SpecError: with the dotted path.
     """
-    usual = preset_config(spec.training.preset)
+    usual = preset_config(spec.training.preset, spec.training.family)
     for name in TrainingConfig.model_fields:
         value = getattr(spec.training, name)
         if name not in OF_A_BACKBONE and value != getattr(usual, name):

@@ -385,7 +385,7 @@ class TrialRun:
         self,
         state: TrialState,
         rung: int | None = None,
-        progress: TrainingProgress | None = None,
+        progress: TrainingProgress | TaskProgress | None = None,
         cause: str | None = None,
     ) -> TrialReport:
         value = None
@@ -398,8 +398,8 @@ class TrialRun:
             rung=rung,
             value=value,
             images_per_second=progress.images_per_second if progress else None,
-            d_loss=progress.d_loss if progress else None,
-            g_loss=progress.g_loss if progress else None,
+            d_loss=progress.d_loss if isinstance(progress, TrainingProgress) else None,
+            g_loss=progress.g_loss if isinstance(progress, TrainingProgress) else None,
             cause=cause,
         )
 

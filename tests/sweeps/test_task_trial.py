@@ -177,6 +177,11 @@ def test_what_the_task_does_not_have_is_refused(name, override, fault):
         load_spec(name, (override,))
 
 
+def test_every_family_can_be_the_backbone():
+    overrides = ("training.family=conv-attention",)
+    assert load_spec("digits-classify", overrides)[1].training.family == "conv-attention"
+
+
 def test_backbones_are_found_from_a_trials_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = ("search.downstream.backbone={choice: [fresh, a/c.safetensors]}",)
