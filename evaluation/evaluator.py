@@ -19,7 +19,7 @@ from evaluation.cached import LabelledImages, cached_classifier, cached_referenc
 from evaluation.classifier import Classifier
 from evaluation.classifier_training import train_classifier, train_judge
 from evaluation.extraction import Extracted, parts_of
-from evaluation.extractor_names import CLASSIFIER
+from evaluation.extractor_names import CLASSIFIER, LABELS
 from evaluation.extractors import Extractor, classifier_extractor, pretrained_extractor
 from evaluation.image_sets import GeneratedImages, ImageSet, TensorImages
 from evaluation.images import check_images
@@ -187,6 +187,11 @@ class Evaluator:
             InceptionWeightsError: the Inception weights are not there.
         """
         record = read_record(folder)
+        if record.protocol.extractor == LABELS:
+            raise EvaluationError(
+                f"{folder} was prepared to score classifiers or detectors; generated images are "
+                "scored by a sweep of task generate, or with --extractor"
+            )
         if record.protocol.extractor == CLASSIFIER:
             path = folder / EXTRACTOR_FILE
             classifier = Classifier.load(path, sha256=record.extractor_sha256)

@@ -9,13 +9,17 @@ import re
 from difflib import get_close_matches
 from typing import Literal
 
-ExtractorKind = Literal["classifier", "inception", "inception_unverified", "dinov2", "module"]
+ExtractorKind = Literal[
+    "classifier", "inception", "inception_unverified", "dinov2", "module", "labels"
+]
 
 INCEPTION = "inception"
 """Name of the extractor that holds the official Inception weights, and of no other."""
 INCEPTION_UNVERIFIED = "inception_unverified"
 """Name of the extractor that is Inception-v3 with any other weights."""
 DINOV2 = "dinov2"
+LABELS = "labels"
+"""What stands in the extractor's place where predictions are held against labels or boxes."""
 CLASSIFIER = "classifier"
 """What a spec calls the extractor that is named `<dataset>_classifier` once it is trained."""
 
@@ -31,7 +35,7 @@ def chosen_kind(choice: str) -> ExtractorKind:
         ExtractorNameError: neither a name of ours nor an import path.
     """
     match choice:
-        case "inception" | "classifier" | "dinov2":
+        case "inception" | "classifier" | "dinov2" | "labels":
             return choice
     module, colon, name = choice.partition(":")
     if colon and all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
@@ -63,7 +67,7 @@ def module_name(choice: str) -> str:
 def extractor_kind(extractor: str) -> ExtractorKind:
     """The kind of the extractor called `extractor`, which is what metrics are recorded under."""
     match extractor:
-        case "inception" | "inception_unverified" | "dinov2":
+        case "inception" | "inception_unverified" | "dinov2" | "labels":
             return extractor
     is_ours = extractor == CLASSIFIER or extractor.endswith(("_classifier", "_judge"))
     return "classifier" if is_ours else "module"

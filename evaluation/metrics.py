@@ -15,7 +15,7 @@ from typing import Literal
 from evaluation.extractor_names import INCEPTION, ExtractorKind, extractor_kind
 
 Goal = Literal["minimize", "maximize"]
-Need = Literal["features", "logits", "judge"]
+Need = Literal["features", "logits", "judge", "labels", "boxes"]
 
 
 class MetricError(ValueError):
@@ -39,7 +39,7 @@ class Metric:
     source: str
     needs: Need
     """What of an image the metric looks at: the extractor's features or logits, or a judge's
-    logits."""
+    logits; or what a classifier or detector says of a held-out one, against its label or boxes."""
     min_images: int
     """Fewest generated images the metric is defined for."""
     min_images_reason: str
@@ -56,6 +56,8 @@ class Metric:
         Inception with unverified weights takes both keys of a pair, since a spec can't know which
         weights will be found; what it gives is recorded under the general one.
         """
+        if self.needs in ("labels", "boxes"):
+            return ("labels",)
         if self.key in INCEPTION_KEYS:
             return ("inception", "inception_unverified")
         kinds: list[ExtractorKind] = ["classifier", "inception_unverified", "module"]
@@ -74,6 +76,7 @@ _SCORE = "Salimans et al. 2016, arXiv:1606.03498, sec. 4"
 _MANIFOLD = "Kynkäänniemi et al. 2019, arXiv:1904.06991, sec. 2"
 _BALLS = "Naeem et al. 2020, arXiv:2002.09797, sec. 3"
 _EXTRAPOLATION = "Chong & Forsyth 2020, arXiv:1911.07023, sec. 4"
+_AVERAGE_PRECISION = "COCO's, at 101 recalls: Lin et al. 2014, arXiv:1405.0312"
 _MONGE = "Berthet et al. 2026, arXiv:2605.06797"
 
 _ROWS = (
@@ -276,6 +279,44 @@ _ROWS = (
         min_images_reason="a share needs an image",
         may_rank=False,
     ),
+    Metric(
+        key="accuracy",
+        label="accuracy",
+        meaning="Share of held-out images whose class is told rightly",
+        goal="maximize",
+        unit="share of held-out images",
+        format=".4f",
+        source="its interval: Wilson 1927, J. Am. Stat. Assoc. 22",
+        needs="labels",
+        min_images=1,
+        min_images_reason="a share needs an image",
+    ),
+    Metric(
+        key="map50",
+        label="mAP50",
+        meaning="Mean over classes of the average precision of detections that overlap an object "
+        "by half (intersection over union) or more",
+        goal="maximize",
+        unit="mean average precision",
+        format=".3f",
+        source=_AVERAGE_PRECISION,
+        needs="boxes",
+        min_images=2,
+        min_images_reason="a standard error needs two images",
+    ),
+    Metric(
+        key="map",
+        label="mAP",
+        meaning="Mean over classes and over the overlaps 0.5, 0.55, … 0.95 of the average "
+        "precision of detections",
+        goal="maximize",
+        unit="mean average precision",
+        format=".3f",
+        source=_AVERAGE_PRECISION,
+        needs="boxes",
+        min_images=2,
+        min_images_reason="a standard error needs two images",
+    ),
 )
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ROWS}
@@ -304,6 +345,16 @@ def check_metric(key: str, kind: ExtractorKind) -> Metric:
     metric = find_metric(key)
     if kind in metric.kinds:
         return metric
+    if metric.needs in ("labels", "boxes"):
+        raise MetricError(
+            f"{key} is of a classifier or detector, but images are to be scored by an extractor; "
+            "set task to " + ("classify" if metric.needs == "labels" else "detect")
+        )
+    if kind == "labels":
+        raise MetricError(
+            f"{key} is of generated images, but a classifier or detector is to be scored; ask for "
+            + ", ".join(row.key for row in _ROWS if row.kinds == ("labels",))
+        )
     if key in INCEPTION_KEYS:
         instead = METRICS[metric.elsewhere or ""]
         ask = f"ask for {instead.key}, or " if kind in instead.kinds else ""
@@ -328,6 +379,7 @@ _KIND_NAMES: dict[ExtractorKind, str] = {
     "inception_unverified": "Inception with unverified weights",
     "dinov2": "dinov2",
     "module": "a module of yours",
+    "labels": "labels",
 }
 
 
@@ -365,7 +417,7 @@ def _recorded_metric(key: str, extractor: str) -> Metric:
 
 
 def _names_itself(metric: Metric) -> bool:
-    return metric.key in INCEPTION_KEYS or metric.needs == "judge"
+    return metric.key in INCEPTION_KEYS or metric.needs in ("judge", "labels", "boxes")
 
 
 def at_num_images(name: str, num_images: int) -> str:

@@ -30,7 +30,8 @@ class EvaluationProtocol(FrozenModel):
     extractor: str
     """`classifier`: a small network trained on the data's own labels. `inception`: Inception-v3
     with the official weights, the only one whose distances are called FID and KID. `dinov2`: the
-    ViT-B/14 of DINOv2. `package.module:Name`: a torch module of your own (extractor_module.py)."""
+    ViT-B/14 of DINOv2. `labels`: none, where a classifier or detector is held against what is true
+    of held-out images. `package.module:Name`: a torch module of your own (extractor_module.py)."""
     metrics: tuple[str, ...] = Field(min_length=1)
     """Keys of the metric table."""
     num_images: int

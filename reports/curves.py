@@ -15,7 +15,7 @@ from reports.thinning import spread
 
 NORMAL_95 = 1.959964
 
-LOSSES = (("d_loss", "discriminator loss"), ("g_loss", "generator loss"))
+LOSSES = (("d_loss", "discriminator loss"), ("g_loss", "generator loss"), ("loss", "training loss"))
 """Keys of `stats.jsonl` that are drawn, and their names."""
 
 MAX_POINTS = 8_000

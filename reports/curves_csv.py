@@ -21,6 +21,7 @@ from reports.results_csv import (
 )
 from reports.stats import TrialStats
 
+TASK_TICK_VALUES = ("loss", "images_per_second")
 TICK_VALUES = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits", "images_per_second")
 """What a tick tells as a rule; what else is a number in `stats.jsonl` has a column behind them."""
 
@@ -50,7 +51,7 @@ def curves_columns(
     columns = [
         *("trial", "kimg", "kind"),
         *(name + end for name in names for end in MEASUREMENT),
-        *TICK_VALUES,
+        *(TICK_VALUES if comparison.sweep.task == "generate" else TASK_TICK_VALUES),
         *("findings", "fakes_path"),
     ]
     columns += [name for name in further if name not in columns]

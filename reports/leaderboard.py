@@ -78,6 +78,16 @@ class Leaderboard:
         return any(cell.interval for row in self.rows for cell in row.cells)
 
 
+_PARAMETERS = {
+    True: (
+        Column("generator_parameters", "G params", hint="Parameters of the generator"),
+        Column("discriminator_parameters", "D params", hint="Parameters of the discriminator"),
+    ),
+    False: (Column("discriminator_parameters", "params", hint="Parameters of backbone and head"),),
+}
+"""By whether GANs are trained."""
+
+
 def leaderboard(comparison: Comparison) -> Leaderboard:
     """The table of all trials, in the order of the ranking."""
     metrics = (comparison.objective, *_other_metrics(comparison))
@@ -85,6 +95,7 @@ def leaderboard(comparison: Comparison) -> Leaderboard:
     paths = comparison.varied or (
         tuple(comparison.constant) if len(comparison.standings) == 1 else ()
     )
+    is_gan = comparison.sweep.task == "generate"
     columns = (
         Column("rank", "rank"),
         Column("trial", "trial"),
@@ -94,12 +105,11 @@ def leaderboard(comparison: Comparison) -> Leaderboard:
         *(_setting_column(path, comparison) for path in paths),
         Column("train_seconds", "training", hint="Time spent training"),
         Column("score_seconds", "scoring", hint="Time spent sampling and scoring"),
-        Column("generator_parameters", "G params", hint="Parameters of the generator"),
-        Column("discriminator_parameters", "D params", hint="Parameters of the discriminator"),
+        *_PARAMETERS[is_gan],
         Column("peak_memory_mb", "memory", hint="Peak memory of the trial"),
     )
     rows = tuple(
-        Row(standing, _cells(standing, metrics, paths), group)
+        Row(standing, _cells(standing, metrics, paths, is_gan=is_gan), group)
         for standing, group in zip(comparison.standings, _groups(comparison.standings), strict=True)
     )
     reasons: dict[str, list[str]] = {}
@@ -170,7 +180,7 @@ def _when(path: str, comparison: Comparison) -> str:
 
 
 def _cells(
-    standing: Standing, metrics: Sequence[MetricColumn], paths: Sequence[str]
+    standing: Standing, metrics: Sequence[MetricColumn], paths: Sequence[str], *, is_gan: bool
 ) -> tuple[Cell, ...]:
     record = standing.record
     cost = record.cost
@@ -199,7 +209,15 @@ def _cells(
         *(_setting_cell(standing, path) for path in paths),
         _amount(cost.train_seconds, duration_text(cost.train_seconds), untimed),
         _amount(cost.score_seconds, duration_text(cost.score_seconds), untimed),
-        _amount(cost.generator_parameters, parameters_text(cost.generator_parameters), untimed),
+        *(
+            [
+                _amount(
+                    cost.generator_parameters, parameters_text(cost.generator_parameters), untimed
+                )
+            ]
+            if is_gan
+            else []
+        ),
         _amount(
             cost.discriminator_parameters, parameters_text(cost.discriminator_parameters), untimed
         ),

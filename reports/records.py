@@ -338,6 +338,8 @@ class SweepRecord(VersionedRecord):
     """What is known of the sweep as a whole (`sweep.json`)."""
 
     name: str
+    task: str = "generate"
+    """What is trained: `generate`, or on a backbone `classify` or `detect`."""
     data: str
     """Data set and size in words: `digits (1,197 training images, 600 held out, 8×8×1)`."""
     objective: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reports.comparison import Comparison
 from reports.formats import kimg_text, measurement_text
@@ -81,18 +82,66 @@ class Gallery:
     """Training images there are; None where no distances are known."""
     num_looked_among: int | None
     """Training images that were looked among."""
+    heading: str
+    """What the pictures are, in a word."""
+    lead: str
+    """The same in a sentence or two."""
+    picture_of: str
+    """`Sample grid of`"""
+
+
+class _Words(NamedTuple):
+    """How the pictures of a task are called."""
+
+    heading: str
+    lead: str
+    picture_of: str
+
+
+_WORDS = {
+    "generate": _Words(
+        "Samples",
+        "Every grid of generated images is drawn by the EMA generator from the same latents, none "
+        "picked by hand.",
+        "Sample grid of",
+    ),
+    "classify": _Words(
+        "Mistakes",
+        "Of each trial how often which class was taken for which, and the first held-out images "
+        "that it told wrongly, none picked by hand.",
+        "Confusions and mistakes of",
+    ),
+    "detect": _Words(
+        "Detections",
+        "The same first held-out images for every trial: true boxes in green, what it found with "
+        "a score of 0.5 or more in red.",
+        "Detections of",
+    ),
+}
 
 
 def gallery(comparison: Comparison, folder: RunFolder) -> Gallery:
     """The images of the page, the ones that matter most first, as far as they fit."""
+    words = _WORDS[comparison.sweep.task]
     budget = ImageBudget(folder, IMAGE_BYTES)
     ranked = [standing for standing in comparison.standings if standing.rank][:MAX_FILMS]
     real = SampleImage("Real images", comparison.sweep.data, budget.image(folder.reals))
     grids = [_grid(comparison, folder, budget, standing) for standing in ranked[:MAX_GRIDS]]
     held_out_record = _record_or_none(folder)
-    held_out = _strip(budget.image(folder.nearest_reals), held_out_record) if ranked else None
+    held_out = None
+    if ranked and comparison.sweep.task == "generate":
+        held_out = _strip(budget.image(folder.nearest_reals), held_out_record)
+    is_gan = comparison.sweep.task == "generate"
     films = [
-        _film(comparison, folder, budget, standing, held_out_record, has_grid=place < MAX_GRIDS)
+        _film(
+            comparison,
+            folder,
+            budget,
+            standing,
+            held_out_record,
+            has_grid=place < MAX_GRIDS,
+            is_gan=is_gan,
+        )
         for place, standing in enumerate(ranked)
     ]
     return Gallery(
@@ -101,6 +150,9 @@ def gallery(comparison: Comparison, folder: RunFolder) -> Gallery:
         held_out=held_out or Strip(PageImage(missing_because="no trial is ranked")),
         num_training=held_out_record.num_training if held_out_record else None,
         num_looked_among=held_out_record.num_looked_among if held_out_record else None,
+        heading=words.heading,
+        lead=words.lead,
+        picture_of=words.picture_of,
     )
 
 
@@ -125,18 +177,22 @@ def _film(
     held_out: NearestRecord | None,
     *,
     has_grid: bool,
+    is_gan: bool,
 ) -> Film:
     """The film of a trial; its last frame first, for the case that the page gets full."""
     assert standing.rung is not None
     trial, kimg = folder.trial(standing.trial), standing.rung.kimg
-    walks = budget.image(trial.interpolation(kimg))
-    path = trial.nearest(kimg)
-    try:
-        record = read_nearest(path.with_suffix(".json"))
-        nearest = _strip(budget.image(path), record)
-        found = closeness(record, held_out) if held_out else None
-    except RecordError as error:
-        nearest, found = Strip(PageImage(missing_because=str(error))), None
+    nothing = PageImage(missing_because="nothing is generated")
+    walks, nearest, found = nothing, Strip(nothing), None
+    if is_gan:
+        walks = budget.image(trial.interpolation(kimg))
+        path = trial.nearest(kimg)
+        try:
+            record = read_nearest(path.with_suffix(".json"))
+            nearest = _strip(budget.image(path), record)
+            found = closeness(record, held_out) if held_out else None
+        except RecordError as error:
+            nearest, found = Strip(PageImage(missing_because=str(error))), None
     frames = [
         Frame(
             rung.kimg,

@@ -45,6 +45,7 @@ def _sweep(folder: RunFolder, trials: Sequence[TrialRecord], spec: object) -> Sw
     )
     return SweepRecord(
         name=folder.path.absolute().name,
+        task=str(spec.get("task", "generate")),
         data=str(_part(spec, "data").get("name", UNKNOWN)),
         objective=columns[0].name,
         metrics=columns,

@@ -81,6 +81,11 @@ def say_plan(
     metrics = ", ".join(planned_metrics(spec, inception))
     say("Scores", f"{metrics} of {evaluation.num_images:,} images a trial")
     _say_finalists(spec, say)
+    if spec.task != "generate":
+        least, most = (cost.discriminator_parameters for cost in (plan.smallest, plan.largest))
+        say("Models", f"{plan.num_networks} backbones; {_range(least, most)} parameters each")
+        say("Output", str(run))
+        return
     say(
         "Models",
         f"{plan.num_networks} pairs of networks, all built; generator "

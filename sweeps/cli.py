@@ -125,6 +125,17 @@ def plan(
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         resolved, derived = derive_resources(resolved, [this_machine()])
+        if resolved.task != "generate":
+            from sweeps.announcement import concurrent_here
+
+            at_once, where = concurrent_here(resolved), Path("runs") / name
+            if as_json:
+                print(json.dumps(plan_document(resolved, name, at_once), indent=1))
+            else:
+                say_plan(resolved, name, where, USUAL_FILE, result(), concurrent=at_once)
+            note = f"memory and time are not foreseen for task {resolved.task}; a run says its time"
+            print(note, file=sys.stderr)
+            return
         prior = take_over(resolved)
         outlook = foresee(resolved, progress())
         if as_json:

@@ -64,6 +64,8 @@ def _gpus(spec: SweepSpec, nodes: Sequence[Node]) -> tuple[float, str]:
     usable = [node for node in nodes if node.gpus and node.gpu_gb is not None]
     if not usable or spec.resources.device == "cpu":
         return 0.0, "no GPU"
+    if spec.task != "generate":
+        return 1.0, f"1 GPU a trial: the memory of task {spec.task} is not predicted"
     memory = min(node.gpu_gb for node in usable if node.gpu_gb is not None)
     largest = _largest(spec)
 

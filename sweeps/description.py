@@ -33,6 +33,7 @@ def describe_sweep(
     columns = metric_columns(evaluation)
     return SweepRecord(
         name=name,
+        task=spec.task,
         data=data,
         objective=columns[0].name,
         metrics=columns,
@@ -120,6 +121,8 @@ def _extractor_note(evaluation: EvaluationRecord) -> str:
                 "Inception-v3 with other weights than the official ones "
                 f"(SHA-256 {evaluation.extractor_sha256}). Its distances are not FID."
             )
+        case "labels":
+            return "Predictions are held against what is true of the held-out images."
         case "dinov2":
             return f"DINOv2's ViT-B/14 (weights with SHA-256 {evaluation.extractor_sha256})"
         case "module":

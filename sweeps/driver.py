@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from evaluation.evaluator import RECORD_FILE, Evaluator
+from evaluation.held_out import HeldOutEvaluator
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationRecord
 from reports.build import build_report
@@ -43,6 +44,7 @@ from sweeps.rehearsal import check_labels
 from sweeps.rung_images import prepare_neighbours, save_grid
 from sweeps.settled import settle
 from sweeps.spec import SweepSpec
+from sweeps.task_evaluation import check_task_data, prepare_held_out
 from sweeps.trial import now
 from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
@@ -74,6 +76,7 @@ def usable_data(spec: SweepSpec) -> ImageData:
     """
     data = load_data(spec.data)
     check_labels(spec, has_labels=data.train_labels is not None)
+    check_task_data(spec, data)
     return data
 
 
@@ -172,13 +175,16 @@ class _Driver:
         self._say_where()
         with self.console.status("Preparing the evaluation …"):
             evaluator = self._evaluator()
-        self.finalists = describe_finalists(self.spec, evaluator)
+        self.finalists = None
+        if isinstance(evaluator, Evaluator):
+            self.finalists = describe_finalists(self.spec, evaluator)
         check_scoring(self.run, self.spec.evaluation, evaluator.record, self.finalists)
         check_prior_scoring(prior_of(self.spec, self.run), evaluator.record)
         if not self.run.reals.exists():
             save_grid(self.data.held_out_images, self.run.reals)
-        with self.console.status("Looking for real images among the training images …"):
-            prepare_neighbours(self.run, evaluator, self.data)
+        if isinstance(evaluator, Evaluator):
+            with self.console.status("Looking for real images among the training images …"):
+                prepare_neighbours(self.run, evaluator, self.data)
         with self.console.status("Measuring how fast this machine trains …"):
             calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
@@ -276,8 +282,12 @@ class _Driver:
         )
         self.run.write_sweep(sweep.model_copy(update={"segments": (*earlier, changed)}))
 
-    def _evaluator(self) -> Evaluator:
+    def _evaluator(self) -> Evaluator | HeldOutEvaluator:
         """The evaluation of this sweep, prepared once and then loaded."""
+        if self.spec.task != "generate":
+            if (self.run.evaluation / RECORD_FILE).exists():
+                return HeldOutEvaluator.load(self.run.evaluation)
+            return prepare_held_out(self.spec, self.data, self.run.evaluation, self.device)
         if (self.run.evaluation / RECORD_FILE).exists():
             return Evaluator.load(
                 self.run.evaluation, inception=self.inception, device=self.own_device
@@ -294,7 +304,7 @@ class _Driver:
             device=self.own_device,
         )
 
-    def _calibrate(self, evaluator: Evaluator) -> Calibration:
+    def _calibrate(self, evaluator: Evaluator | HeldOutEvaluator) -> Calibration:
         """Measure the first configs with as many at once as there will be trials."""
         resources = self.spec.resources
         configs = first_configs(self.spec)

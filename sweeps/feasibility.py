@@ -23,7 +23,7 @@ def infeasible_because(spec: SweepSpec, settings: dict[str, Setting]) -> str | N
     if fault is not None:
         return refusal(fault, TrainingConfig)
     limit = spec.resources.memory_gb
-    if limit is None:
+    if limit is None or spec.task != "generate":  # whose memory is not predicted
         return None
     config = spec.trial_config(settings, spec.training.seed)
     resources = spec.resources

@@ -24,10 +24,10 @@ from sweeps.search_space import corners
 from sweeps.space_check import Corners, building_fault, judge_corners
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
+from sweeps.trainers import trainer_of
 from transgan.config import TrainingConfig
 from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
-from transgan.training.trainer import Trainer
 
 CALIBRATION_SECONDS = 1.0
 """Training time per measured config."""
@@ -191,7 +191,7 @@ def measure_seconds_per_kimg(
 ) -> float:
     """Train `config` for a moment; seconds for thousand images at this pace."""
     torch.set_num_threads(threads)
-    trainer = Trainer(config, data.train_images, device)
+    trainer = trainer_of(config, data, device)
     steps = trainer.run(tick_kimg=config.loss.penalty_interval * config.batch_size / 1000)
     next(steps)  # the first steps allocate
     kimg, started = trainer.kimg, time.perf_counter()

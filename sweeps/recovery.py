@@ -9,20 +9,23 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import torch
 from torch import Tensor
 
 from reports.run_folder import TrialFolder
 from transgan.config import TrainingConfig
+from transgan.tasks.trainer import TaskTrainer
 from transgan.training.checkpoint import DamagedCheckpointError, DamagedCheckpointWarning
 from transgan.training.ranks import Ranks
 from transgan.training.trainer import Trainer
+
+T = TypeVar("T", Trainer, TaskTrainer)
 
 LEFTOVER_SECONDS = 10.0
 """How long a process of a killed sweep may take to notice that it is alone."""
@@ -54,7 +57,16 @@ def resumed_trainer(
     Raises:
         CheckpointError: the checkpoint is of another config or version.
     """
-    trainer = Trainer(config, images, device, ranks)
+    return resumed(lambda: Trainer(config, images, device, ranks), checkpoint)
+
+
+def resumed(build: Callable[[], T], checkpoint: Path) -> tuple[T, str | None]:
+    """The same of any trainer that `build` sets up anew.
+
+    Raises:
+        CheckpointError: the checkpoint is of another config or version.
+    """
+    trainer = build()
     if not checkpoint.exists():
         return trainer, None
     with warnings.catch_warnings(record=True) as caught:
@@ -63,7 +75,7 @@ def resumed_trainer(
             trainer.resume(checkpoint)
         except DamagedCheckpointError as error:
             message = f"{_first_line(str(error))}; the trial starts anew"
-            return Trainer(config, images, device, ranks), message  # the old one may be half loaded
+            return build(), message  # the old one may be half loaded
     for warning in caught:
         if issubclass(warning.category, DamagedCheckpointWarning):
             return trainer, _first_line(str(warning.message))

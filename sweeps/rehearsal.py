@@ -81,6 +81,11 @@ def check_labels(spec: SweepSpec, *, has_labels: bool) -> None:
     Raises:
         SpecError: it does.
     """
+    if spec.task == "classify" and not has_labels:
+        raise SpecError(
+            f"data.name: {spec.data.name} has no labels to classify by; give a data set that has, "
+            "or a folder with one folder per class"
+        )
     try:
         spec.evaluation.check_labels(has_labels)
     except ValueError as error:

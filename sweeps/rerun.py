@@ -13,10 +13,12 @@ from reports.run_folder import RecordError, RunFolder
 from sweeps.faults import cause_key, loss_from
 from sweeps.folder import restore_spec
 from sweeps.plan import device_here
+from sweeps.trainers import trainer_of
 from sweeps.trial import TICK_KIMG
 from sweeps.trial_faults import CollapsedError, check_collapse
 from transgan.config import TrainingConfig
 from transgan.data import load_data
+from transgan.tasks.trainer import TaskProgress
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 COMPARED = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits")
@@ -62,20 +64,21 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     torch.set_num_threads(spec.resources.threads)
     device = device_here(spec)
     config = TrainingConfig.model_validate(record.config)
-    images, compared = load_data(spec.data).train_images, 0
+    data, compared = load_data(spec.data), 0
+    losses = COMPARED if spec.task == "generate" else ("loss",)
     # A trial's ticks start anew at each rung, and a finalist run has but one.
     rungs = spec.rungs if record.finalist is None else ()
     console.print(f"Training trial {trial} again to {end:g} kimg", highlight=False)
     try:
-        trainer = Trainer(config, images, device)
+        trainer = trainer_of(config, data, device)
         for rung in (*rungs, end):
             for progress in trainer.run(min(rung, end), TICK_KIMG):
                 entry = recorded.get(round(progress.kimg, 3))
                 if entry is not None:
                     compared += 1
-                    if not _is_same(progress, entry, console):
+                    if not _is_same(progress, entry, losses, console):
                         return False
-                if seeks_fault:
+                if seeks_fault and isinstance(trainer, Trainer):
                     check_collapse(trainer, spec.faults.collapse_share)
     except (DivergedError, CollapsedError, RuntimeError, MemoryError) as error:
         if seeks_fault:
@@ -94,9 +97,14 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
     return compared > 0
 
 
-def _is_same(progress: TrainingProgress, entry: dict[str, Any], console: Console) -> bool:
+def _is_same(
+    progress: TrainingProgress | TaskProgress,
+    entry: dict[str, Any],
+    losses: tuple[str, ...],
+    console: Console,
+) -> bool:
     """Whether a tick has the losses on record; it says so, or what differs."""
-    for name in COMPARED:
+    for name in losses:
         again = getattr(progress, name)
         if again != entry.get(name):
             console.print(
@@ -106,7 +114,8 @@ def _is_same(progress: TrainingProgress, entry: dict[str, Any], console: Console
             )
             return False
     console.print(
-        f"{progress.kimg:8.3f} kimg  d_loss {progress.d_loss:.6f}  the same", highlight=False
+        f"{progress.kimg:8.3f} kimg  {losses[0]} {getattr(progress, losses[0]):.6f}  the same",
+        highlight=False,
     )
     return True
 

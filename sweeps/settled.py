@@ -34,7 +34,9 @@ def settle(run: RunFolder, spec: SweepSpec, nodes: Sequence[Node]) -> Derived:
     budget = spec.budget.model_copy(update={"concurrent_trials": at_once})
     resources = spec.resources
     sizes = [node.gpu_gb for node in nodes if node.gpus and node.gpu_gb is not None]
-    if resources.memory_gb is None and resources.computes_on_gpu and sizes:
+    is_predicted = spec.task == "generate"  # the memory of other tasks is not
+    has_share = is_predicted and resources.memory_gb is None and resources.computes_on_gpu
+    if has_share and sizes:
         share = min(resources.gpus, 1.0)
         resources = resources.model_copy(update={"memory_gb": round(min(sizes) * share, 3)})
     settled = spec.model_copy(update={"budget": budget, "resources": resources})

@@ -23,8 +23,10 @@ from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace, apply_settings, settings_of
 from sweeps.space_check import check_paths_are_whole, check_search
 from sweeps.spec_text import SpecError, assign, read_text, to_text
+from sweeps.task_check import check_task, fill_task
 from transgan.config import GENERATOR_CONFIGS, FamilyName, TrainingConfig
 from transgan.data_config import DataConfig
+from transgan.downstream_config import TaskName
 from transgan.frozen_model import FrozenModel, numbers_as_written
 from transgan.presets import PRESETS, merged, preset_values, restarted
 from transgan.recipes import RECIPES, RecipeName
@@ -95,6 +97,9 @@ class FinalistsConfig(FrozenModel):
 class SweepSpec(FrozenModel):
     """One sweep, complete."""
 
+    task: TaskName = "generate"
+    """What is trained: the GAN itself, or its discriminator as the backbone of a classifier or
+    detector."""
     data: DataConfig
     """Which images."""
     training: TrainingConfig
@@ -205,6 +210,7 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
     """
     values = dict(values)
     _refuse_no_finalists(values.get("finalists"), source)
+    values = fill_task(values, source)
     if isinstance(values.get("data"), dict) and isinstance(values.get("training", {}), dict):
         values["training"] = _fill_training(values.get("training", {}), values["data"], source)
     check_paths_are_whole(values.get("search"), source)
@@ -219,6 +225,7 @@ def resolve(values: dict[str, Any], source: str) -> SweepSpec:
     check_finalists(spec, source)
     check_search(spec, source)
     check_sampler(spec, source)
+    check_task(spec, source)
     return spec
 
 

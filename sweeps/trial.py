@@ -43,6 +43,7 @@ from transgan.config import TrainingConfig
 from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
+from transgan.tasks.trainer import TaskProgress, TaskTrainer
 from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
 from transgan.training.ranks import Ranks
@@ -124,9 +125,14 @@ def run_trial(
     `ranks`, this is the first of several processes that share each batch. `placement` is noted.
     """
     torch.set_num_threads(task.threads)
-    run = _TrialRun(task, folder, score, neighbours, ranks, placement)
+    run = TrialRun(task, folder, score, neighbours, ranks, placement)
+    yield from reports_of(run, lambda: run.open(data, evaluator))
+
+
+def reports_of(run: TrialRun, open_run: Callable[[], None]) -> Generator[TrialReport, None, None]:
+    """The reports of a trial, whatever its end; `open_run` goes to where the last attempt was."""
     try:
-        run.open(data, evaluator)
+        open_run()
         yield from run.go()
     except GeneratorExit:
         run.save_if_interrupted()
@@ -184,12 +190,13 @@ def now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-class _TrialRun:
+class TrialRun:
     """The state of one attempt at a trial."""
 
-    trainer: Trainer
+    trainer: Trainer | TaskTrainer
     """There once the attempt is open."""
     evaluators: list[Evaluator]
+    tick_values: tuple[str, ...] = TICK_VALUES
 
     def __init__(
         self,
@@ -215,9 +222,13 @@ class _TrialRun:
         under = [evaluator_under(evaluator, protocol) for protocol in self.task.protocols]
         self.evaluators = under or [evaluator]
         task, checkpoint = self.task, self.folder.checkpoint
-        self.trainer, damage = resumed_trainer(
-            task.config, data.train_images, task.device, checkpoint, self.ranks
+        self._take_up(
+            *resumed_trainer(task.config, data.train_images, task.device, checkpoint, self.ranks)
         )
+
+    def _take_up(self, trainer: Trainer | TaskTrainer, damage: str | None) -> None:
+        """Go on with a trainer that is where the last attempt was."""
+        self.trainer = trainer
         if damage is not None:
             self.record = self._with_fault(FaultKind.DAMAGED_CHECKPOINT, damage, "retried")
             self._update(checkpoint_kimg=self.trainer.kimg or None)
@@ -305,10 +316,10 @@ class _TrialRun:
         spent = {name: getattr(cost, name) + value for name, value in seconds.items()}
         return cost.model_copy(update=spent | {"peak_memory_mb": _peak_memory(self.trainer.device)})
 
-    def _note(self, progress: TrainingProgress, seconds: float) -> None:
+    def _note(self, progress: TrainingProgress | TaskProgress, seconds: float) -> None:
         """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
         entry: dict[str, Any] = {"kimg": round(progress.kimg, 3)}
-        values = {name: getattr(progress, name) for name in TICK_VALUES}
+        values = {name: getattr(progress, name) for name in self.tick_values}
         entry |= {name: value for name, value in values.items() if value is not None}
         if progress.findings:
             entry["findings"] = [finding.name for finding in progress.findings]
@@ -318,7 +329,8 @@ class _TrialRun:
             update={"kimg": progress.kimg, "cost": self._spend(train_seconds=seconds)}
         )
         self._keep_first(progress.findings)
-        check_collapse(self.trainer, self.task.collapse_share)
+        if isinstance(self.trainer, Trainer):
+            check_collapse(self.trainer, self.task.collapse_share)
         if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
             self._checkpoint()
 
@@ -342,6 +354,7 @@ class _TrialRun:
     def _score(self, kimg: float) -> None:
         """Score the EMA generator at a rung, and keep a snapshot and what is to be seen of it."""
         started = time.monotonic()
+        assert isinstance(self.trainer, Trainer)
         protocol, generator = self.evaluators[0].protocol, self.trainer.ema_generator
         generate = seeded_images(generator, protocol.seed)
         first = generate(range(min(GRID_IMAGES, protocol.num_images)))
@@ -372,7 +385,7 @@ class _TrialRun:
         self,
         state: TrialState,
         rung: int | None = None,
-        progress: TrainingProgress | None = None,
+        progress: TrainingProgress | TaskProgress | None = None,
         cause: str | None = None,
     ) -> TrialReport:
         value = None
@@ -385,8 +398,8 @@ class _TrialRun:
             rung=rung,
             value=value,
             images_per_second=progress.images_per_second if progress else None,
-            d_loss=progress.d_loss if progress else None,
-            g_loss=progress.g_loss if progress else None,
+            d_loss=progress.d_loss if isinstance(progress, TrainingProgress) else None,
+            g_loss=progress.g_loss if isinstance(progress, TrainingProgress) else None,
             cause=cause,
         )
 

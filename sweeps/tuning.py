@@ -21,6 +21,7 @@ import torch
 
 from evaluation.evaluator import Evaluator
 from evaluation.extraction import Extracted
+from evaluation.held_out import HeldOutEvaluator
 from evaluation.inception_weights import InceptionFile
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.training_neighbours import TrainingNeighbours
@@ -36,6 +37,7 @@ from sweeps.live_metrics import Outlet, Outlets
 from sweeps.rank_workers import Company
 from sweeps.recovery import Worker, only_worker, worker_of
 from sweeps.resources import Resources
+from sweeps.task_trial import run_task_trial
 from sweeps.trial import Generate, TrialReport, TrialTask, run_trial, score_here
 from transgan.data import ImageData
 from transgan.sampling import seeded_images
@@ -135,6 +137,11 @@ class TransGANTrial(tune.Trainable):
         self._outlets = outlets
         task = TrialTask.model_validate_json(config["task"])
         folder = self._run.evaluation
+        self._held_out: HeldOutEvaluator | None = None
+        if task.config.downstream.task != "generate":
+            self._held_out = HeldOutEvaluator.load(folder)
+            self._open(task)
+            return
         self._evaluator = Evaluator.load(folder, inception=inception, device=task.device)
         self._neighbours = TrainingNeighbours.load(
             folder, self._evaluator.extractor, data.train_images
@@ -192,6 +199,10 @@ class TransGANTrial(tune.Trainable):
             self._company = Company(task, self._data, folder.checkpoint, bundles)
             gpus += self._company.gpus
         self._shown_at = self._outlets.open(self._run, task)
+        placement = Placement(node=this_node(), gpus=gpus)
+        if self._held_out is not None:
+            self._reports = run_task_trial(task, self._data, self._held_out, folder, placement)
+            return
         self._reports = run_trial(
             task,
             self._data,
@@ -200,7 +211,7 @@ class TransGANTrial(tune.Trainable):
             self._score,
             self._neighbours,
             self._company.ranks if self._company else None,
-            Placement(node=this_node(), gpus=gpus),
+            placement,
         )
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from transgan.conv_attention_config import (
     ConvAttentionDiscriminatorConfig,
     ConvAttentionGeneratorConfig,
 )
+from transgan.downstream_config import DownstreamConfig
 from transgan.frozen_model import FrozenModel
 from transgan.network_config import DiscriminatorConfig, GeneratorConfig
 from transgan.recipes import RecipeName, check_recipe
@@ -183,6 +184,7 @@ class TrainingConfig(FrozenModel):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     ema: EmaConfig = EmaConfig()
+    downstream: DownstreamConfig = DownstreamConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -261,13 +263,25 @@ class TrainingConfig(FrozenModel):
     @model_validator(mode="after")
     def _networks_fit_the_image(self) -> Self:
         generator, discriminator = self.generator, self.discriminator
-        if generator.image_size != self.image_size:
+        is_gan = self.downstream.task == "generate"
+        if is_gan and generator.image_size != self.image_size:
             raise ValueError(
                 f"generator.depths has {len(generator.depths)} stages, from bottom_width "
                 f"{generator.bottom_width} to {generator.image_size} pixels, but the images have "
                 f"{self.image_size}; change generator.bottom_width or the number of stages"
             )
         discriminator.check_image_size(self.image_size)
+        if self.downstream.task == "classify" and self.batch_size < 2:
+            raise ValueError(
+                "batch_size is 1, but a classifier brings features to unit variance over a batch; "
+                "make it 2 or more"
+            )
+        levels = len(discriminator.depths)
+        if self.downstream.frozen_levels > levels:
+            raise ValueError(
+                f"downstream.frozen_levels is {self.downstream.frozen_levels}, but the "
+                f"discriminator has {levels} levels; say {levels} or less"
+            )
         return self
 
 

@@ -30,6 +30,8 @@ class ModelCost:
     generator_flops: int
     """Floating-point operations of one image's forward pass (a multiply-add counts two)."""
     discriminator_flops: int
+    trains_discriminator_alone: bool = False
+    """As a backbone: there is no generator, and no head is counted."""
 
     @property
     def flops_per_real_image(self) -> float:
@@ -40,6 +42,8 @@ class ModelCost:
         generator step takes a fake forward and back (3 of G) and through D to its input (2 of D).
         Penalties, and what is computed again to save memory, come on top.
         """
+        if self.trains_discriminator_alone:
+            return 3 * self.discriminator_flops
         return 4 * self.generator_flops + 8 * self.discriminator_flops
 
 
@@ -91,8 +95,21 @@ class TrainingCost:
 
 
 def model_cost(config: TrainingConfig) -> ModelCost:
-    """The cost of `config`'s networks; builds them without memory for their weights."""
+    """The cost of `config`'s networks; builds them without memory for their weights.
+
+    Where the discriminator serves as a backbone, it is that alone.
+    """
     with torch.device("meta"):
+        if config.downstream.task != "generate":
+            backbone = build_discriminator(config)
+            image = torch.empty(1, config.image_channels, config.image_size, config.image_size)
+            return ModelCost(
+                generator_parameters=0,
+                discriminator_parameters=_num_parameters(backbone),
+                generator_flops=0,
+                discriminator_flops=forward_flops(backbone, image),
+                trains_discriminator_alone=True,
+            )
         generator, discriminator = build_generator(config), build_discriminator(config)
         z = torch.empty(1, config.generator.latent_dim)
         image = torch.empty(1, config.image_channels, config.image_size, config.image_size)

@@ -25,6 +25,7 @@ class _Sizes(NamedTuple):
 _OWN_SIZES = {
     "digits": _Sizes(8, 8, 8),
     "photos": _Sizes(32, 4, 320),
+    "digit-scenes": _Sizes(64, 32, 320),
     "cifar10": _Sizes(32, 32, 32),
     "stl10": _Sizes(48, 4, 96),
     "celeba": _Sizes(64, 4, 178),
@@ -37,11 +38,13 @@ class DataConfig(FrozenModel):
     """Which images, and at which size."""
 
     name: str = Field(min_length=1)
-    """`digits`, `photos`, `cifar10`, `stl10`, `celeba`, or the path of a folder or zip file of
-    images (`./photos` for a folder that is called like a data set)."""
+    """`digits`, `photos`, `digit-scenes`, `cifar10`, `stl10`, `celeba`, or the path of a folder or
+    zip file of images (`./photos` for a folder that is called like a data set), or of annotations
+    in COCO's format (`.json`), whose images lie beside them."""
     image_size: int | None = Field(None, ge=4, le=1024)
-    """Side of the images, in pixels. Needed for a folder or zip file; by default 8 for digits, 32
-    for photos (at most 320) and cifar10, 48 for stl10 (at most 96), 64 for celeba (at most 178)."""
+    """Side of the images, in pixels. Needed for files; by default 8 for digits, 32 for photos
+    (at most 320) and cifar10, 48 for stl10 (at most 96), 64 for celeba (at most 178) and
+    digit-scenes (32 to 320)."""
 
     @property
     def channels(self) -> int:

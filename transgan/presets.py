@@ -163,6 +163,28 @@ PRESETS: dict[str, dict[str, Any]] = {
             "discriminator": {"patch_size": 4},
         },
     ),
+    # Scenes to detect digits in: the photos' recipe, with a generator for twice the size and a
+    # discriminator whose finer level is kept cheap, since a detector goes over it many times.
+    "digit-scenes": merged(
+        _SMALL,
+        {
+            "image_size": 64,
+            "generator": {
+                "depths": [2, 2, 1, 1, 1],
+                "upsampling": ["bicubic", "pixel-shuffle", "pixel-shuffle", "pixel-shuffle"],
+                "embed_dim": 256,
+                "window_size": 8,
+                "max_global_width": 16,
+            },
+            "discriminator": {
+                "patch_size": 4,
+                "overlapping_patches": True,
+                "depths": [1, 2],
+                "window_size": 8,
+                "windowed_depths": [1, 0],
+            },
+        },
+    ),
     "cifar10": _official(
         image_size=32,
         total_kimg=128_000.0,

@@ -15,11 +15,13 @@ from torch import Tensor
 # The shapes in the signatures of tensor functions are checked at each call the tests make.
 install_import_hook(
     [
+        "transgan.backbone",
         "transgan.data.picture",
         "transgan.data.split",
         "transgan.images",
         "transgan.networks",
         "transgan.sampling",
+        "transgan.tasks",
         "transgan.training.augment",
         "transgan.training.health",
         "transgan.training.losses",
@@ -99,6 +101,17 @@ TINY: dict[str, Any] = {
         "warmup_kimg": 0.0,
     },
     "ema": {"half_life_kimg": 0.02, "ramp_up": 0.5},
+    "downstream": {
+        "task": "generate",
+        "backbone": "fresh",
+        "frozen_levels": 0,
+        "head": None,
+        "head_dim": 64,
+        "pooled_width": 4,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "shift": 0.0,
+    },
 }
 
 

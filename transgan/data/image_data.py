@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from transgan.data.objects import Objects
 from transgan.data.split import held_out_mask
 
 
@@ -39,6 +40,13 @@ class ImageData:
     held_out_labels: Int64[Tensor, " num_held_out"] | None
     num_enlarged: int = 0
     """How many images were smaller in their files than they are here."""
+    train_objects: tuple[Objects, ...] | None = None
+    """What is to be detected in each image; None where that is not known."""
+    held_out_objects: tuple[Objects, ...] | None = None
+    class_names: tuple[str, ...] = ()
+    """Of objects, by their label; empty where there are none."""
+    notes: tuple[str, ...] = ()
+    """What was left out or changed on the way in, in words."""
     # Not an argument, so that `dataclasses.replace` does not hand it on to other images.
     _origin: Origin | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -80,6 +88,7 @@ class ImageData:
             f"{self.name} ({len(self.train_images):,} training images, "
             f"{len(self.held_out_images):,} held out{enlarged}, "
             f"{self.image_size}×{self.image_size}×{self.channels})"
+            + "".join(f"; {note}" for note in self.notes)
         )
 
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from transgan.data.cache import ImageCache
 from transgan.data.cache_folder import cache_folder
 from transgan.data.celeba import celeba, has_celeba
+from transgan.data.coco import coco, is_coco
 from transgan.data.content_index import ContentIndex
 from transgan.data.digits import digits
 from transgan.data.entry import Entry
@@ -18,6 +19,7 @@ from transgan.data.error import DataError
 from transgan.data.image_data import ImageData
 from transgan.data.image_files import image_files
 from transgan.data.photos import Photos
+from transgan.data.scenes import digit_scenes
 from transgan.data.source import Source
 from transgan.data.torchvision_sets import Cifar10, Stl10
 from transgan.data_config import DATA_SETS, DataConfig
@@ -26,9 +28,9 @@ from transgan.data_config import DATA_SETS, DataConfig
 def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
     """The data set that `config` names, decoded once for this machine.
 
-    All but digits are decoded into a file below the cache folder and mapped from there, so that
-    they cost memory once, however many processes use them. What is there can be deleted at any
-    time; it is made again when it is wanted.
+    All but digits, scenes and what comes with boxes are decoded into a file below the cache folder
+    and mapped from there, so that they cost memory once, however many processes use them. What is
+    there can be deleted at any time; it is made again when it is wanted.
 
     Args:
         config: which, and at which size.
@@ -41,6 +43,10 @@ def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
     """
     if config.name == "digits":
         return digits()
+    if config.name == "digit-scenes":
+        return digit_scenes(config.resolved_size)
+    if is_coco(config.name):
+        return coco(Path(config.name).expanduser(), config.resolved_size)
     folder = cache.absolute() if cache else cache_folder()
     with closing(_source(config, folder)) as source:
         key = source.key()
@@ -64,9 +70,16 @@ def foresee_data(config: DataConfig, *, cache: Path | None = None) -> Prospect:
             found by loading.
     """
     folder = cache.absolute() if cache else cache_folder()
+    if is_coco(config.name):
+        path = Path(config.name).expanduser()
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; give annotations in COCO's format")
+        return Prospect(has_labels=False, is_here=True)
     match config.name:
         case "digits" | "photos":
             return Prospect(has_labels=True, is_here=True)
+        case "digit-scenes":
+            return Prospect(has_labels=False, is_here=True)
         case "cifar10" | "stl10":
             with closing(_source(config, folder)) as source:
                 is_here = ImageCache(folder).find(source.key()) is not None

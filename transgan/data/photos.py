@@ -62,11 +62,12 @@ class Photos(Source):
         """All crops: those to train on, then those held out."""
         rng = np.random.default_rng(_SEED)
         return [
-            *(self._draw(rng, held_out=False) for _ in range(NUM_TRAIN)),
-            *(self._draw(rng, held_out=True) for _ in range(NUM_HELD_OUT)),
+            *(self.draw(rng, held_out=False) for _ in range(NUM_TRAIN)),
+            *(self.draw(rng, held_out=True) for _ in range(NUM_HELD_OUT)),
         ]
 
-    def _draw(self, rng: np.random.Generator, *, held_out: bool) -> Crop:
+    def draw(self, rng: np.random.Generator, *, held_out: bool) -> Crop:
+        """A crop from the bands of one split."""
         photo = int(rng.integers(len(self._photos)))
         _, height, width = self._photos[photo].shape
         choices = bands(width, self.size)[held_out::2]
@@ -95,8 +96,11 @@ class Photos(Source):
         return Plan(NUM_TRAIN, NUM_HELD_OUT, labels[:NUM_TRAIN], labels[NUM_TRAIN:])
 
     def picture(self, position: int) -> Picture:
-        """The crop at `position`. It is cut before it is resized: no pixel beyond it counts."""
-        crop = self.crops[position]
+        """The crop at `position`."""
+        return self.cut(self.crops[position])
+
+    def cut(self, crop: Crop) -> Picture:
+        """The pixels of `crop`. It is cut before it is resized: no pixel beyond it counts."""
         rows = slice(crop.top, crop.top + crop.side)
         columns = slice(crop.left, crop.left + crop.side)
         pixels = self._photos[crop.photo][:, rows, columns]

@@ -57,14 +57,35 @@ def decode(name: str, content: bytes, size: int) -> Picture:
         PictureError: damaged, truncated or not a picture; animated or of several pages; or of
             numbers without a fixed range (32-bit grey).
     """
+    image = _loaded(name, content)
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+        return _middle_square(_to_rgb(name, image), size)
+    except _BAD_IMAGE as error:
+        raise PictureError(name, one_line(error)) from None
+
+
+def decode_whole(name: str, content: bytes) -> Image.Image:
+    """An encoded picture in RGB as it is stored: neither turned, cut nor resized.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    image = _loaded(name, content)
+    try:
+        return _to_rgb(name, image)
+    except _BAD_IMAGE as error:
+        raise PictureError(name, one_line(error)) from None
+
+
+def _loaded(name: str, content: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 raise PictureError(name, f"{frames} frames or pages; one is wanted")
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _middle_square(_to_rgb(name, image), size)
+            return image
     except UnidentifiedImageError:
         raise PictureError(name, "not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from None
     except _BAD_IMAGE as error:

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from transgan.network_config import DiscriminatorConfig
 from transgan.networks.layers import Block, build_norm, pool_tokens
 from transgan.networks.linear import Linear
+from transgan.networks.token_maps import token_maps
 
 
 class PatchEmbedding(nn.Module):
@@ -174,3 +175,18 @@ class Discriminator(nn.Module):
             return again
         out: Tensor = block(x, twice=twice)
         return out
+
+    @property
+    def feature_channels(self) -> tuple[int, ...]:
+        """Channels of each of `feature_maps`."""
+        return self.config.embed_dims
+
+    @property
+    def feature_strides(self) -> tuple[int, ...]:
+        """Pixels of the image from one place of each of `feature_maps` to the next."""
+        levels = range(len(self.config.depths))
+        return tuple(self.config.patch_size * 2**level for level in levels)
+
+    def feature_maps(self, images: Float[Tensor, "batch channels height width"]) -> list[Tensor]:
+        """What it has made of `images` after each level, (N, C, H, W), fine to coarse."""
+        return token_maps(self, images)

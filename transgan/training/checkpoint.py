@@ -72,7 +72,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
         "loss_scales": json.dumps(scales),
         "health": json.dumps(dataclasses.asdict(trainer.health.state)),
     }
-    _write(path, tensors, trainer.config, header, keep_previous=True)
+    write_tensors(path, tensors, trainer.config, header, keep_previous=True)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> None:
@@ -117,26 +117,26 @@ def adopt_checkpoint(source: Path, target: Path, config: TrainingConfig) -> None
     Raises:
         CheckpointError: `source` is damaged or of another kind.
     """
-    tensors, header = _read(source, "checkpoint")
+    tensors, header = read_tensors(source, "checkpoint")
     previous_checkpoint(target).unlink(missing_ok=True)
     kept = {name: header[name] for name in ("kind", "step", "loss_scales", "health")}
-    _write(target, tensors, config, kept)
+    write_tensors(target, tensors, config, kept)
 
 
 def _load(path: Path, trainer: Trainer) -> None:
-    tensors, header = _read(path, "checkpoint")
-    config = _config(path, header)
+    tensors, header = read_tensors(path, "checkpoint")
+    config = config_in(path, header)
     if config != trainer.config:
         raise CheckpointError(
-            f"{path}: written by another config ({_first_difference(config, trainer.config)}); "
+            f"{path}: written by another config ({first_difference(config, trainer.config)}); "
             "remove it to start this trial afresh"
         )
     try:
         for part, module in _modules(trainer).items():
-            module.load_state_dict(_under(tensors, part))
+            module.load_state_dict(tensors_under(tensors, part))
         scales = json.loads(header["loss_scales"])
         for part, descent in _descents(trainer).items():
-            _load_moments(descent.optimizer, _under(tensors, part))
+            _load_moments(descent.optimizer, tensors_under(tensors, part))
             if descent.scaler is not None:
                 descent.scaler.load_state_dict(scales[part])
         trainer.health.state = HealthState(**json.loads(header["health"]))
@@ -164,7 +164,7 @@ def save_snapshot(
     `kimg` is how long it was trained; None if that is not known, and then the file says nothing.
     """
     trained = {} if kimg is None else {"kimg": f"{kimg:.3f}"}
-    _write(path, dict(generator.state_dict()), config, {"kind": "snapshot", **trained})
+    write_tensors(path, dict(generator.state_dict()), config, {"kind": "snapshot", **trained})
 
 
 def load_snapshot(
@@ -175,10 +175,10 @@ def load_snapshot(
     Raises:
         CheckpointError: the file is missing, damaged, or neither of the two.
     """
-    tensors, header = _read(path, "snapshot", "checkpoint")
-    config = _config(path, header)
+    tensors, header = read_tensors(path, "snapshot", "checkpoint")
+    config = config_in(path, header)
     generator = build_generator(config)
-    weights = tensors if header["kind"] == "snapshot" else _under(tensors, "ema_generator")
+    weights = tensors if header["kind"] == "snapshot" else tensors_under(tensors, "ema_generator")
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
@@ -203,12 +203,13 @@ def _descents(trainer: Trainer) -> dict[str, Descent]:
     }
 
 
-def _under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+def tensors_under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The tensors of one part, by their names in it."""
     start = f"{part}."
     return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
 
 
-def _write(
+def write_tensors(
     path: Path,
     tensors: dict[str, Tensor],
     config: TrainingConfig,
@@ -216,6 +217,7 @@ def _write(
     *,
     keep_previous: bool = False,
 ) -> None:
+    """Write tensors with their config and header, atomically; what was there may be kept."""
     metadata = {"format": FORMAT_VERSION, "config": config.model_dump_json(), **header}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -241,7 +243,12 @@ def _keep(path: Path) -> None:
     second.replace(previous_checkpoint(path))
 
 
-def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and header of a file of one of these kinds.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another kind.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header: dict[str, str] = file.metadata() or {}
@@ -259,7 +266,12 @@ def _read(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, header
 
 
-def _config(path: Path, header: dict[str, str]) -> TrainingConfig:
+def config_in(path: Path, header: dict[str, str]) -> TrainingConfig:
+    """The config in a file's header.
+
+    Raises:
+        CheckpointError: it has none, or none that is valid.
+    """
     try:
         return TrainingConfig.model_validate_json(header["config"])
     except KeyError:
@@ -270,7 +282,8 @@ def _config(path: Path, header: dict[str, str]) -> TrainingConfig:
         raise CheckpointError(f"{path}: its config can't be read ({reason})") from None
 
 
-def _first_difference(saved: TrainingConfig, current: TrainingConfig) -> str:
+def first_difference(saved: TrainingConfig, current: TrainingConfig) -> str:
+    """Where two configs differ, in words."""
     for path, old, new in _differences(saved.model_dump(), current.model_dump()):
         return f"{path}: {old} there, {new} here"
     return "equal values of other types"
