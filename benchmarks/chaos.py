@@ -19,6 +19,7 @@ be those of the first sweep. What was done and found is written to docs/sweeps/c
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import random
@@ -207,6 +208,14 @@ def kill_trials(work: Path, kills: int, rng: random.Random, trial_seconds: float
     return _closed(chaos, run, started)
 
 
+def seconds_per_trial(run: Path) -> float:
+    """What a trial takes here, from the start of its process to the next one's."""
+    found = records(run).values()
+    first = min(datetime.datetime.fromisoformat(record["started_at"]) for record in found)
+    last = max(datetime.datetime.fromisoformat(record["ended_at"]) for record in found)
+    return max((last - first).total_seconds() / len(found), 1.0)
+
+
 def _unchanged(
     chaos: Chaos, ended: dict[str, dict[str, Any]], run: Path
 ) -> dict[str, dict[str, Any]]:
@@ -303,7 +312,7 @@ def run_chaos(
         ("trial", kill_trials, trial_kills),
     ):
         if kills:
-            pace = outcomes[0].seconds / trials
+            pace = seconds_per_trial(work / "alone")
             chaos = act(work, kills, random.Random(f"{seed}/{name}"), pace)
             compare(chaos, work / name, work / "alone")
             outcomes.append(chaos)

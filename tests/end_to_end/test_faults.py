@@ -254,6 +254,6 @@ def test_in_the_end_every_trial_is_in_a_final_state_and_the_table_says_why(finis
 
 
 def test_sweep_killed_three_times_ends_as_one_let_alone(tmp_path):
-    alone, killed = run_chaos(tmp_path / "chaos", driver_kills=3, trial_kills=0, seed=1, trials=2)
+    alone, killed = run_chaos(tmp_path / "chaos", driver_kills=3, trial_kills=0, seed=1, trials=4)
     assert alone.faults == killed.faults == []
     assert len(killed.kills) == 3
