@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import io
 import logging
 import os
 import re
 import signal
 import socket
-import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from evaluation.evaluator import Evaluator
-from evaluation.extraction import Extracted
-from evaluation.held_out import HeldOutEvaluator
 from evaluation.inception_weights import InceptionFile
-from evaluation.protocol import EvaluationProtocol, Scores
-from evaluation.training_neighbours import TrainingNeighbours
-from reports.records import FaultKind, Placement
-from reports.run_folder import RecordError, RunFolder, TrialFolder
-from sweeps.cluster import held_gpus, is_lost_process, prepare_environment, this_node
+from reports.records import FaultKind
+from reports.run_folder import RecordError, TrialFolder
+from sweeps.cluster import prepare_environment
 from sweeps.faults import Loss, kind_of, loss_from
-from sweeps.final_scoring import evaluator_under
 from sweeps.hang import HangWatch
 from sweeps.kernel_kills import KernelKills
 from sweeps.ledger import Ledger
-from sweeps.live_metrics import Outlet, Outlets
-from sweeps.rank_workers import Company
-from sweeps.recovery import Worker, only_worker, worker_of
+from sweeps.live_metrics import Outlets
+from sweeps.recovery import Worker, worker_of
 from sweeps.resources import Resources
-from sweeps.task_trial import run_task_trial
-from sweeps.trial import Generate, TrialReport, TrialTask, run_trial, score_here
+from sweeps.trainable import TransGANTrial
 from transgan.data import ImageData
-from transgan.sampling import seeded_images
-from transgan.training.checkpoint import load_snapshot
 
 prepare_environment()
 
@@ -55,179 +39,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True)
-class ScoringWorkers:
-    """Scores the images of a trial in several processes, of which the trial's is one.
-
-    Each looks at its part of the images and gives back sums and the features that are kept; which
-    process saw which images changes nothing. The other processes run on what Tune has reserved for
-    the trial, so that they never wait for another trial's end.
-    """
-
-    run: RunFolder
-    device: str
-    resources: Resources
-    inception: InceptionFile
-
-    def __call__(self, evaluator: Evaluator, generate: Generate, snapshot: Path) -> Scores:
-        """The scores of the generator at `snapshot`, which `generate` samples from."""
-        started = time.perf_counter()
-        own, *others = evaluator.parts(self.resources.scoring_workers)
-        extract = ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)(
-            extract_from_snapshot
-        )
-        threads = self.resources.threads
-        tasks = [
-            extract.remote(
-                self.run.evaluation,
-                evaluator.protocol,
-                snapshot,
-                part,
-                self.device,
-                threads,
-                self.inception,
-            )
-            for part in others
-        ]
-        extracted = evaluator.extract_part(generate, own)
-        return evaluator.score_parts([extracted, *ray.get(tasks)], started=started)
-
-
-def extract_from_snapshot(
-    evaluation: Path,
-    protocol: EvaluationProtocol,
-    snapshot: Path,
-    part: range,
-    device: str,
-    threads: int,
-    inception: InceptionFile,
-) -> Extracted:
-    """What the evaluation in a folder, under `protocol`, needs of a part of a snapshot's images."""
-    torch.set_num_threads(threads)
-    prepared = Evaluator.load(evaluation, inception=inception, device=device)
-    evaluator = evaluator_under(prepared, protocol)
-    generator, _ = load_snapshot(snapshot, device)
-    return evaluator.extract_part(seeded_images(generator, evaluator.protocol.seed), part)
-
-
-class TransGANTrial(tune.Trainable):
-    """One trial in its own process: each step hands on the next report of `run_trial`.
-
-    Where workers are reused, one trial after the other, from a start as clean as a process allows.
-    """
-
-    _reports: Generator[TrialReport, None, None]
-    _company: Company | None
-    """The processes that share the trial's batches, if there are others."""
-    _shown_at: tuple[Outlet, ...]
-
-    def setup(
-        self,
-        config: dict[str, Any],
-        data: ImageData,
-        run_path: str,
-        resources: Resources,
-        inception: InceptionFile,
-        outlets: Outlets,
-    ) -> None:
-        """Open the trial that `config` describes."""
-        self._data, self._run, self._resources = data, RunFolder(Path(run_path)), resources
-        self._outlets = outlets
-        task = TrialTask.model_validate_json(config["task"])
-        folder = self._run.evaluation
-        self._held_out: HeldOutEvaluator | None = None
-        if task.config.downstream.task != "generate":
-            self._held_out = HeldOutEvaluator.load(folder)
-            self._open(task)
-            return
-        self._evaluator = Evaluator.load(folder, inception=inception, device=task.device)
-        self._neighbours = TrainingNeighbours.load(
-            folder, self._evaluator.extractor, data.train_images
-        )
-        alone = resources.scoring_workers == 1
-        workers = ScoringWorkers(self._run, task.device, resources, inception)
-        self._score = score_here if alone else workers
-        self._open(task)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Leave the trial there was, and open the one that `new_config` describes."""
-        self.cleanup()
-        free_memory()
-        self._open(TrialTask.model_validate_json(new_config["task"]))
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """The next report; whole, since Tune would flatten a mapping."""
-        try:
-            report = next(self._reports)
-        except RuntimeError as error:
-            # Left alone by a follower, the leader knows only that a connection broke.
-            cause = self._company.first_error() if self._company else None
-            if cause is None:
-                raise
-            if is_lost_process(cause):
-                os.kill(os.getpid(), signal.SIGKILL)  # as if this process of the trial had been
-            raise cause from error
-        for outlet in self._shown_at:
-            outlet.note(report)
-        if report.state.is_final:
-            self.cleanup()
-        return {"report": report, "done": report.state.is_final}
-
-    def cleanup(self) -> None:
-        """End the processes that share the trial's batches, and close its files."""
-        self._reports.close()
-        if self._company is not None:
-            self._company.close()
-            self._company = None
-        for outlet in self._shown_at:
-            outlet.close()
-        self._shown_at = ()
-        self._alone.close()
-
-    def _open(self, task: TrialTask) -> None:
-        bundles = self._resources.bundles
-        folder = self._run.trial(task.trial)
-        self._company = None
-        self._alone = contextlib.ExitStack()
-        node = ray.get_runtime_context().get_node_id()
-        self._alone.enter_context(only_worker(folder, node))
-        gpus = held_gpus()
-        if self._resources.workers > 1:
-            self._company = Company(task, self._data, folder.checkpoint, bundles)
-            gpus += self._company.gpus
-        self._shown_at = self._outlets.open(self._run, task)
-        placement = Placement(node=this_node(), gpus=gpus)
-        if self._held_out is not None:
-            self._reports = run_task_trial(task, self._data, self._held_out, folder, placement)
-            return
-        self._reports = run_trial(
-            task,
-            self._data,
-            self._evaluator,
-            folder,
-            self._score,
-            self._neighbours,
-            self._company.ranks if self._company else None,
-            placement,
-        )
-
-    def __repr__(self) -> str:
-        if self._resources.reuse_workers:
-            return f"worker of {self._run.path.name}"
-        return f"trial {self.config['name']}"
-
-
-def free_memory() -> None:
-    """Give back what the last trial of this process has left, to GPU and system."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim is not None:
-        trim(0)
 
 
 class _LedgerSearcher(Searcher):
@@ -512,6 +323,3 @@ def end_worker(folder: TrialFolder) -> None:
         return
     there = NodeAffinitySchedulingStrategy(node_id=worker.node, soft=False)
     ray.remote(num_cpus=0, scheduling_strategy=there)(os.kill).remote(worker.pid, signal.SIGKILL)
-
-
-__all__ = ["ScoringWorkers", "TransGANTrial", "run_trials"]

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "sweeps": {"transgan", "evaluation", "reports"},
 }
 DOORS = {
-    "ray": {"sweeps/cluster.py", "sweeps/tuning.py"},
+    "ray": {"sweeps/cluster.py", "sweeps/trainable.py", "sweeps/tuning.py"},
     "torch_fidelity": {"evaluation/fidelity.py"},
 }
 
