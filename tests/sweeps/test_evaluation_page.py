@@ -48,6 +48,7 @@ def place(task, data, evaluator, evaluation_folder, tmp_path_factory) -> Path:
     np.savez(place / "real.npz", np.stack(real))
     write_seeded_weights(place / "weights.pth")
     run = place / "runs" / "digits"
+    (run / "trials").mkdir(parents=True)
     list(run_trial(task, data, evaluator, TrialFolder(run / "trials" / "0003")))
     shutil.copytree(evaluation_folder, run / "evaluation")
     (place / "my_features.py").write_text(BLOCKS[1], encoding="utf-8")

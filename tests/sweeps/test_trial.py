@@ -139,7 +139,7 @@ def test_trial_out_of_memory_says_so(task, data, evaluator, tmp_path, monkeypatc
     monkeypatch.setattr("transgan.training.trainer.Trainer._step", greedy)
     folder = TrialFolder(tmp_path / "0000")
     assert list(run_trial(task, data, evaluator, folder))[-1].state == TrialState.OUT_OF_MEMORY
-    assert folder.read().cause == "tried to allocate 2.00 TiB"
+    assert folder.read().cause == "OutOfMemoryError: tried to allocate 2.00 TiB"
 
 
 def test_half_written_last_line_of_stats_is_left_out(task, data, evaluator, tmp_path):
