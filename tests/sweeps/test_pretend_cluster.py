@@ -160,7 +160,9 @@ def test_two_gpus_are_two_processes_that_train_as_one_and_fall_together(sweep, d
 def test_reused_worker_trains_each_trial_as_if_it_were_its_first(sweep, data, cluster):
     def trial_actors():
         return {
-            actor for actor, entry in actors().items() if entry["ActorClassName"] == "TransGANTrial"
+            actor
+            for actor, entry in actors().items()
+            if entry["ActorClassName"] == "ResourceTrainable"
         }
 
     before = trial_actors()
