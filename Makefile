@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SPEC ?= digits
+WORKERS ?= 2
 OUT ?= runs/$(notdir $(basename $(SPEC)))
 BIN := $(VENV)/bin
 
@@ -12,10 +13,10 @@ run: $(VENV)/.installed
 	$(BIN)/tg-sweep run $(SPEC) --out $(OUT)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-fast: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow"
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

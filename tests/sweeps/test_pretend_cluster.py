@@ -13,7 +13,6 @@ from sweeps.cluster import prepare_environment
 prepare_environment()
 os.environ["RAY_AUTH_TOKEN"] = "0123456789abcdef" * 4
 
-from ray._private.state import actors  # noqa: E402  (the public one asks the dashboard)
 from ray.cluster_utils import Cluster as PretendCluster  # noqa: E402  (after its environment)
 
 from evaluation.inception_weights import USUAL_FILE  # noqa: E402
@@ -157,22 +156,14 @@ def test_two_gpus_are_two_processes_that_train_as_one_and_fall_together(sweep, d
     assert not processes("Follower")
 
 
-def test_reused_worker_trains_each_trial_as_if_it_were_its_first(sweep, data, cluster):
-    def trial_actors():
-        return {
-            actor
-            for actor, entry in actors().items()
-            if entry["ActorClassName"] == "ResourceTrainable"
-        }
-
-    before = trial_actors()
+def test_reused_worker_trains_each_trial_as_if_it_were_its_first(sweep, data):
     run = sweep(
         "reused",
         "resources={gpus_per_trial: 1, reuse_workers: true, device: cpu}",
         "budget={trials: 2, concurrent_trials: 1}",
         "tensorboard=true",
     )
-    assert len(trial_actors() - before) == 1
+    assert len({worker_of(run.trial(record.trial)) for record, _ in placed(run)}) == 1
     for record, _ in placed(run):
         assert recorded(run, record) == trained_alone(record, data)
 
