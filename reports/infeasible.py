@@ -5,10 +5,9 @@ They are no trials: they use up nothing of the budget, and are no failures. The 
 
 from __future__ import annotations
 
-import os
-
 from pydantic import ValidationError
 
+from reports.line_files import append_line
 from reports.records import FrozenModel, Setting
 from reports.run_folder import RunFolder
 
@@ -44,12 +43,5 @@ def read_infeasible(run: RunFolder) -> list[InfeasibleProposal]:
 
 
 def note_infeasible(run: RunFolder, proposal: InfeasibleProposal) -> None:
-    """Add a line; a half-written one before it stays one of its own."""
-    with run.infeasible.open("ab+") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(proposal.model_dump_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add a line, on disk on return."""
+    append_line(run.infeasible, proposal.model_dump_json())

@@ -6,11 +6,11 @@ accident. It is kept, so that a resumed sweep goes on from what was decided.
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 
 from pydantic import ValidationError
 
+from reports.line_files import append_line
 from reports.records import FrozenModel
 from reports.run_folder import RunFolder
 
@@ -64,12 +64,5 @@ def read_judgements(run: RunFolder) -> list[Judgement]:
 
 
 def note_judgement(run: RunFolder, judgement: Judgement) -> None:
-    """Add a line; a half-written one before it stays one of its own."""
-    with run.judgements.open("ab+") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(judgement.model_dump_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add a line, on disk on return."""
+    append_line(run.judgements, judgement.model_dump_json())
