@@ -68,6 +68,10 @@ CONV_ATTENTION_NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
     "photos": _networks(
         [64, 64, 48, 32], [32, 48, 64, 96], patch_size=1, key_width=8, output="tanh"
     ),
+    # The discriminator's finer level is kept cheap: a detector goes over it many times.
+    "digit-scenes": _networks(
+        [64, 64, 48, 32, 32], [64, 128], patch_size=4, key_width=8, output="tanh"
+    ),
     "cifar10": _networks([512, 256, 128, 64], [64, 128, 256, 512], latent_dim=256),
     "stl10": _networks(
         [512, 256, 128], [128, 256, 512], bottom_width=12, key_width=12, patch_size=2

@@ -85,7 +85,7 @@ def test_linked_folders_are_followed_and_a_loop_is_refused(
 
 
 def test_unknown_name_lists_the_known_ones(error_of: ErrorOf) -> None:
-    known = "known data sets: digits, photos, cifar10, stl10, celeba"
+    known = "known data sets: digits, photos, digit-scenes, cifar10, stl10, celeba"
     assert f"called 'cifar11'; {known}" in error_of("cifar11")
 
 
