@@ -113,6 +113,7 @@ def _open(browser: Any, path: Path) -> Any:
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
+    page.set_default_timeout(180_000)  # to lay out 20,000 letters in every place takes a while
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector("html[data-drawn]")
