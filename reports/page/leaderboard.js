@@ -123,7 +123,7 @@
       fields[0].focus();
     }
   });
-  // What a browser kept on loading again is applied; else the page stands as it was written.
+  // What a browser kept on loading again is applied; else a short table stands as it was written.
   if (words.value || (state && state.value)) update();
-  else drawn.show(lines);
+  else if (body.packedRows !== undefined) drawn.show(lines);
 })();
