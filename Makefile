@@ -7,7 +7,7 @@ WORKERS ?= 2
 OUT ?= runs/$(notdir $(basename $(SPEC)))
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast check format wheel clean
+.PHONY: run test test-fast test-long check format wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/tg-sweep run $(SPEC) --out $(OUT)
@@ -17,6 +17,9 @@ test: $(VENV)/.installed-test
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow"
+
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m long
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

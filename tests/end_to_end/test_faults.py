@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.chaos import ROOT, descendants, kill, records, run_chaos, worker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SPEC = """\
 data: {name: digits}
