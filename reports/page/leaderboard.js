@@ -97,6 +97,8 @@
       + (wrong.length ? `; “${wrong[0].value}” is no filter: write <5, >=5, 2..5 or a word` : "");
   };
 
+  // Until now they could not be pressed: nobody would have listened.
+  board.tHead.querySelectorAll("button").forEach((button) => { button.disabled = false; });
   board.tHead.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;

@@ -10,21 +10,24 @@
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).text();
   };
-  const all = (kind) => Promise.all([...document.querySelectorAll(`script.packed-${kind}`)]
-    .map(async (element) => [element, await unpack(element)]));
+  const packed = (kind) => document.querySelectorAll(`script.packed-${kind}`);
+  // The page answers between two scripts, to whoever sorts or filters before the charts are there.
+  const pause = () => new Promise((go) => {
+    if (window.requestIdleCallback) requestIdleCallback(() => setTimeout(go), { timeout: 200 });
+    else setTimeout(go);
+  });
   try {
-    const [tables, scripts] = await Promise.all([all("rows"), all("script")]);
-    for (const [element, html] of tables) {
+    for (const element of packed("rows")) {
       const body = element.parentElement;
       body.dataset.step = element.dataset.step;
-      body.packedRows = html; // rows.js makes elements of those that are drawn
+      body.packedRows = await unpack(element); // rows.js makes elements of those that are drawn
       element.remove();
     }
-    for (const [element, source] of scripts) {
+    for (const element of packed("script")) {
       const script = document.createElement("script");
-      script.textContent = source;
+      script.textContent = await unpack(element);
       element.replaceWith(script);
-      await new Promise((go) => { setTimeout(go); }); // the page answers between them
+      await pause();
     }
     document.documentElement.dataset.ready = "true";
   } catch (error) {
