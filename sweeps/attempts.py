@@ -146,7 +146,8 @@ class Attempts:
 
     def needed_bytes(self, size: TrialCost) -> int:
         """About what the checkpoints of the trials that have none yet take, if all are so large."""
-        without = self.num_trials - len(list(self.run.trials.glob("*/checkpoint.safetensors")))
+        folders = map(TrialFolder, self.run.trials.glob("*"))
+        without = self.num_trials - sum(folder.checkpoint.exists() for folder in folders)
         return max(without, 1) * CHECKPOINTS_KEPT * checkpoint_bytes(size)
 
 
