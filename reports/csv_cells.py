@@ -92,12 +92,14 @@ def text_columns(rows: Sequence[dict[str, Cell]], names: Sequence[str]) -> dict[
 
 
 def _is_one_kind(values: Sequence[Cell]) -> bool:
-    present = [value for value in values if value is not None]
-    kinds = {type(value) for value in present}
+    kinds = set(map(type, values))
+    is_full = type(None) not in kinds
+    kinds.discard(type(None))
     if kinds <= {int, float}:
-        whole = [abs(value) for value in present if isinstance(value, int)]
-        is_exact = kinds == {int} and len(present) == len(values)
-        return max(whole, default=0) <= (2**63 - 1 if is_exact else MAX_EXACT)
+        if int not in kinds:
+            return True
+        largest = max(abs(value) for value in values if isinstance(value, int))
+        return largest <= (2**63 - 1 if is_full and kinds == {int} else MAX_EXACT)
     return len(kinds) < 2
 
 

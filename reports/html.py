@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from evaluation.whole_files import write_atomically
 from reports import formats
+from reports.board_rows import board_rows
 from reports.charts import Chart, page_charts
 from reports.comparison import Comparison
 from reports.curves import learning_curves, training_losses
@@ -60,7 +61,8 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
     styles = (page / "report.css").read_text(encoding="utf-8")
     own = ("start.js", "rows.js", "leaderboard.js", "gallery.js", "report.js")
     start, *scripts = [(page / name).read_text(encoding="utf-8") for name in own]
-    scripts.insert(-1, get_plotlyjs())  # after what is quick, before the charts
+    plotly = get_plotlyjs()
+    scripts.insert(-1, plotly)  # after what is quick, before the charts
     curves = learning_curves(comparison)
     importance = setting_importance(comparison)
     colours = trial_colours(comparison)
@@ -68,11 +70,16 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
     charts = page_charts(comparison, panels, curves, importance, colours)
     factors = factor_answers(comparison)
     effects = factor_charts(factors)
-    template = environment().get_template("template.html.j2")
+    board = leaderboard(comparison)
+    templates = environment()
+    pieces: Any = templates.get_template("pieces.html.j2").module
+    rows = board_rows(board, colours, pieces)
+    template = templates.get_template("template.html.j2")
     return template.render(
         comparison=comparison,
         sweep=comparison.sweep,
-        board=leaderboard(comparison),
+        board=board,
+        board_rows=packed_rows(rows),
         colours=colours,
         legend=_legend(colours),
         num_others=sum(colour == OTHERS_COLOUR for colour in colours.values()),
@@ -95,7 +102,7 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
         # Trusted: these are this program's own files and its plotly's.
         styles=Markup(styles),
         start=Markup(start),
-        scripts=[packed_script(script) for script in scripts],
+        scripts=[packed_script(script, is_heavy=script is plotly) for script in scripts],
     )
 
 
@@ -118,7 +125,6 @@ def environment() -> Environment:
         "state": state_text,
         "listed": formats.listed,
         "counted": formats.counted,
-        "packed_rows": packed_rows,
     }
     return templates
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reports.comparison import Comparison
 from reports.formats import (
@@ -39,8 +40,7 @@ class Column:
     hint: str = ""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell; either `text` or `missing_because` is set."""
 
     text: str = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-import re
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -17,32 +17,32 @@ SHOWN_ROWS = 200
 PACKED_FROM = 400
 """A table of fewer rows is left as it is."""
 
-_END = "</tr>"
-_BLANK = re.compile(r">\s*\n\s*<")
 
+def packed_script(source: str, *, is_heavy: bool = False) -> Markup:
+    """A script of ours or plotly's as an element of the page.
 
-def packed_script(source: str) -> Markup:
-    """A script of ours or plotly's as an element of the page."""
+    Args:
+        source: what runs.
+        is_heavy: whether it takes so long to start that it waits until the reader does nothing.
+    """
+    heavy = ' data-heavy="true"' if is_heavy else ""
     return Markup(
-        f'<script type="application/gzip" class="packed-script">{_packed(source)}</script>'
+        f'<script type="application/gzip" class="packed-script"{heavy}>{_packed(source)}</script>'
     )
 
 
-def packed_rows(rows: Markup) -> Markup:
+def packed_rows(rows: Sequence[Markup]) -> Markup:
     """A table body's rows, all but the first `SHOWN_ROWS` of a long table packed.
 
     Args:
-        rows: HTML of table rows whose cells hold no table; it is escaped already.
+        rows: HTML of one table row each, whose cells hold no table; it is escaped already.
     """
-    parts = rows.split(_END)
-    if len(parts) - 1 < PACKED_FROM:
-        return rows
-    first, rest = _END.join(parts[:SHOWN_ROWS]) + _END, _END.join(parts[SHOWN_ROWS:])
-    # A row is found by its end, and its cells by their start: blanks between them say nothing.
-    rest = _BLANK.sub("><", rest).strip()
-    return Markup(
-        f'{first}\n<script type="application/gzip" class="packed-rows" '
-        f'data-step="{SHOWN_ROWS}">{_packed(rest)}</script>\n'
+    if len(rows) < PACKED_FROM:
+        return Markup("\n").join(rows)
+    first, rest = Markup("\n").join(rows[:SHOWN_ROWS]), "".join(rows[SHOWN_ROWS:])
+    return first + Markup(
+        f'\n<script type="application/gzip" class="packed-rows" data-step="{SHOWN_ROWS}">'
+        f"{_packed(rest)}</script>"
     )
 
 

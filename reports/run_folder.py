@@ -124,12 +124,38 @@ class TrialFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record = path / "record.json"
-        self.stats = path / "stats.jsonl"
-        self.checkpoint = path / "checkpoint.safetensors"
-        self.snapshot = path / "snapshot.safetensors"
-        self.error = path / "error.txt"
-        self.lock = path / ".lock"
+
+    # Properties, because a report makes tens of thousands of these and asks each for a file or two.
+
+    @property
+    def record(self) -> Path:
+        """What is known of the trial."""
+        return self.path / "record.json"
+
+    @property
+    def stats(self) -> Path:
+        """A line a tick."""
+        return self.path / "stats.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What training goes on from."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def snapshot(self) -> Path:
+        """The EMA generator."""
+        return self.path / "snapshot.safetensors"
+
+    @property
+    def error(self) -> Path:
+        """The traceback of what ended it."""
+        return self.path / "error.txt"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that trains it."""
+        return self.path / ".lock"
 
     def fakes(self, kimg: float) -> Path:
         """The sample grid after `kimg`."""

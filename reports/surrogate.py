@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
+from threadpoolctl import threadpool_limits
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -82,10 +83,13 @@ def average_effects(factors: Sequence[Factor], scores: Floats, seed: int = 0) ->
     scale = float(scores.std())
     assert scale > 0
     standard = (scores - scores.mean()) / scale
-    drawn = [
-        _effects(factors, standard, parameters)
-        for parameters in _posterior(factors, standard, np.random.default_rng(seed))
-    ]
+    # On matrices this small, BLAS threads gain nothing; while trials train beside them, they wait
+    # for one another so long that a second's work was measured to take a minute.
+    with threadpool_limits(1, user_api="blas"):
+        drawn = [
+            _effects(factors, standard, parameters)
+            for parameters in _posterior(factors, standard, np.random.default_rng(seed))
+        ]
     effects = []
     for place in range(len(factors)):
         means = np.array([draw[place].mean for draw in drawn])
@@ -166,18 +170,24 @@ def _effects(factors: Sequence[Factor], scores: Floats, parameters: _Parameters)
     ]
     root = np.linalg.cholesky(_covariance([s.trials for s in similarities], parameters))
     solved = cho_solve((root, True), scores)
-    effects = []
+    centring = [np.eye(len(s.points)) - 1 / len(s.points) for s in similarities]
+    interaction = parameters.interaction**2
+    across, points = [], []
     for place, (own, strength) in enumerate(zip(similarities, parameters.effects, strict=True)):
         others = similarities[:place] + similarities[place + 1 :]
         # What is the same at all points of this setting is left out: it centres away.
         rest = np.prod([(0.5 + 0.5 * s.across).mean(axis=0) for s in others], axis=0)
         rest_squared = math.prod(float((0.5 + 0.5 * s.points).mean()) for s in others)
-        interaction = parameters.interaction**2
-        across = strength**2 * own.across + interaction * (0.5 + 0.5 * own.across) * rest
-        points = strength**2 * own.points + interaction * (0.5 + 0.5 * own.points) * rest_squared
-        centring = np.eye(len(points)) - 1 / len(points)
-        seen = solve_triangular(root, (centring @ across).T, lower=True)
-        effects.append(
-            Effect(centring @ (across @ solved), centring @ points @ centring - seen.T @ seen)
+        shared = interaction * (0.5 + 0.5 * own.across) * rest
+        shared_points = interaction * (0.5 + 0.5 * own.points) * rest_squared
+        across.append(centring[place] @ (strength**2 * own.across + shared))
+        points.append(strength**2 * own.points + shared_points)
+    # The points of all settings at once: one by one takes several times as long.
+    seen = solve_triangular(root, np.concatenate(across).T, lower=True)
+    ends = np.cumsum([len(rows) for rows in across])[:-1]
+    return [
+        Effect(own_across @ solved, centre @ own_points @ centre - own_seen.T @ own_seen)
+        for own_across, own_points, centre, own_seen in zip(
+            across, points, centring, np.split(seen, ends, axis=1), strict=True
         )
-    return effects
+    ]

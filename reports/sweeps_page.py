@@ -50,7 +50,8 @@ def render_sweeps(compared: SideBySide, gaps: Sequence[Sequence[str]]) -> str:
         (page / name).read_text(encoding="utf-8") for name in ("start.js", "report.js")
     )
     charts = _charts(compared)
-    scripts = [get_plotlyjs(), report]
+    plotly = get_plotlyjs()
+    scripts = [plotly, report]
     return (
         environment()
         .get_template("sweeps.html.j2")
@@ -70,7 +71,7 @@ def render_sweeps(compared: SideBySide, gaps: Sequence[Sequence[str]]) -> str:
             # Trusted: these are this program's own files and its plotly's.
             styles=Markup((page / "report.css").read_text(encoding="utf-8")),
             start=Markup(start),
-            scripts=[packed_script(script) for script in scripts],
+            scripts=[packed_script(script, is_heavy=script is plotly) for script in scripts],
         )
     )
 

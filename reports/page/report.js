@@ -54,6 +54,10 @@
   };
   const draw = () => plots.forEach(drawOne);
   // At first one chart a task, so that the page answers while the later ones are drawn.
+  const whenIdle = (work) => {
+    if (window.requestIdleCallback) requestIdleCallback(work, { timeout: 100 });
+    else setTimeout(work);
+  };
   const waiting = [...plots];
   const drawNext = () => {
     const plot = waiting.shift();
@@ -62,7 +66,7 @@
       return;
     }
     drawOne(plot);
-    setTimeout(drawNext);
+    whenIdle(drawNext);
   };
   drawNext();
 

@@ -11,10 +11,20 @@
     return new Response(stream).text();
   };
   const packed = (kind) => document.querySelectorAll(`script.packed-${kind}`);
-  // The page answers between two scripts, to whoever sorts or filters before the charts are there.
-  const pause = () => new Promise((go) => {
-    if (window.requestIdleCallback) requestIdleCallback(() => setTimeout(go), { timeout: 200 });
-    else setTimeout(go);
+  // A heavy script answers nobody for a second while it starts: it waits until nobody has pressed
+  // or turned anything for a moment.
+  const quiet = () => new Promise((go) => {
+    const kinds = ["pointermove", "pointerdown", "keydown", "wheel"];
+    let timer;
+    const again = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        kinds.forEach((kind) => removeEventListener(kind, again, true));
+        go();
+      }, 300);
+    };
+    kinds.forEach((kind) => addEventListener(kind, again, { capture: true, passive: true }));
+    again();
   });
   try {
     for (const element of packed("rows")) {
@@ -26,8 +36,8 @@
     for (const element of packed("script")) {
       const script = document.createElement("script");
       script.textContent = await unpack(element);
+      if (element.dataset.heavy) await quiet();
       element.replaceWith(script);
-      await pause();
     }
     document.documentElement.dataset.ready = "true";
   } catch (error) {
