@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
+
+MAX_LETTERS = 200
+"""Of a line of text in a chart; tables have all of it."""
+MAX_NAME_LETTERS = 48
+"""Of a name at an axis."""
 
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""
@@ -86,7 +92,19 @@ def log_axis(axis: go.layout.XAxis | go.layout.YAxis, values: Sequence[float]) -
     )
 
 
-def plain(text: str) -> str:
-    """Text that plotly, which reads tags in all its text, draws as it stands."""
+def plain(text: str, *, at_most: int = MAX_LETTERS) -> str:
+    """Text that plotly, which reads tags in all its text, draws as it stands.
+
+    A line of more letters than `at_most` loses its middle, and gets digits that tell it from others
+    with the same ends: a label of a page's length would leave no room for the chart.
+    """
+    text = "\n".join(_without_middle(line, at_most) for line in text.split("\n"))
     # A pair of dollars would be taken for a formula, for which plotly wants MathJax.
     return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def _without_middle(line: str, at_most: int) -> str:
+    if len(line) <= at_most:
+        return line
+    digits = hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:6]
+    return f"{line[: at_most // 2]}…{line[-at_most // 4 :]} ({digits})"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from reports.factors import FactorAnswer, FactorPoint
-from reports.figures.canvas import empty_figure, log_axis, plain
+from reports.figures.canvas import MAX_NAME_LETTERS, empty_figure, log_axis, plain
 from reports.figures.palette import ACCENT_COLOUR, REFERENCE_COLOUR, with_alpha
 
 
@@ -66,7 +66,7 @@ def _add_band(figure: go.Figure, answer: FactorAnswer) -> None:
 
 def _add_dots(figure: go.Figure, answer: FactorAnswer) -> None:
     points = answer.points
-    names = [plain(point.label) for point in points]
+    names = [plain(point.label, at_most=MAX_NAME_LETTERS) for point in points]
     figure.add_scatter(
         x=names,
         y=[point.effect for point in points],

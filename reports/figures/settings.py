@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from reports.comparison import Comparison
-from reports.figures.canvas import empty_figure, log_axis, needs_log, plain
+from reports.figures.canvas import MAX_NAME_LETTERS, empty_figure, log_axis, needs_log, plain
 from reports.figures.palette import ACCENT_COLOUR, with_alpha
 from reports.formats import setting_text
 from reports.importance import Importance
@@ -40,7 +40,7 @@ def importance_figure(importance: Importance) -> go.Figure:
         text = f"<b>{row.importance:.0%}</b>"
         if interval:
             text += f"  {interval[0]:.0%} to {interval[1]:.0%}"
-        for side, shown in ((0, plain(row.path)), (1, text)):
+        for side, shown in ((0, plain(row.path, at_most=MAX_NAME_LETTERS)), (1, text)):
             figure.add_annotation(
                 x=side,
                 y=place + 0.36,
@@ -89,7 +89,7 @@ def slice_figure(values: Slice, comparison: Comparison, colours: dict[str, str])
 def set_setting_axis(axis: go.layout.XAxis | go.layout.YAxis, values: Slice) -> None:
     """An axis from end to end of what was searched, or with every choice in its order."""
     if not values.is_numeric:
-        names = [plain(choice) for choice in values.choices]
+        names = [plain(choice, at_most=MAX_NAME_LETTERS) for choice in values.choices]
         axis.update(type="category", categoryorder="array", categoryarray=names)
         axis.update(range=[-0.5, len(names) - 0.5])
     elif values.bounds and values.is_log and values.bounds[0] > 0:
@@ -102,4 +102,6 @@ def set_setting_axis(axis: go.layout.XAxis | go.layout.YAxis, values: Slice) -> 
 
 def axis_value(values: Slice, setting: Setting) -> Setting:
     """A setting as its axis takes it: a number, or the choice as printed."""
-    return setting if values.is_numeric else plain(setting_text(setting))
+    if values.is_numeric:
+        return setting
+    return plain(setting_text(setting), at_most=MAX_NAME_LETTERS)

@@ -7,7 +7,7 @@ import math
 import plotly.graph_objects as go
 
 from reports.comparison import Comparison
-from reports.figures.canvas import empty_figure, log_ticks, needs_log, plain
+from reports.figures.canvas import MAX_NAME_LETTERS, empty_figure, log_ticks, needs_log, plain
 from reports.figures.palette import OTHERS_COLOUR, SCORE_SCALE, with_alpha
 from reports.figures.settings import axis_value, set_setting_axis
 from reports.formats import value_text
@@ -44,7 +44,7 @@ def parallel_figure(parallel: ParallelAxes, colours: dict[str, str]) -> go.Figur
             figure.add_annotation(
                 x=place,
                 y=height,
-                text=plain(text),
+                text=plain(text, at_most=MAX_NAME_LETTERS),
                 showarrow=False,
                 xanchor="right" if place == last else "left",
                 xshift=-7 if place == last else 7,
@@ -78,7 +78,10 @@ def parallel_figure(parallel: ParallelAxes, colours: dict[str, str]) -> go.Figur
 
 def pair_figure(pair: Pair, comparison: Comparison) -> go.Figure:
     """The score against two settings: contours where there are some, and a dot for each trial."""
-    figure = empty_figure(x_title=plain(pair.x.path), y_title=plain(pair.y.path))
+    figure = empty_figure(
+        x_title=plain(pair.x.path, at_most=MAX_NAME_LETTERS),
+        y_title=plain(pair.y.path, at_most=MAX_NAME_LETTERS),
+    )
     scores = [point.score for point in pair.points]
     is_log = needs_log(scores)
     low, high = min(scores), max(scores)
@@ -141,5 +144,6 @@ def pair_figure(pair: Pair, comparison: Comparison) -> go.Figure:
 def _in_lines(name: str) -> str:
     """A path with a line for each part, as neighbours are near."""
     return "<br>".join(
-        plain(part) for part in name.replace(" ", "\n").replace(".", ".\n").split("\n")
+        plain(part, at_most=MAX_NAME_LETTERS)
+        for part in name.replace(" ", "\n").replace(".", ".\n").split("\n")
     )

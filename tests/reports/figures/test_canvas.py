@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from reports.figures.canvas import log_ticks, needs_log, time_unit
+from reports.figures.canvas import log_ticks, needs_log, plain, time_unit
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,16 @@ def test_log_axis_is_for_positive_values_that_span_more_than_ten() -> None:
 @pytest.mark.parametrize(("seconds", "unit"), [(90.0, "s"), (120.0, "min"), (7200.0, "h")])
 def test_time_is_told_in_a_unit_of_its_size(seconds: float, unit: str) -> None:
     assert time_unit(seconds)[0] == unit
+
+
+def test_chart_text_is_drawn_as_it_stands() -> None:
+    assert plain("a <b>bold</b> $x$") == "a &lt;b&gt;bold&lt;/b&gt; &#36;x&#36;"
+
+
+def test_long_lines_keep_their_ends_and_stay_apart() -> None:
+    names = ["x" * 40 + middle + "y" * 40 for middle in ("one", "two")]
+    short = [plain(f"{name}\nb", at_most=20) for name in names]
+    assert short[0] != short[1]
+    for text in short:
+        assert text.startswith("xxxxxxxxxx…yyyyy (")
+        assert text.endswith(")\nb")
