@@ -92,8 +92,10 @@ def run(
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
         from sweeps.folder import check_vacant, create_run
+        from sweeps.shadowing import check_working_directory
 
         check_vacant(path)
+        check_working_directory()
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
         _say_plan(resolved, name, path, weights, progress(), address, prior)

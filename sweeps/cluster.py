@@ -22,6 +22,7 @@ from typing import Any
 from sweeps.devices import this_machine
 from sweeps.interruption import shielding_children
 from sweeps.resources import Node
+from sweeps.shadowing import check_working_directory
 
 RAY_SETTINGS = {
     "RAY_AUTH_MODE": "token",  # the dashboard's job interface runs any command: never leave it open
@@ -92,7 +93,9 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
 
     Raises:
         ClusterError: nothing answers at `address`, or it is one of Ray Client.
+        ShadowedPackageError: the processes would load other packages in place of ours.
     """
+    check_working_directory()
     if address is not None:
         _refuse_client(address)
         _check_reachable(address)

@@ -25,6 +25,7 @@ from evaluation.protocol import FrozenModel
 from evaluation.storage import file_sha256
 from sweeps.memory import GB
 from sweeps.plan import available_cpus
+from sweeps.shadowing import ShadowedPackageError, check_working_directory
 from transgan.data import DataError
 from transgan.data.cache_folder import CACHE_VARIABLE, cache_folder
 
@@ -110,16 +111,17 @@ def _gpus() -> Iterator[Finding]:
 
 
 def _ray(address: str | None) -> Finding:
-    if address is None:
-        text = "a sweep starts it on this machine; --address tries a cluster"
-        return Finding(topic="Ray", state="ok", text=text)
     from sweeps.cluster import ClusterError, open_cluster
 
     try:
+        if address is None:
+            check_working_directory()
+            text = "a sweep starts it on this machine; --address tries a cluster"
+            return Finding(topic="Ray", state="ok", text=text)
         with open_cluster(address, dashboard=False) as cluster:
             text = f"{address} answers: {cluster.cpus} CPUs, {cluster.gpus} GPUs"
             return Finding(topic="Ray", state="ok", text=text)
-    except ClusterError as error:
+    except (ClusterError, ShadowedPackageError) as error:
         return Finding(topic="Ray", state="failed", text=str(error))
 
 

@@ -21,12 +21,13 @@ from sweeps.cluster import ClusterError, open_cluster
 from sweeps.extractor_options import inception_file
 from sweeps.folder import RunFolderError, check_vacant
 from sweeps.plan import concurrent_trials, device_here
+from sweeps.shadowing import ShadowedPackageError, check_working_directory
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from transgan.data import DataError, foresee_data
 
 _OBSTACLES = (
-    *(RunFolderError, DataError, SpecError, ClusterError),
+    *(RunFolderError, DataError, SpecError, ClusterError, ShadowedPackageError),
     *(InceptionWeightsError, Dinov2WeightsError, ExtractorModuleError, MetricError),
 )
 """What the checks raise for people."""
@@ -94,6 +95,7 @@ def check_labels(spec: SweepSpec, *, has_labels: bool) -> None:
 
 def _check_place(spec: SweepSpec, address: str | None) -> None:
     if address is None:
+        check_working_directory()
         device_here(spec)
         return
     with open_cluster(address, dashboard=False) as cluster:

@@ -52,6 +52,7 @@ def test_giant_is_imported_through_its_door_alone(giant):
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
+        ("tg_sweep", {"transgan", "evaluation", "reports", "sweeps", "typer"}),
         ("sweeps.cli", {"torch", "ray", "pandas", "optuna", "pydantic", "plotly"}),
         ("transgan.config", {"torch", "ray", "pandas"}),
         ("evaluation.protocol", {"torch", "numpy", "ray"}),
