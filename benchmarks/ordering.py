@@ -29,7 +29,7 @@ from evaluation.classifier_training import train_classifier
 from evaluation.evaluator import Evaluator
 from evaluation.extractors import classifier_extractor
 from evaluation.measurement import measure
-from evaluation.metrics import recorded_name
+from evaluation.metric_names import recorded_name
 from evaluation.protocol import EvaluationProtocol, Scores
 from evaluation.reference import Reference
 from transgan.data import load_data

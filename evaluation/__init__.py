@@ -8,7 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from evaluation.metrics import METRICS, Metric, MetricError, printed_label, recorded_name
+from evaluation.metric_names import printed_label, recorded_name
+from evaluation.metrics import METRICS, Metric, MetricError
 from evaluation.protocol import (
     EvaluationProtocol,
     EvaluationRecord,

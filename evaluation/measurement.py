@@ -21,7 +21,8 @@ from evaluation.image_sets import ImageSet
 from evaluation.intervals import Estimate, rough_estimate, share_estimate
 from evaluation.kernel_distance import kernel_distance
 from evaluation.manifolds import NUM_NEIGHBORS, PrecisionRecall, precision_recall
-from evaluation.metrics import METRICS, recorded_name
+from evaluation.metric_names import recorded_name
+from evaluation.metrics import METRICS
 from evaluation.monge import monge_distance
 from evaluation.neighbours import DensityCoverage, density_coverage
 from evaluation.protocol import (

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evaluation.extractor_names import chosen_kind, module_name
-from evaluation.metrics import check_metric, find_metric, recorded_name
+from evaluation.metric_names import recorded_name
+from evaluation.metrics import check_metric, find_metric
 
 # Pydantic's ValidationInfo, a protocol that the tests' run-time type checks can't check.
 _Info = Any

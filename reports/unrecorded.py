@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from evaluation.extractor_names import CLASSIFIER, ExtractorNameError, chosen_kind, module_name
-from evaluation.metrics import METRICS, MetricError, at_num_images, recorded_name
+from evaluation.metric_names import at_num_images, recorded_name
+from evaluation.metrics import METRICS, MetricError
 from reports.records import MetricColumn, SettingDomain, SweepRecord, TrialRecord
 from reports.run_folder import RunFolder
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import metadata
 
 from evaluation.extractor_names import extractor_kind
-from evaluation.metrics import at_num_images, find_metric, printed_label
+from evaluation.metric_names import at_num_images, printed_label
+from evaluation.metrics import find_metric
 from evaluation.protocol import EvaluationRecord
 from reports.records import FinalistsRecord, Forecast, MetricColumn, Segment, SweepRecord
 from reports.warm_start import WarmStart

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.metrics import METRICS, printed_label
+from evaluation.metric_names import printed_label
+from evaluation.metrics import METRICS
 from evaluation.protocol import Score
 from sweeps.evaluation_command import Outcome
 

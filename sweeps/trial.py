@@ -36,6 +36,7 @@ from reports.run_folder import TrialFolder
 from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
 from sweeps.memory import without_rates
+from sweeps.peak_memory import peak_memory, reset_peak_memory
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
 from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
@@ -215,7 +216,7 @@ class TrialRun:
         self.record = self._opened_record(placement)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
         self.last_checkpoint = time.monotonic()
-        _reset_peak_memory()
+        reset_peak_memory()
 
     def open(self, data: ImageData, evaluator: Evaluator) -> None:
         """Build networks and evaluations, and go to where the last attempt was."""
@@ -314,7 +315,7 @@ class TrialRun:
     def _spend(self, **seconds: float) -> TrialCost:
         cost = self.record.cost
         spent = {name: getattr(cost, name) + value for name, value in seconds.items()}
-        return cost.model_copy(update=spent | {"peak_memory_mb": _peak_memory(self.trainer.device)})
+        return cost.model_copy(update=spent | {"peak_memory_mb": peak_memory(self.trainer.device)})
 
     def _note(self, progress: TrainingProgress | TaskProgress, seconds: float) -> None:
         """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
@@ -418,25 +419,3 @@ def measurements(scores: Scores) -> tuple[Measurement, ...]:
         )
         for score in scores.scores
     )
-
-
-def _reset_peak_memory() -> None:
-    """Forget the process's peak so far: a worker may have served another trial (Linux and CUDA)."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5", encoding="ascii")
-
-
-def _peak_memory(device: torch.device) -> float | None:
-    """Peak memory in MiB: allocated on a CUDA device, resident otherwise; None if not to be had."""
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device) / 2**20)
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    for line in status.read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) / 1024
-    return None

@@ -19,6 +19,7 @@ from transgan.network_config import (
     check_heads,
     nearest_divisors,
     per_stage,
+    smaller_divisors,
 )
 
 EmbedDims = Annotated[
@@ -38,13 +39,9 @@ def _check_key_width(key_width: int | None, widths: Sequence[int], where: str) -
     if key_width is None:
         return
     if key_width >= max(widths):
-        fitting = [width for width in range(1, max(widths)) if max(widths) % width == 0]
-        way_out = (
-            f"make it {' or '.join(map(str, fitting[-2:]))}, or null" if fitting else "null it"
-        )
         raise ValueError(
             f"{where}key_width={key_width} has no effect: the widest grid is {max(widths)} a side; "
-            f"{way_out}"
+            f"{smaller_divisors(max(widths))}"
         )
     for width in widths:
         if width > key_width and width % key_width:

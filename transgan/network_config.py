@@ -58,8 +58,8 @@ def per_stage(value: int | tuple[int, ...], num: int, name: str, stage: str) -> 
     return value
 
 
-def _smaller_windows(grid_width: int) -> str:
-    """The largest windows that are less than the whole grid, as a way out."""
+def smaller_divisors(grid_width: int) -> str:
+    """The largest divisors that are less than the whole grid, as a way out."""
     fitting = [width for width in range(1, grid_width) if grid_width % width == 0]
     return f"make it {' or '.join(map(str, fitting[-2:]))}, or null" if fitting else "make it null"
 
@@ -193,7 +193,7 @@ class GeneratorConfig(FrozenModel):
         if window >= grid:
             raise ValueError(
                 f"window_size={window} has no effect: the widest stage has {grid} tokens a side; "
-                + _smaller_windows(grid)
+                + smaller_divisors(grid)
             )
         if widest is not None and not window <= widest < grid:
             raise ValueError(
@@ -323,5 +323,5 @@ class DiscriminatorConfig(FrozenModel):
             raise ValueError(
                 f"discriminator.window_size={self.window_size} has no effect: the windowed levels "
                 f"have grids of at most {max(windowed)} tokens a side; "
-                f"{_smaller_windows(max(windowed))}, with windowed_depths [] for null"
+                f"{smaller_divisors(max(windowed))}, with windowed_depths [] for null"
             )

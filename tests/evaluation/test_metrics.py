@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.metrics import (
-    METRICS,
-    MetricError,
-    at_num_images,
-    check_metric,
-    find_metric,
-    printed_label,
-    recorded_name,
-)
+from evaluation.metric_names import at_num_images, printed_label, recorded_name
+from evaluation.metrics import METRICS, MetricError, check_metric, find_metric
 
 
 @pytest.mark.parametrize(
