@@ -25,13 +25,12 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from typing import Any
 import numpy as np
 import torch
 from speed_page import NETWORK_ALONE, OURS, THREE, TORCH_FIDELITY, page
+from timing import Timing
 from torch import Tensor
 
 from evaluation import fidelity
@@ -71,16 +71,6 @@ MB = 1024**2
 Work = Callable[[], object]
 
 
-@dataclass(frozen=True)
-class Timing:
-    """What one side took, in seconds; processor time is that of all threads."""
-
-    wall_median: float
-    wall_min: float
-    cpu_median: float
-    cpu_min: float
-
-
 def timed(works: Mapping[str, Work], repeats: int) -> dict[str, Timing]:
     """Run all in turn, `repeats` times over, after once without counting."""
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
@@ -91,13 +81,7 @@ def timed(works: Mapping[str, Work], repeats: int) -> dict[str, Timing]:
             taken = time.perf_counter() - wall, time.process_time() - cpu
             if repeat:
                 seconds[name].append(taken)
-    timings = {}
-    for name, pairs in seconds.items():
-        walls, cpus = zip(*pairs, strict=True)
-        timings[name] = Timing(
-            statistics.median(walls), min(walls), statistics.median(cpus), min(cpus)
-        )
-    return timings
+    return {name: Timing.of(pairs) for name, pairs in seconds.items()}
 
 
 def digits_extractor() -> Extractor:

@@ -16,6 +16,7 @@ import math
 import os
 import platform
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -54,10 +55,13 @@ class Cost:
 
     trials: int
     build_seconds: float
-    """Wall time of the whole process, its imports included."""
+    """Wall time of the whole process, its imports included: the median of all repeats."""
+    build_seconds_min: float
+    build_seconds_max: float
     build_cpu_seconds: float
+    """The same of its processor time."""
     peak_mib: float
-    """Peak resident memory of the process."""
+    """Peak resident memory of the process: the largest of all repeats."""
     page_mb: float
     """Size of report.html, in units of 10^6 bytes."""
     results_mb: float
@@ -239,18 +243,24 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 
 
-def measure(run: RunFolder, num_trials: int) -> Cost:
-    """Build the report of `run` and open it."""
-    started = time.perf_counter()
+def measure(run: RunFolder, num_trials: int, repeats: int) -> Cost:
+    """Build the report of `run` so many times, and open it."""
     command = [sys.executable, "-c", BUILD, str(run.path)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    seconds = time.perf_counter() - started
-    cpu_seconds, peak = map(float, done.stdout.split())
+    seconds, cpu_seconds, peaks = [], [], []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        seconds.append(time.perf_counter() - started)
+        used, peak = map(float, done.stdout.split())
+        cpu_seconds.append(used)
+        peaks.append(peak)
     return Cost(
         trials=num_trials,
-        build_seconds=seconds,
-        build_cpu_seconds=cpu_seconds,
-        peak_mib=peak / (2**20 if sys.platform == "darwin" else 2**10),
+        build_seconds=statistics.median(seconds),
+        build_seconds_min=min(seconds),
+        build_seconds_max=max(seconds),
+        build_cpu_seconds=statistics.median(cpu_seconds),
+        peak_mib=max(peaks) / (2**20 if sys.platform == "darwin" else 2**10),
         page_mb=run.report.stat().st_size / 1e6,
         results_mb=run.results.stat().st_size / 1e6,
         curves_mb=run.curves.stat().st_size / 1e6,
@@ -283,6 +293,7 @@ def main() -> None:
     """Make, build and open one sweep of each number of trials, and print what it took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[12, 10_000], metavar="N")
+    parser.add_argument("--repeats", type=int, default=1, help="builds of each report")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the run folders there")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     arguments = parser.parse_args()
@@ -292,10 +303,11 @@ def main() -> None:
             path = (arguments.keep or Path(scratch)) / f"trials{num_trials}"
             print(f"making {num_trials:,} trials …", file=sys.stderr)
             run = make_run(path, num_trials)
-            costs.append(measure(run, num_trials))
+            costs.append(measure(run, num_trials, arguments.repeats))
     if arguments.json:
         machine = f"{platform.machine()}, {os.cpu_count()} processors"
-        print(json.dumps({"machine": machine, "reports": [asdict(cost) for cost in costs]}))
+        document = {"machine": machine, "repeats": arguments.repeats}
+        print(json.dumps(document | {"reports": [asdict(cost) for cost in costs]}))
         return
     print("trials  build s  (cpu s)  peak MiB  page MB  results MB  curves MB  interactive s")
     for cost in costs:

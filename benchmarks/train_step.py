@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +41,8 @@ class Cost:
 
     seconds: float
     """Median wall time."""
+    seconds_min: float
+    seconds_max: float
     cpu_seconds: float
     """Median processor time of all threads."""
     gflop: float
@@ -120,13 +122,16 @@ def _beside_the_tests(name: str) -> ModuleType:
 
 
 def measure(
-    config: TrainingConfig, repeats: int, memory: Callable[[str, str], float | None]
+    config: TrainingConfig,
+    parts: Sequence[str],
+    repeats: int,
+    memory: Callable[[str, str], float | None],
 ) -> tuple[dict[str, dict[str, Cost]], float]:
     """Costs by part and side, and the median rate of a large matrix product, in GFLOP/s."""
     calls = {side: works(config, side) for side in SIDES}
-    steps = {part: config.loss.penalty_interval for part in PARTS} | {"generator forward": 1}
+    steps = {part: config.loss.penalty_interval for part in parts} | {"generator forward": 1}
     counts: dict[tuple[str, str], tuple[float, float]] = {}
-    for part in PARTS:
+    for part in parts:
         for side in SIDES:
             work = calls[side][part]
             work()  # warm: memory is allocated, optimisers have their moments
@@ -138,7 +143,7 @@ def measure(
     matrix = torch.randn(MATRIX_SIDE, MATRIX_SIDE)
     products = []
     for repeat in range(repeats):
-        for part in PARTS:
+        for part in parts:
             products.append(_seconds(lambda: matrix @ matrix)[0])
             # Who goes first alternates, so that neither always finds the other's caches.
             for side in SIDES if repeat % 2 else SIDES[::-1]:
@@ -149,6 +154,8 @@ def measure(
         part: {
             side: Cost(
                 seconds=statistics.median(wall[part, side]),
+                seconds_min=min(wall[part, side]),
+                seconds_max=max(wall[part, side]),
                 cpu_seconds=statistics.median(cpu[part, side]),
                 gflop=counts[part, side][0] / steps[part],
                 operations=counts[part, side][1] / steps[part],
@@ -156,7 +163,7 @@ def measure(
             )
             for side in SIDES
         }
-        for part in PARTS
+        for part in parts
     }
     return costs, 2 * MATRIX_SIDE**3 / 1e9 / statistics.median(products)
 
@@ -235,6 +242,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--preset", choices=["cifar10", "digits"], default="cifar10")
     parser.add_argument("--batch-size", type=int, help="default: 16, for digits the preset's")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--repeats", type=int, default=5, help="timings of each part and side")
     parser.add_argument(
         "--no-memory", action="store_true", help="leave out the eight processes for peak memory"
@@ -256,13 +264,14 @@ def main(argv: list[str] | None = None) -> None:
         return peak_mb_in_its_own_process(arguments, part, side)
 
     imported_mb = _own_memory_mb("VmRSS")
-    costs, attainable = measure(config, arguments.repeats, memory)
+    costs, attainable = measure(config, arguments.parts, arguments.repeats, memory)
     if arguments.json:
         document = {
             "preset": config.preset,
             "batch_size": config.batch_size,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
+            "repeats": arguments.repeats,
             "attainable_gflop_per_second": attainable,
             "imported_mb": imported_mb,
             "parts": {
