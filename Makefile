@@ -7,7 +7,7 @@ WORKERS ?= 2
 OUT ?= runs/$(notdir $(basename $(SPEC)))
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast test-long check format wheel clean
+.PHONY: run test test-fast test-long test-wheel test-lowest check format wheel benchmarks clean
 
 run: $(VENV)/.installed
 	$(BIN)/tg-sweep run $(SPEC) --out $(OUT)
@@ -21,6 +21,18 @@ test-fast: $(VENV)/.installed-test
 test-long: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m long
 
+test-wheel: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m long tests/end_to_end/test_wheel.py
+
+# The lowest versions that pyproject.toml allows of all but torch, which is held to what $(VENV) has.
+test-lowest: $(VENV)/.installed-test
+	rm -rf $(VENV)-lowest
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(BIN)/python tests/lowest_versions.py > $(VENV)-lowest/constraints.txt
+	$(VENV)-lowest/bin/pip install --quiet --disable-pip-version-check \
+		--constraint $(VENV)-lowest/constraints.txt --editable ".[test]"
+	$(VENV)-lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow"
+
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,11 +42,15 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# All of them, for hours; ONLY="start-up report" runs some, and the others' figures stay.
+benchmarks: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
 wheel: $(VENV)/.installed
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) $(VENV)-lowest dist
 
 # The marks are renewed when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml
