@@ -338,6 +338,8 @@ class Ledger:
         record, objectives = self.records[number], self.spec.sampler.resolved_objectives
         if score is None or not math.isfinite(score):
             return None
+        if len(objectives) == 1:
+            return (score,)
         if number not in self._costs:
             config = TrainingConfig.model_validate(record.config)
             self._costs[number] = costs_of(objectives, config)
