@@ -1,6 +1,8 @@
 """The picture of a report that the README shows: the top of the page, as a browser draws it.
 
     python benchmarks/report_picture.py runs/digits-finalists/report.html docs/reports/report.png
+
+The browser is Chromium; what of the page does not fit is cut off.
 """
 
 from __future__ import annotations
