@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def run_one(benchmark: Benchmark, *, quick: bool, longest_seconds: float) -> dic
     return {
         "name": benchmark.name,
         "compares": benchmark.compares,
-        "command": " ".join([str(Path(script).relative_to(ROOT)), *options]),
+        "command": shlex.join([str(Path(script).relative_to(ROOT)), *options]),
         "date": date,
         "commit": commit(),
         "load": load,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
-RESULT = "{result}"
+RESULT = "RESULT.json"
 """In a command: the file that it writes its document to; without one, the document is on stdout."""
 EFFICIENCY_TABLE = ROOT / "benchmarks" / "tables" / "digits.csv"
 EFFICIENCY_DOCUMENT = ROOT / "docs" / "sweeps" / "efficiency.json"

@@ -96,7 +96,7 @@ def test_benchmark_that_fails_is_named_and_the_others_are_kept(
     assert "| prints | time, s | 2.00 (1.00–3.00) | theirs | 5.00 (4.00–7.00) | 2.50 |" in text
     assert "| writes | time, s | 1.00 | theirs | 0.500 | 0.50 |" in text
     assert "- **fails**: failed: exit code 1, RuntimeError: no luck." in text
-    assert "`python writes.py --json {result} --quick`" in text
+    assert "`python writes.py --json RESULT.json --quick`" in text
 
 
 def test_benchmark_that_hangs_is_ended_with_what_it_started(
