@@ -7,7 +7,7 @@ WORKERS ?= 2
 OUT ?= runs/$(notdir $(basename $(SPEC)))
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast test-long check format wheel clean
+.PHONY: run test test-fast test-long check docs format wheel clean
 
 run: $(VENV)/.installed
 	$(BIN)/tg-sweep run $(SPEC) --out $(OUT)
@@ -26,6 +26,10 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build
+	@echo docs/_build/index.html
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -34,7 +38,7 @@ wheel: $(VENV)/.installed
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) dist docs/_build docs/reference/made
 
 # The marks are renewed when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml
@@ -46,4 +50,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@
