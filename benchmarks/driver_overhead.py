@@ -145,7 +145,8 @@ def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
             trainable=InstantTrial,
         )
     taken = _taken(started, used, num, gauge)
-    assert all(record.state is TrialState.COMPLETED for record in ledger.records.values())
+    odd = [r for r in ledger.records.values() if r.state is not TrialState.COMPLETED]
+    assert not odd, (len(odd), ledger.stop_because, odd[0].state, odd[0].faults, odd[0].cause)
     assert len(ledger.records) == num
     started, used = time.perf_counter(), time.process_time()
     again = Ledger(spec, run, objective=OBJECTIVE, concurrent=AT_ONCE, device="cpu")

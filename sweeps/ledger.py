@@ -73,6 +73,8 @@ class Ledger:
         self._judging = Judging(spec, run, objective, self.records.values())
         self._catch_up()
         self._costs: dict[int, tuple[float, ...]] = {}
+        self._known: dict[int, Known] = {}
+        """What proposals learn of the trials that have passed their first rung, or never will."""
         self.infeasible = read_infeasible(run)
         """Proposals that were refused, by trial and attempt."""
         self.ended_because: str | None = None
@@ -297,14 +299,16 @@ class Ledger:
         Trial 0 is the spec's own training config where it lies in the search space, so that a sweep
         never ends up worse than its starting point.
         """
-        known: dict[int, Known] = {}
-        for earlier in range(number - self._proposals.behind):  # the last may be on their way
+        looked_at = range(number - self._proposals.behind)  # the last may be on their way
+        for earlier in looked_at:
+            if earlier in self._known:
+                continue
             record = self.records[earlier]
             if not self._judging.was_scored(earlier, 0) and not record.state.is_final:
                 return None
             values = self._values(earlier, self.value_at(earlier, 0))
-            known[earlier] = Known(dict(record.settings), values)
-        return self._feasible_proposal(number, known)
+            self._known[earlier] = Known(dict(record.settings), values)
+        return self._feasible_proposal(number, {n: self._known[n] for n in looked_at})
 
     def _feasible_proposal(self, number: int, known: dict[int, Known]) -> dict[str, Setting]:
         """The first proposal that can be trained; those that can't are noted, and told."""
@@ -338,6 +342,8 @@ class Ledger:
         record, objectives = self.records[number], self.spec.sampler.resolved_objectives
         if score is None or not math.isfinite(score):
             return None
+        if len(objectives) == 1:
+            return (score,)
         if number not in self._costs:
             config = TrainingConfig.model_validate(record.config)
             self._costs[number] = costs_of(objectives, config)

@@ -113,7 +113,8 @@ class Proposals:
         lacking = worst(trials, self.goals) if self.sampler.name == "gp" else None
         if len(trials) >= self.sampler.startup_trials:  # before, refusals would cut the start short
             trials += [Known(proposal.settings, None) for proposal in infeasible]
-        past = [Known(settings, values or lacking) for settings, values in trials]
+        # The same objects as last time, where nothing is put in: so they are quickly compared.
+        past = [trial if trial.values else Known(trial.settings, lacking) for trial in trials]
         study = self._study_of(past)
         study.sampler = _sampler(self.sampler, self.space, number, attempt)
         asked = study.ask()
@@ -151,8 +152,6 @@ def _sampler(config: SamplerConfig, space: SearchSpace, number: int, attempt: in
             independent_sampler=RandomSampler(seed=seed),
             warn_independent_sampling=False,
         )
-    # Paths that apply together are best looked at together, group by group.
+    # Settings that apply together are best looked at together: all of them, or group by group.
     conditional = any(domain.when for domain in space.values())
-    return TPESampler(
-        seed=seed, n_startup_trials=startup, multivariate=conditional, group=conditional
-    )
+    return TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=conditional)

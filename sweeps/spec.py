@@ -149,13 +149,22 @@ class SweepSpec(FrozenModel):
     def _training_values(self) -> dict[str, Any]:
         return self.training.model_dump()
 
+    @cached_property
+    def _last_config(self) -> dict[str, TrainingConfig]:
+        """By its settings as text: a trial's is asked for more than once."""
+        return {}
+
     def trial_config(self, settings: dict[str, Setting], seed: int) -> TrainingConfig:
         """The training config of a trial with these settings."""
-        family = cast("FamilyName", settings.get("family", self.training.family))
-        recipe = cast("RecipeName", settings.get("recipe", self.training.recipe))
-        start = restarted(self._training_values, family, recipe)
-        values = apply_settings(start, settings)
-        return TrainingConfig.model_validate(values | {"seed": seed})
+        key = repr(settings)  # 1, 1.0 and true are different settings
+        if key not in self._last_config:
+            family = cast("FamilyName", settings.get("family", self.training.family))
+            recipe = cast("RecipeName", settings.get("recipe", self.training.recipe))
+            start = restarted(self._training_values, family, recipe)
+            config = TrainingConfig.model_validate(apply_settings(start, settings))
+            self._last_config.clear()
+            self._last_config[key] = config
+        return self._last_config[key].model_copy(update={"seed": seed})
 
     def baseline(self) -> dict[str, Setting] | None:
         """The settings of `training` itself, if they lie in the search space."""

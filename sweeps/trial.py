@@ -39,7 +39,7 @@ from sweeps.memory import without_rates
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
 from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
-from transgan.config import TrainingConfig
+from transgan.config import LossConfig, TrainingConfig
 from transgan.cost import ModelCost, model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
@@ -151,7 +151,8 @@ def reports_of(run: TrialRun, open_run: Callable[[], None]) -> Generator[TrialRe
 
 def new_record(task: TrialTask) -> TrialRecord:
     """The record of a trial that has been handed out and not yet started."""
-    size = _size_of_networks(without_rates(task.config))
+    networks = without_rates(task.config).model_copy(update={"loss": LossConfig()})
+    size = _size_of_networks(networks)
     return TrialRecord(
         trial=task.trial,
         number=task.number,

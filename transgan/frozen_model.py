@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -51,13 +52,14 @@ def numbers_as_written(value: Any, annotation: Any) -> Any:
     return value
 
 
-def plain_types(annotation: Any) -> set[type]:
+@cache
+def plain_types(annotation: Any) -> frozenset[type]:
     """The plain types of which values of type `annotation` are made; of lists, their entries'."""
     origin = get_origin(annotation)
     if origin is Literal:
-        return {type(choice) for choice in get_args(annotation)}
+        return frozenset(type(choice) for choice in get_args(annotation))
     if origin is Annotated:
         return plain_types(get_args(annotation)[0])
     if origin in (Union, UnionType, tuple, list):
-        return set[type]().union(*(plain_types(part) for part in get_args(annotation)))
-    return {annotation} if isinstance(annotation, type) else set()
+        return frozenset[type]().union(*map(plain_types, get_args(annotation)))
+    return frozenset({annotation} if isinstance(annotation, type) else ())

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 MAX_LETTERS = 200
 """Of a line of text in a chart; tables have all of it."""
-MAX_NAME_LETTERS = 48
-"""Of a name at an axis."""
+MAX_NAME_LETTERS = 24
+"""Of a name at an axis: with more, of the widest letters, plotly finds no margins on a phone."""
 
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""
@@ -107,4 +107,6 @@ def _without_middle(line: str, at_most: int) -> str:
     if len(line) <= at_most:
         return line
     digits = hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:6]
-    return f"{line[: at_most // 2]}…{line[-at_most // 4 :]} ({digits})"
+    kept = at_most - len(f"… ({digits})")
+    end = kept // 3
+    return f"{line[: kept - end]}…{line[-end:]} ({digits})"

@@ -39,5 +39,6 @@ def test_long_lines_keep_their_ends_and_stay_apart() -> None:
     short = [plain(f"{name}\nb", at_most=20) for name in names]
     assert short[0] != short[1]
     for text in short:
-        assert text.startswith("xxxxxxxxxx…yyyyy (")
+        assert text.startswith("xxxxxxx…yyy (")
         assert text.endswith(")\nb")
+        assert len(text) == 20 + len("\nb")

@@ -1,0 +1,268 @@
+"""How much training a search needs: ours against random search, on a table of real trials.
+
+    python benchmarks/search_efficiency.py table runs/table   # trains 216 trials, for hours
+    python benchmarks/search_efficiency.py replay             # searches them, many times over
+
+`table` runs the `digits` spec's space at random without early stopping and keeps every trial's
+score at each rung in `benchmarks/tables/digits.csv`; it goes on where it was stopped. `replay` then
+runs whole sweeps with the sweep's own ledger, whose trials take their scores from the table: of the
+rows with the same choices, and not yet used in that sweep, the one with the nearest learning rates
+(the trial is then that row's, rates and all). Each search has fifty seeds.
+
+What is measured is training: the kimg, over all trials, after which a search has a trial that was
+trained to the end and scores no worse than the best of a random search of so many trials, none of
+them stopped. Writes `docs/sweeps/efficiency.md`, `.json` and `.svg`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from search_efficiency_page import Outcome, Point, document, figure
+
+from reports.records import Measurement, RungScores, Setting, TrialState
+from reports.run_folder import RunFolder
+from sweeps import study_mirror
+from sweeps.ledger import Ledger
+from sweeps.spec import SweepSpec, load_spec
+from sweeps.trial import TrialReport
+
+HERE = Path(__file__).parent
+TABLE = HERE / "tables" / "digits.csv"
+DOCS = HERE.parent / "docs" / "sweeps"
+OBJECTIVE = "fd_digits_classifier"
+RUNGS = (3.0, 9.0, 27.0)
+TOTAL = f"training.total_kimg={RUNGS[-1]:g}"
+NONE = f"early_stopping={{name: none, grace_kimg: {RUNGS[0]:g}}}"
+ASHA = f"early_stopping={{name: asha, grace_kimg: {RUNGS[0]:g}, reduction_factor: 3}}"
+TPE = "sampler={{name: tpe, seed: {seed}, startup_trials: 4}}"
+RANDOM = "sampler={{name: random, seed: {seed}}}"
+
+SEARCHES = {
+    "random": (RANDOM, NONE),
+    "random, asha": (RANDOM, ASHA),
+    "tpe": (TPE, NONE),
+    "tpe, asha (default)": (TPE, ASHA),
+}
+NUM_TRIALS = (12, 24, 48)
+"""Of the random search that is to be equalled."""
+TIMES_AS_MANY = 2
+"""Trials that a search may take, as a multiple of the random search's."""
+
+
+class Row(NamedTuple):
+    """One trained trial of the table."""
+
+    settings: dict[str, Setting]
+    scores: tuple[Measurement, ...]
+    """At each rung."""
+
+
+def spec_of(sampler: str, stopping: str, num_trials: int, seed: int) -> SweepSpec:
+    """The `digits` spec with another search, and a third of the rungs' kimg."""
+    options = (TOTAL, stopping, sampler.format(seed=seed), f"budget={{trials: {num_trials}}}")
+    return load_spec("digits", options)[1]
+
+
+def train_table(run: Path, num_trials: int) -> None:
+    """Train the table's trials, or those that are left of them."""
+    if (run / "sweep.yaml").exists():
+        command = ["resume", str(run)]
+    else:
+        options = (TOTAL, NONE, RANDOM.format(seed=1), f"budget={{trials: {num_trials}}}")
+        sets = [word for option in options for word in ("--set", option)]
+        command = ["run", "digits", "--out", str(run), *sets]
+    program = [sys.executable, "-c", "from sweeps.cli import main; main()"]
+    subprocess.run([*program, *command], check=True)
+
+
+def write_table(run: Path, table: Path) -> int:
+    """Keep the scores of the completed trials of a run folder; how many there are."""
+    records = [r for r in RunFolder(run).read_trials() if r.state is TrialState.COMPLETED]
+    table.parent.mkdir(exist_ok=True)
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["trial", "settings", "kimg", "num_images", "fd", "fd_se"])
+        for record in records:
+            for rung in record.scores:
+                taken = rung.measurement(OBJECTIVE)
+                assert taken is not None
+                settings = json.dumps(record.settings)
+                values = (taken.num_images, taken.value, taken.standard_error)
+                writer.writerow([record.trial, settings, rung.kimg, *values])
+    return len(records)
+
+
+def read_table(table: Path) -> list[Row]:
+    """The rows of the table."""
+    scores: dict[str, list[Measurement]] = {}
+    settings: dict[str, dict[str, Setting]] = {}
+    with table.open(encoding="utf-8", newline="") as file:
+        for entry in csv.DictReader(file):
+            given = json.loads(entry["settings"])
+            settings[entry["trial"]] = {
+                path: tuple(value) if isinstance(value, list) else value
+                for path, value in given.items()
+            }
+            scores.setdefault(entry["trial"], []).append(
+                Measurement(
+                    name=OBJECTIVE,
+                    value=float(entry["fd"]),
+                    standard_error=float(entry["fd_se"]) if entry["fd_se"] else None,
+                    num_images=int(entry["num_images"]),
+                )
+            )
+    return [Row(settings[trial], tuple(taken)) for trial, taken in scores.items()]
+
+
+@dataclass
+class TableTrials:
+    """Trials whose scores come from the table, each row once."""
+
+    rows: Sequence[Row]
+    used: set[int] = field(default_factory=set)
+
+    def nearest(self, settings: dict[str, Setting]) -> Row:
+        """The unused row nearest to `settings`; one more wrong choice is further than any rate."""
+
+        def distance(place: int) -> tuple[int, float]:
+            wrong, decades = 0, 0.0
+            for path, value in self.rows[place].settings.items():
+                asked = settings[path]
+                if isinstance(value, float) and isinstance(asked, float):
+                    decades += math.log10(value / asked) ** 2
+                else:
+                    wrong += value != asked
+            return wrong, decades
+
+        free = [place for place in range(len(self.rows)) if place not in self.used]
+        chosen = min(free, key=distance)
+        self.used.add(chosen)
+        return self.rows[chosen]
+
+
+def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point]:
+    """One search from its first trial to its last, one trial at a time."""
+    run = RunFolder(folder)
+    run.trials.mkdir(parents=True)
+    ledger = Ledger(spec, run, objective=OBJECTIVE, concurrent=1, device="cpu")
+    trials, kimg = TableTrials(rows), 0.0
+    while True:
+        try:
+            task = ledger.next_task()
+        except StopIteration:
+            return
+        assert task is not None
+        row = trials.nearest(task.settings)
+        trial = run.trial(task.trial)
+        ledger.records[task.number] = trial.read().model_copy(update={"settings": row.settings})
+        trial.write(ledger.records[task.number])
+        for rung, measurement in enumerate(row.scores):
+            kimg += spec.rungs[rung] - (spec.rungs[rung - 1] if rung else 0.0)
+            is_last = rung == len(spec.rungs) - 1
+            state = TrialState.COMPLETED if is_last else TrialState.RUNNING
+            record = trial.read()
+            scores = RungScores(
+                kimg=spec.rungs[rung], measurements=(measurement,), fakes_path="none.png"
+            )
+            changes = {"scores": (*record.scores, scores), "state": state, "kimg": scores.kimg}
+            trial.write(record.model_copy(update=changes))
+            report = TrialReport(kimg=scores.kimg, state=state, rung=rung, value=measurement.value)
+            is_over = ledger.hear(task.trial, report)
+            if is_last:
+                yield Point(kimg, measurement.value)
+            if is_over:
+                break
+
+
+def _quick() -> None:
+    """What makes no difference here, and takes time: waiting for disks, and the journal."""
+    os.fsync = lambda file: None
+    in_memory: Any = optuna.storages.InMemoryStorage
+    study_mirror.JournalStorage = lambda backend: in_memory()  # type: ignore[misc,assignment]
+
+
+def one_seed(given: tuple[int, Path]) -> dict[str, list[Point]]:
+    """Every search with one seed, with as many trials as the largest comparison takes."""
+    seed, table = given
+    _quick()
+    rows, most = read_table(table), max(NUM_TRIALS)
+    found = {}
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
+        for number, (name, (sampler, stopping)) in enumerate(SEARCHES.items()):
+            num_trials = min(most if name == "random" else TIMES_AS_MANY * most, len(rows))
+            spec = spec_of(sampler, stopping, num_trials, seed)
+            found[name] = list(search(spec, rows, Path(path) / str(number)))
+    return found
+
+
+def kimg_to_reach(points: Sequence[Point], score: float) -> float:
+    """Training until a score no worse; infinite where there is none."""
+    return next((point.kimg for point in points if point.score <= score), math.inf)
+
+
+def ratios(found: Sequence[dict[str, list[Point]]], name: str, num_trials: int) -> list[float]:
+    """For each seed, a search's kimg to the random search's final score, over the latter's kimg."""
+    shares = []
+    for searches in found:
+        random_search = searches["random"][:num_trials]
+        target = min(point.score for point in random_search)
+        shares.append(kimg_to_reach(searches[name], target) / random_search[-1].kimg)
+    return shares
+
+
+def main() -> None:
+    """Train the table, or replay searches on it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    table = commands.add_parser("table")
+    table.add_argument("run", type=Path)
+    table.add_argument("--trials", type=int, default=216)
+    table.add_argument("--only-write", action="store_true", help="of what is trained by now")
+    replay = commands.add_parser("replay")
+    replay.add_argument("--seeds", type=int, default=50)
+    replay.add_argument("--processes", type=int, default=os.cpu_count())
+    for each in (table, replay):
+        each.add_argument("--table", type=Path, default=TABLE)
+    arguments = parser.parse_args()
+    if arguments.command == "table":
+        if not arguments.only_write:
+            train_table(arguments.run, arguments.trials)
+        print(f"{write_table(arguments.run, arguments.table)} trials in {arguments.table}")
+        return
+    seeds = [(seed, arguments.table) for seed in range(arguments.seeds)]
+    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
+        found = pool.map(one_seed, seeds, chunksize=1)
+    outcomes = [
+        Outcome(name, num_trials, tuple(ratios(found, name, num_trials)))
+        for num_trials in NUM_TRIALS
+        for name in SEARCHES
+    ]
+    rows = read_table(arguments.table)
+    page = document(outcomes, num_rows=len(rows), rungs=RUNGS)
+    DOCS.joinpath("efficiency.md").write_text(page, encoding="utf-8")
+    until = max(NUM_TRIALS) * RUNGS[-1]
+    paths = {name: [searches[name] for searches in found] for name in SEARCHES}
+    DOCS.joinpath("efficiency.svg").write_text(figure(paths, until), encoding="utf-8")
+    kept = {"machine": f"{platform.machine()}", "table": len(rows), "seeds": arguments.seeds}
+    kept["outcomes"] = [outcome._asdict() for outcome in outcomes]
+    DOCS.joinpath("efficiency.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
