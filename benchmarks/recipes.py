@@ -214,18 +214,18 @@ def main() -> None:
     """Rehearse, and write what is found and the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--only", nargs="+", metavar="PRESET", help="the others stay as they are")
     parser.add_argument("--page-only", action="store_true", help="from the numbers that are there")
     arguments = parser.parse_args()
     numbers = arguments.out / "recipes.json"
-    if arguments.page_only:
-        found = json.loads(numbers.read_text(encoding="utf-8"))
-    else:
-        found = {}
-        for recipe in RECIPES:
+    found = json.loads(numbers.read_text(encoding="utf-8")) if numbers.exists() else {}
+    wanted = [] if arguments.page_only else arguments.only or [one.preset for one in RECIPES]
+    for recipe in RECIPES:
+        if recipe.preset in wanted:
             found[recipe.preset] = measured(recipe)
             print(recipe.preset, flush=True)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        numbers.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            arguments.out.mkdir(parents=True, exist_ok=True)
+            numbers.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (arguments.out / "README.md").write_text(page(found), encoding="utf-8")
 
 
