@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from sweeps.folder import create_run
 from sweeps.spec import load_spec
 from sweeps.trial import TrialTask, run_trial
 from tests.docs.pages import ROOT
+from transgan.config import TrainingConfig
+from transgan.cost import ModelCost, model_cost
 from transgan.data import load_data
 from transgan.presets import preset_config
 from transgan.training.checkpoint import save_checkpoint
@@ -45,6 +48,22 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_cost_a_network() -> Iterator[None]:
+    """Costs are counted once for each pair of networks: to count them takes a while."""
+    found: dict[object, ModelCost] = {}
+
+    def counted(config: TrainingConfig) -> ModelCost:
+        networks = config.generator, config.discriminator, config.image_size, config.downstream.task
+        if networks not in found:
+            found[networks] = model_cost(config)
+        return found[networks]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweeps.plan.model_cost", counted)
+        yield
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what users have: pictures with labels as a folder and a zip, and specs."""
@@ -65,7 +84,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     yours = (ROOT / "docs" / "your-images.md").read_text(encoding="utf-8")
     (shortest,) = re.findall(r"```yaml\n(.*?)```", yours, re.DOTALL)
     (place / "wider.yaml").write_text(block, encoding="utf-8")
-    for name in ("mine.yaml", "my-sweep.yaml", "THIS.yaml"):
+    for name in ("mine.yaml", "my-sweep.yaml"):
         (place / name).write_text(shortest, encoding="utf-8")
     return place
 

@@ -85,8 +85,7 @@ def test_pages_have_many_commands_and_all_of_them():
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command_line_is_taken(line, finished, monkeypatch):
-    monkeypatch.chdir(finished)
+def test_command_line_is_taken(line):
     if "--help" in line:
         assert call(line).exit_code == 0
     elif line in COMPLETE:
@@ -118,6 +117,7 @@ def test_spec_that_is_planned_resolves(line, at_pictures):
     load_spec(params["spec"], (*(params["set_"] or ()), *trials))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", spec_lines("run"))
 def test_run_is_rehearsed(line, at_pictures, finished, monkeypatch):
     _, params = parsed(line)
@@ -134,6 +134,7 @@ def test_run_is_rehearsed(line, at_pictures, finished, monkeypatch):
     assert not (at_pictures / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", spec_lines("init"))
 def test_init_writes_a_spec_that_resolves(line, at_pictures):
     _, params = parsed(line)
@@ -149,6 +150,7 @@ def test_init_writes_a_spec_that_resolves(line, at_pictures):
         assert spec.data.image_size == params["image_size"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -180,6 +182,7 @@ def test_command_on_a_finished_sweep_is_run(line, finished, monkeypatch, tmp_pat
         shutil.move(path, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_the_tutorial_shows_of_its_first_command_is_what_it_says(at_pictures):
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     (command, shown) = re.search(
