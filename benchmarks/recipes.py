@@ -1,35 +1,33 @@
-"""What the paper's presets take, for docs/recipes: their specs, plans, memory and operations.
+"""What the paper's presets take, for docs/recipes: their specs, plans, sizes and operations.
 
     python benchmarks/recipes.py
 
-For each recipe it says what `tg-sweep plan` says of the sweep, and rehearses the preset's own
-training as `plan` rehearses every kind of trial (from half a minute to some minutes each). Nothing
-is trained or downloaded. What is found goes to docs/recipes/recipes.json, and the page is made of
-that and of the specs: `--page-only` makes it anew.
+For each recipe it says what `tg-sweep plan` says of the sweep, all but the memory, whose rehearsal
+of every kind of trial takes many minutes. Nothing is trained or downloaded. The same numbers come
+on every machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 
 from evaluation.inception_weights import USUAL_FILE
 from sweeps.announcement import say_plan
-from sweeps.devices import USUAL_GPUS_GB
-from sweeps.memory import needed_gb
 from sweeps.outlook import SUSTAINED_TFLOPS
 from sweeps.spec import SweepSpec, load_spec
-from transgan.cost import training_cost
+from sweeps.trial_time import try_out
+from transgan.cost import model_cost
 from transgan.presets import preset_config
 
 WIDTH = 110
-FOLDER = Path(__file__).parent.parent / "docs" / "recipes"
+PAGE = Path(__file__).parent.parent / "docs" / "recipes" / "README.md"
 
 
 class Recipe(NamedTuple):
@@ -94,25 +92,39 @@ RECIPES = (
 )
 
 
-def measured(recipe: Recipe) -> dict[str, Any]:
-    """What the preset's own training takes, and what is said of the sweep."""
+@dataclass(frozen=True)
+class Found:
+    """What is counted of a recipe."""
+
+    plan: str
+    """What `tg-sweep plan` says of the sweep itself."""
+    generator_parameters: int
+    discriminator_parameters: int
+    generator_gflop: float
+    """For one image."""
+    gflop_per_image: float
+    """Of training, for one real image shown."""
+    longest_kimg: float
+    """Of the sweep's longest trial."""
+    preset_kimg: float
+    sweep_pflop: float
+    """Of all trainings of the sweep, as the plan expects them."""
+
+
+def counted(recipe: Recipe) -> Found:
+    """What the preset's networks, its training and its sweep are."""
     spec = load_spec(recipe.spec, recipe.overrides)[1]
-    own = spec.training
-    cost = training_cost(own)
-    whole = preset_config(recipe.preset)
-    return {
-        "plan": plan_text(recipe, spec),
-        "generator_parameters": cost.generator_parameters,
-        "discriminator_parameters": cost.discriminator_parameters,
-        "generator_gflop": cost.generator_flops / 1e9,
-        "gflop_per_image": cost.flops_per_real_image / 1e9,
-        "sweep_kimg": own.total_kimg,
-        "preset_kimg": whole.total_kimg,
-        "gpu_gb": needed_gb(own, on_gpu=True),
-        "cpu_gb": needed_gb(own, on_gpu=False),
-        "microbatch_size": own.microbatch_size,
-        "batch_size": own.batch_size,
-    }
+    cost = model_cost(spec.training)
+    return Found(
+        plan=plan_text(recipe, spec),
+        generator_parameters=cost.generator_parameters,
+        discriminator_parameters=cost.discriminator_parameters,
+        generator_gflop=cost.generator_flops / 1e9,
+        gflop_per_image=cost.flops_per_real_image / 1e9,
+        longest_kimg=spec.training.total_kimg,
+        preset_kimg=preset_config(recipe.preset).total_kimg,
+        sweep_pflop=try_out(spec, 0, "cpu").expected_flops / 1e15,  # nothing is tried
+    )
 
 
 def plan_text(recipe: Recipe, spec: SweepSpec) -> str:
@@ -123,13 +135,13 @@ def plan_text(recipe: Recipe, spec: SweepSpec) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def page(found: dict[str, dict[str, Any]]) -> str:
-    """The page, of what was found."""
+def page(found: dict[str, Found]) -> str:
+    """The page, of what was counted."""
     lines = [
         "# Recipes for the paper's presets",
         "",
         "Made by `python benchmarks/recipes.py`. Nothing on this page was trained: parameters and",
-        "operations are counted, memory is predicted by a rehearsal of the steps without data.",
+        "operations are counted.",
         "",
         "Each spec searches around the authors' settings, in trainings far shorter than theirs.",
         "See what it would do and take on your machine, run it, then train the winner on:",
@@ -139,53 +151,53 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "    tg-sweep run cifar10 --set search={} --set training.total_kimg=128000 --trials 1 "
         "--set early_stopping.name=none --out runs/long",
         "",
-        "The last is one training of the preset itself, at the paper's length; put the winner's",
-        "settings into it with more `--set training.…`, or into a file of your own.",
+        "`plan` also predicts the memory of every kind of trial against this machine and common",
+        "GPUs, and says what would make fit what does not; at these sizes that takes it many",
+        "minutes. The last line is one training of the preset itself, at the paper's length; put",
+        "the winner's settings into it with more `--set training.…`, or into a file of your own.",
         "",
-        "## What one training of each preset takes",
+        "## What each preset takes",
         "",
-        "| preset | generator | discriminator | operations an image | memory of a GPU "
-        "| the sweep's longest trial | the authors' length |",
+        "| preset | generator | discriminator | to train on an image | longest trial "
+        "| the whole sweep | the authors' length |",
         "|---|---|---|---|---|---|---|",
-    ]
-    for recipe in RECIPES:
-        lines.append(_row(recipe, found[recipe.preset]))
-    lines += [
+        *(_row(recipe, found[recipe.preset]) for recipe in RECIPES),
         "",
-        "Operations are those of training, for one real image shown: both networks, forward,",
-        "backward and penalty. Hours are for one GPU at "
-        f"{SUSTAINED_TFLOPS:g} TFLOP/s, an assumption and no measurement. Memory is",
-        "for the training as the spec has it, in GB (10⁹ bytes), with an assumed 0.6 GB for CUDA; "
-        f"of GPUs with {', '.join(map(str, USUAL_GPUS_GB[:-1]))} or {USUAL_GPUS_GB[-1]} GB",
-        "the smallest that holds it stands behind. `tg-sweep plan` does the same for every kind of",
-        "trial of the search, and says what would make those fit that don't.",
+        "Operations of training are the plan's estimate, for one real image shown: 4 forward",
+        "passes of the generator and 8 of the discriminator. Penalties, and what is computed again",
+        f"to save memory, come on top. Hours are for one GPU at {SUSTAINED_TFLOPS:g} TFLOP/s, an",
+        "assumption and no measurement. The whole sweep is what the plan expects early stopping to",
+        "leave of it.",
     ]
     for recipe in RECIPES:
         lines += ["", *_section(recipe, found[recipe.preset])]
     return "\n".join(lines) + "\n"
 
 
-def _row(recipe: Recipe, found: dict[str, Any]) -> str:
-    fitting = [gb for gb in USUAL_GPUS_GB if gb >= found["gpu_gb"]]
-    holds = f"a GPU of {fitting[0]} GB" if fitting else "none of the usual GPUs"
+def _row(recipe: Recipe, found: Found) -> str:
+    longest, whole = (
+        f"{kimg:,.0f} kimg, {_time(found.gflop_per_image * 1e9 * kimg * 1000)}"
+        for kimg in (found.longest_kimg, found.preset_kimg)
+    )
     cells = (
         f"`{recipe.preset}`",
-        f"{found['generator_parameters'] / 1e6:.1f} M, {found['generator_gflop']:.3g} GFLOP",
-        f"{found['discriminator_parameters'] / 1e6:.1f} M",
-        f"{found['gflop_per_image']:.3g} GFLOP",
-        f"{found['gpu_gb']:.1f} GB: {holds}",
-        f"{found['sweep_kimg']:,.0f} kimg, {_hours(found, found['sweep_kimg'])}",
-        f"{found['preset_kimg']:,.0f} kimg, {_hours(found, found['preset_kimg'])}",
+        f"{found.generator_parameters / 1e6:.1f} M, {found.generator_gflop:.3g} GFLOP an image",
+        f"{found.discriminator_parameters / 1e6:.1f} M",
+        f"{found.gflop_per_image:.3g} GFLOP",
+        longest,
+        f"{found.sweep_pflop:,.0f} PFLOP, {_time(found.sweep_pflop * 1e15)}",
+        whole,
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _hours(found: dict[str, Any], kimg: float) -> str:
-    hours = found["gflop_per_image"] * 1e9 * kimg * 1000 / (SUSTAINED_TFLOPS * 1e12) / 3600
-    return f"{hours:,.0f} h" if hours < 1000 else f"{hours / 24:,.0f} days"
+def _time(flop: float) -> str:
+    """On the assumed GPU."""
+    hours = flop / (SUSTAINED_TFLOPS * 1e12) / 3600
+    return f"{hours:.3g} hours" if hours < 100 else f"{hours / 24:,.0f} days"
 
 
-def _section(recipe: Recipe, found: dict[str, Any]) -> list[str]:
+def _section(recipe: Recipe, found: Found) -> list[str]:
     place = resources.files("sweeps") / "specs" / f"{recipe.spec}.yaml"
     lines = [f"## {recipe.title}", "", recipe.note, ""]
     if recipe.overrides:
@@ -205,28 +217,20 @@ def _section(recipe: Recipe, found: dict[str, Any]) -> list[str]:
         f"`tg-sweep plan {recipe.arguments}` begins with",
         "",
         "```text",
-        found["plan"],
+        found.plan,
         "```",
     ]
 
 
 def main() -> None:
-    """Rehearse, and write what is found and the page."""
+    """Count, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    parser.add_argument("--only", nargs="+", metavar="PRESET", help="the others stay as they are")
-    parser.add_argument("--page-only", action="store_true", help="from the numbers that are there")
+    parser.add_argument("--out", type=Path, default=PAGE)
     arguments = parser.parse_args()
-    numbers = arguments.out / "recipes.json"
-    found = json.loads(numbers.read_text(encoding="utf-8")) if numbers.exists() else {}
-    wanted = [] if arguments.page_only else arguments.only or [one.preset for one in RECIPES]
-    for recipe in RECIPES:
-        if recipe.preset in wanted:
-            found[recipe.preset] = measured(recipe)
-            print(recipe.preset, flush=True)
-            arguments.out.mkdir(parents=True, exist_ok=True)
-            numbers.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (arguments.out / "README.md").write_text(page(found), encoding="utf-8")
+    text = page({recipe.preset: counted(recipe) for recipe in RECIPES})
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(text, encoding="utf-8")
+    print(arguments.out)
 
 
 if __name__ == "__main__":
