@@ -53,7 +53,7 @@ RECIPES = (
         "CIFAR-10, 32×32",
         "cifar10",
         (),
-        "Downloads the data (170 MB) when it first runs. Its labels allow `extractor: classifier` "
+        "Downloads the data when it first runs. Its labels allow `extractor: classifier` "
         "too, for a search that does not wait for Inception.",
     ),
     Recipe(
@@ -61,7 +61,7 @@ RECIPES = (
         "STL-10, 48×48",
         "stl10",
         (),
-        "Downloads the data (2.6 GB) when it first runs. Trains on the labelled and unlabelled "
+        "Downloads the data when it first runs. Trains on the labelled and unlabelled "
         "images together, as the authors do, so there are no labels to train a classifier on.",
     ),
     Recipe(
@@ -161,7 +161,7 @@ def page(found: dict[str, Found]) -> str:
         "| preset | generator | discriminator | to train on an image | longest trial "
         "| the whole sweep | the authors' length |",
         "|---|---|---|---|---|---|---|",
-        *(_row(recipe, found[recipe.preset]) for recipe in RECIPES),
+        *(row(recipe, found[recipe.preset]) for recipe in RECIPES),
         "",
         "Operations of training are the plan's estimate, for one real image shown: 4 forward",
         "passes of the generator and 8 of the discriminator. Penalties, and what is computed again",
@@ -170,11 +170,12 @@ def page(found: dict[str, Found]) -> str:
         "leave of it.",
     ]
     for recipe in RECIPES:
-        lines += ["", *_section(recipe, found[recipe.preset])]
+        lines += ["", *section(recipe, found[recipe.preset])]
     return "\n".join(lines) + "\n"
 
 
-def _row(recipe: Recipe, found: Found) -> str:
+def row(recipe: Recipe, found: Found) -> str:
+    """The recipe's row of the table."""
     longest, whole = (
         f"{kimg:,.0f} kimg, {_time(found.gflop_per_image * 1e9 * kimg * 1000)}"
         for kimg in (found.longest_kimg, found.preset_kimg)
@@ -183,7 +184,7 @@ def _row(recipe: Recipe, found: Found) -> str:
         f"`{recipe.preset}`",
         f"{found.generator_parameters / 1e6:.1f} M, {found.generator_gflop:.3g} GFLOP an image",
         f"{found.discriminator_parameters / 1e6:.1f} M",
-        f"{found.gflop_per_image:.3g} GFLOP",
+        f"{found.gflop_per_image:,.0f} GFLOP",
         longest,
         f"{found.sweep_pflop:,.0f} PFLOP, {_time(found.sweep_pflop * 1e15)}",
         whole,
@@ -197,7 +198,8 @@ def _time(flop: float) -> str:
     return f"{hours:.3g} hours" if hours < 100 else f"{hours / 24:,.0f} days"
 
 
-def _section(recipe: Recipe, found: Found) -> list[str]:
+def section(recipe: Recipe, found: Found) -> list[str]:
+    """The recipe's own part of the page, by lines."""
     place = resources.files("sweeps") / "specs" / f"{recipe.spec}.yaml"
     lines = [f"## {recipe.title}", "", recipe.note, ""]
     if recipe.overrides:
