@@ -1,6 +1,6 @@
 """Pictures of a report's parts for docs/reports/reading.md, from a finished sweep.
 
-    tg-sweep run digits-finalists
+    tg-sweep run digits-finalists --set training.total_kimg=36 --set early_stopping.grace_kimg=18
     python docs/reports/take_pictures.py runs/digits-finalists
 
 Needs Playwright and Chromium, as the tests do. The page is opened from its file, 1080 pixels wide,

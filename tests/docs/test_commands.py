@@ -37,8 +37,8 @@ NOT_RUN = {
 """Why commands of that name are only parsed."""
 SMALLER = {"--kimg 2": "--kimg 0.3"}
 """Numbers of pages that would take long, and what is run instead."""
-ONLY_OBSTACLE = "error: resources.gpus_per_trial: "
-"""What may stop a rehearsal, on a machine without a GPU."""
+ONLY_OBSTACLE = "error: resources."
+"""What may stop a rehearsal, on a machine without a GPU or with few cores."""
 
 
 def _commands() -> dict[str, Block]:
