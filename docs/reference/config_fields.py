@@ -143,7 +143,7 @@ def _kind(annotation: Any) -> str:
 
 def _link(model: type[BaseModel]) -> str:
     path = next(path for path, part in PARTS.items() if part is model)
-    return f"[`{path}`](#{_anchor(path)})"
+    return f"[{path.rpartition(', ')[2]}](#{_anchor(path)})"
 
 
 def _anchor(heading: str) -> str:
