@@ -7,7 +7,7 @@ WORKERS ?= 2
 OUT ?= runs/$(notdir $(basename $(SPEC)))
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast test-long test-wheel test-lowest check format wheel benchmarks clean
+.PHONY: run test test-fast test-long test-wheel test-lowest check docs format wheel benchmarks clean
 
 run: $(VENV)/.installed
 	$(BIN)/tg-sweep run $(SPEC) --out $(OUT)
@@ -38,6 +38,10 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build
+	@echo docs/_build/index.html
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -50,7 +54,7 @@ wheel: $(VENV)/.installed
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest dist
+	rm -rf $(VENV) $(VENV)-lowest dist docs/_build docs/reference/made
 
 # The marks are renewed when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml
@@ -62,4 +66,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@

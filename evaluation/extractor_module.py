@@ -64,7 +64,7 @@ def load_module(choice: str, image_size: tuple[int, int], device: torch.device) 
 
     Raises:
         ExtractorModuleError: it can't be imported or made, or does not do what an extractor must;
-        the message says which.
+            the message says which.
     """
     network = _make(choice).to(device).eval().requires_grad_(False)
     sha256 = _sha256(choice, network)

@@ -86,7 +86,7 @@ def find_inception_weights(weights: Path | None = None) -> Path:
 
     Raises:
         InceptionWeightsError: it is in none of these places and can't be fetched; the message has
-        three ways out.
+            three ways out.
     """
     located = locate_inception_weights(weights)
     if located is not None:
@@ -131,7 +131,7 @@ def verify_inception_weights(
 
     Raises:
         InceptionWeightsError: there is no file, or it is not the official one and others are not
-        allowed; the message has both hashes.
+            allowed; the message has both hashes.
     """
     path = find_inception_weights(weights)
     actual = file_sha256(path)
@@ -161,7 +161,7 @@ def clean_copy(path: Path) -> io.BytesIO:
 
     Raises:
         InceptionWeightsError: the file holds more than tensors, is damaged, or has values that are
-        not finite.
+            not finite.
     """
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)

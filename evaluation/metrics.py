@@ -338,7 +338,7 @@ def check_metric(key: str, kind: ExtractorKind) -> Metric:
 
     Raises:
         MetricError: unknown metric, its name belongs to another kind of extractor, or it needs
-        logits and the extractor has none.
+            logits and the extractor has none.
     """
     metric = find_metric(key)
     if kind in metric.kinds:

@@ -84,7 +84,7 @@ class EvaluationProtocol(FrozenModel):
 
         Raises:
             ValueError: the extractor or the judge would have to be trained, and there are no
-            labels.
+                labels.
         """
         if has_labels:
             return

@@ -2,8 +2,9 @@
 
     python tests/lowest_versions.py > constraints.txt
 
-All dependencies that are not for the tests alone. torch and torchvision are held to what is
-installed here, since not every machine runs their other releases; their bounds are not tested.
+All dependencies but those of the tests and of the documentation. torch and torchvision are held to
+what is installed here, since not every machine runs their other releases; their bounds are not
+tested.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def declared() -> list[str]:
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     return project["dependencies"] + [
-        requirement for extra in extras if extra != "test" for requirement in extras[extra]
+        requirement
+        for extra in extras
+        if extra not in ("test", "docs")
+        for requirement in extras[extra]
     ]
 
 
