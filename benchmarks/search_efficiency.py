@@ -32,7 +32,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
-from search_efficiency_page import Outcome, Point, document, figure
+from search_efficiency_page import (
+    DEFAULT_SEARCH,
+    DOCUMENT,
+    RANDOM_SEARCH,
+    TABLE,
+    Outcome,
+    Point,
+    document,
+    figure,
+)
 
 from reports.records import Measurement, RungScores, Setting, TrialState
 from reports.run_folder import RunFolder
@@ -41,9 +50,6 @@ from sweeps.ledger import Ledger
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.trial import TrialReport
 
-HERE = Path(__file__).parent
-TABLE = HERE / "tables" / "digits.csv"
-DOCS = HERE.parent / "docs" / "sweeps"
 OBJECTIVE = "fd_digits_classifier"
 RUNGS = (3.0, 9.0, 27.0)
 TOTAL = f"training.total_kimg={RUNGS[-1]:g}"
@@ -53,10 +59,10 @@ TPE = "sampler={{name: tpe, seed: {seed}, startup_trials: 4}}"
 RANDOM = "sampler={{name: random, seed: {seed}}}"
 
 SEARCHES = {
-    "random": (RANDOM, NONE),
+    RANDOM_SEARCH: (RANDOM, NONE),
     "random, asha": (RANDOM, ASHA),
     "tpe": (TPE, NONE),
-    "tpe, asha (default)": (TPE, ASHA),
+    DEFAULT_SEARCH: (TPE, ASHA),
 }
 NUM_TRIALS = (12, 24, 48)
 """Of the random search that is to be equalled."""
@@ -204,7 +210,7 @@ def one_seed(given: tuple[int, Path]) -> dict[str, list[Point]]:
     found = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
         for number, (name, (sampler, stopping)) in enumerate(SEARCHES.items()):
-            num_trials = min(most if name == "random" else TIMES_AS_MANY * most, len(rows))
+            num_trials = min(most if name == RANDOM_SEARCH else TIMES_AS_MANY * most, len(rows))
             spec = spec_of(sampler, stopping, num_trials, seed)
             found[name] = list(search(spec, rows, Path(path) / str(number)))
     return found
@@ -219,7 +225,7 @@ def ratios(found: Sequence[dict[str, list[Point]]], name: str, num_trials: int) 
     """For each seed, a search's kimg to the random search's final score, over the latter's kimg."""
     shares = []
     for searches in found:
-        random_search = searches["random"][:num_trials]
+        random_search = searches[RANDOM_SEARCH][:num_trials]
         target = min(point.score for point in random_search)
         shares.append(kimg_to_reach(searches[name], target) / random_search[-1].kimg)
     return shares
@@ -254,13 +260,13 @@ def main() -> None:
     ]
     rows = read_table(arguments.table)
     page = document(outcomes, num_rows=len(rows), rungs=RUNGS)
-    DOCS.joinpath("efficiency.md").write_text(page, encoding="utf-8")
+    DOCUMENT.with_suffix(".md").write_text(page, encoding="utf-8")
     until = max(NUM_TRIALS) * RUNGS[-1]
     paths = {name: [searches[name] for searches in found] for name in SEARCHES}
-    DOCS.joinpath("efficiency.svg").write_text(figure(paths, until), encoding="utf-8")
+    DOCUMENT.with_suffix(".svg").write_text(figure(paths, until), encoding="utf-8")
     kept = {"machine": f"{platform.machine()}", "table": len(rows), "seeds": arguments.seeds}
     kept["outcomes"] = [outcome._asdict() for outcome in outcomes]
-    DOCS.joinpath("efficiency.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    DOCUMENT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     print(page)
 
 

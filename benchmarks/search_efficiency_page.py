@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+HERE = Path(__file__).parent
+TABLE = HERE / "tables" / "digits.csv"
+DOCUMENT = HERE.parent / "docs" / "sweeps" / "efficiency.json"
+"""The page and the figure lie beside it."""
+RANDOM_SEARCH, DEFAULT_SEARCH = "random", "tpe, asha (default)"
+"""What the search that is to be equalled is called, and the one that a spec has by default."""
 
 COLOURS = ("#969ba3", "#009e73", "#0072b2", "#d55e00")
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 380, 60, 50, 20

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import search_efficiency_page
+
 ROOT = Path(__file__).parent.parent
 RESULT = "RESULT.json"
 """In a command: the file that it writes its document to; without one, the document is on stdout."""
-EFFICIENCY_TABLE = ROOT / "benchmarks" / "tables" / "digits.csv"
-EFFICIENCY_DOCUMENT = ROOT / "docs" / "sweeps" / "efficiency.json"
 
 Document = dict[str, Any]
 
@@ -146,8 +146,8 @@ def _efficiency_rows(document: Document) -> list[Row]:
     return [
         Row(
             f"training to equal {num_trials} trials at random, as a share of theirs (quartiles)",
-            spread("tpe, asha (default)", num_trials),
-            {"random search": spread("random", num_trials)},
+            spread(search_efficiency_page.DEFAULT_SEARCH, num_trials),
+            {"random search": spread(search_efficiency_page.RANDOM_SEARCH, num_trials)},
         )
         for num_trials in numbers
     ]
@@ -252,8 +252,8 @@ BENCHMARKS: Sequence[Benchmark] = (
         ("replay",),
         None,
         _efficiency_rows,
-        document=EFFICIENCY_DOCUMENT,
-        needs=EFFICIENCY_TABLE,
+        document=search_efficiency_page.DOCUMENT,
+        needs=search_efficiency_page.TABLE,
         needs_from="python benchmarks/search_efficiency.py table runs/table",
     ),
     Benchmark(

@@ -12,16 +12,17 @@
   };
   const packed = (kind) => document.querySelectorAll(`script.packed-${kind}`);
   // A heavy script answers nobody for a second while it starts: it waits until nobody has pressed
-  // or turned anything for a moment.
+  // or turned anything for a moment, and no longer than two seconds.
   const quiet = () => new Promise((go) => {
-    const kinds = ["pointermove", "pointerdown", "keydown", "wheel"];
+    const kinds = ["pointerdown", "keydown", "wheel"];
+    const latest = performance.now() + 2000;
     let timer;
     const again = () => {
       clearTimeout(timer);
       timer = setTimeout(() => {
         kinds.forEach((kind) => removeEventListener(kind, again, true));
         go();
-      }, 300);
+      }, Math.min(300, latest - performance.now()));
     };
     kinds.forEach((kind) => addEventListener(kind, again, { capture: true, passive: true }));
     again();

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from reports.records import TrialCost
+from sweeps.attempts import checkpoint_bytes
 from tests.docs.pages import ROOT, blocks, figures, links
 from transgan.cost import model_cost
 from transgan.presets import preset_config
@@ -49,9 +51,9 @@ def test_numbers_of_the_page_on_scale_follow_from_the_models():
     for preset in ("digits", "cifar10"):
         cost = model_cost(preset_config(preset))
         networks = cost.generator_parameters, cost.discriminator_parameters
-        # Weights and two moments of both, the averaged generator; a checkpoint, the one before it
-        # and a snapshot are kept.
-        checkpoint = 4 * (4 * networks[0] + 3 * networks[1])
+        # A checkpoint, the one before it and a snapshot are kept.
+        size = TrialCost(generator_parameters=networks[0], discriminator_parameters=networks[1])
+        checkpoint = checkpoint_bytes(size)
         kept[preset] = sum(networks), checkpoint, 2 * checkpoint + 4 * networks[0]
     parameters, checkpoint, in_all = kept["cifar10"]
     assert f"{parameters / 1e6:.1f} million parameters" in text
