@@ -51,29 +51,32 @@ class _UnsyncedFile(BaseJournalBackend):
 
 
 class StudyMirror:
-    """The study of one sweep, which holds no trial yet."""
+    """The study of one sweep, which holds no trial yet.
+
+    Written by its storage, as a study's own `ask` and `tell` look through all trials at each call.
+    """
 
     def __init__(self, spec: SweepSpec, run: RunFolder, objective: str) -> None:
         self.spec = spec
-        self.trials: dict[int, optuna.Trial] = {}
-        self.entered: set[tuple[int, int]] = set()
-        """Trials and rungs whose score stands in the study (a resumed trial says its last
+        self._ids: dict[int, int] = {}
+        """The storage's names of the trials that have not ended, by number."""
+        self._scores: dict[tuple[int, int], float] = {}
+        """Scores that stand in the study, by trial and rung (a resumed trial says its last
         again)."""
         run.study.unlink(missing_ok=True)
+        self.storage = JournalStorage(_UnsyncedFile(run.study))
         self.study = optuna.create_study(
-            storage=JournalStorage(_UnsyncedFile(run.study)),
-            study_name=run.path.name,
-            directions=list(spec.goals),
+            storage=self.storage, study_name=run.path.name, directions=list(spec.goals)
         )
+        self._study_id = self.storage.get_study_id_from_name(run.path.name)
         with without_experimental_warnings():
             self.study.set_metric_names([objective, *spec.sampler.resolved_objectives[1:]])
 
     def refused(self, proposal: InfeasibleProposal) -> None:
         """Enter a proposal that can't be trained."""
         attributes = {"trial": f"{proposal.number:04d}", "infeasible": proposal.cause}
-        self.study.add_trial(
-            past_trial(proposal.settings, self.spec.search, None, user_attrs=attributes)
-        )
+        trial = past_trial(proposal.settings, self.spec.search, None, user_attrs=attributes)
+        self.storage.create_new_trial(self._study_id, template_trial=trial)
 
     def started(self, record: TrialRecord) -> None:
         """Enter a trial as running."""
@@ -83,30 +86,33 @@ class StudyMirror:
             distributions=distributions_of(record.settings, self.spec.search),
             user_attrs={"trial": record.trial},
         )
-        self.study.add_trial(trial)
-        added = self.study.get_trials(deepcopy=False)[-1]
-        self.trials[record.number] = optuna.Trial(self.study, added._trial_id)
+        added = self.storage.create_new_trial(self._study_id, template_trial=trial)
+        self._ids[record.number] = added
 
     def scored(self, number: int, rung: int, value: float) -> None:
         """Enter a score, as an intermediate value; Optuna's steps are whole, so they are images.
 
         Studies of several objectives have none: Optuna refuses them.
         """
-        if len(self.spec.goals) > 1:
+        if len(self.spec.goals) > 1 or not math.isfinite(value) or (number, rung) in self._scores:
             return
-        if math.isfinite(value) and (number, rung) not in self.entered:
-            self.entered.add((number, rung))
-            self.trials[number].report(value, step=round(self.spec.rungs[rung] * 1000))
+        self._scores[number, rung] = value
+        step = round(self.spec.rungs[rung] * 1000)
+        self.storage.set_trial_intermediate_value(self._ids[number], step, value)
 
     def ended(self, record: TrialRecord, values: tuple[float, ...] | None) -> None:
         """Enter a trial's end, with its last values."""
-        if record.number not in self.trials:
+        trial = self._ids.pop(record.number, None)
+        if trial is None:
             return
-        trial = self.trials.pop(record.number)
         if record.state == TrialState.COMPLETED and values is not None:
-            self.study.tell(trial, list(values))
+            self.storage.set_trial_state_values(trial, StudyState.COMPLETE, values)
         elif record.state == TrialState.STOPPED_EARLY:
-            self.study.tell(trial, state=StudyState.PRUNED)
+            # With its last score, as Optuna's own `tell` has it for pruned trials.
+            places = ((record.number, rung) for rung in reversed(range(len(self.spec.rungs))))
+            last = next((self._scores[place] for place in places if place in self._scores), None)
+            value = None if last is None else (last,)
+            self.storage.set_trial_state_values(trial, StudyState.PRUNED, value)
         else:
-            trial.set_user_attr("cause", f"{record.state}: {record.cause}")
-            self.study.tell(trial, state=StudyState.FAIL)
+            self.storage.set_trial_user_attr(trial, "cause", f"{record.state}: {record.cause}")
+            self.storage.set_trial_state_values(trial, StudyState.FAIL)
