@@ -312,7 +312,7 @@ def _rehearse(
     rehearsal = rehearse(spec, path, address, weights)
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, path, weights, progress(), address, prior)
+    _say_plan(spec, name, path, weights, progress(), address, prior, only_if_it_fits=False)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:
@@ -327,10 +327,19 @@ def _say_plan(
     console: Console,
     address: str | None,
     prior: WarmStart | None,
+    *,
+    only_if_it_fits: bool = True,
 ) -> None:
     from sweeps.announcement import concurrent_here, say_plan
+    from sweeps.spec_text import SpecError
 
-    at_once = concurrent_here(spec) if address is None else None
+    at_once = None
+    if address is None:
+        try:
+            at_once = concurrent_here(spec)
+        except SpecError:  # which a rehearsal has told already
+            if only_if_it_fits:
+                raise
     say_plan(spec, name, path, weights, console, concurrent=at_once, prior=prior)
 
 

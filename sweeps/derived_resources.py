@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sweeps.memory import needed_gb, without_rates
+from sweeps.memory import needed_gb
 from sweeps.resources import Node, Resources
 from sweeps.search_space import corners
 from sweeps.space_check import building_fault
@@ -115,14 +115,13 @@ def _largest(spec: SweepSpec) -> list[TrainingConfig]:
         for settings in corners(spec.search)
         if building_fault(spec, settings) is None
     ]
-    costs = {config: model_cost(config) for config in {*map(without_rates, configs)}}
 
     def parameters(config: TrainingConfig) -> int:
-        cost = costs[without_rates(config)]
+        cost = model_cost(config)
         return cost.generator_parameters + cost.discriminator_parameters
 
     def operations(config: TrainingConfig) -> float:
-        return costs[without_rates(config)].flops_per_real_image * config.batch_size
+        return model_cost(config).flops_per_real_image * config.batch_size
 
     return [max(configs, key=parameters), max(configs, key=operations)]
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from reports.records import Setting
 from sweeps.devices import Device
-from sweeps.memory import needed_gb, without_rates
+from sweeps.memory import needed_gb
 from sweeps.search_space import corners
 from sweeps.space_check import building_fault
 from sweeps.spec import SweepSpec
 from transgan.config import TrainingConfig
+from transgan.cost import same_in_cost
 
 MOST_HALVINGS = 7
 """So often batches are halved at most, in looking for one that fits."""
@@ -96,7 +97,7 @@ def _distinct(spec: SweepSpec) -> Iterator[tuple[TrainingConfig, dict[str, Setti
     for settings in corners(spec.search):
         if building_fault(spec, settings) is not None:
             continue
-        config = without_rates(spec.trial_config(settings, spec.training.seed))
+        config = same_in_cost(spec.trial_config(settings, spec.training.seed))
         if config not in seen:
             seen.add(config)
             yield config, settings

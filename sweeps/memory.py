@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from transgan.config import EmaConfig, TrainingConfig
-from transgan.cost import TrainingCost, training_cost
+from transgan.config import TrainingConfig
+from transgan.cost import training_cost
 
 GB = 1e9
 PROCESS_GB = 0.93
@@ -26,26 +24,13 @@ def needed_gb(config: TrainingConfig, *, on_gpu: bool, workers: int = 1) -> floa
     a value.
     """
     if workers > 1:
-        config = config.model_copy(update={"batch_size": -(-config.batch_size // workers)})
-    cost = _cost(without_rates(config))
+        reals, fakes = config.batch_size, config.resolved_generator_batch_size
+        share = -(-reals // workers)
+        of_fakes = fakes // reals * share if fakes % reals == 0 else -(-fakes // workers)
+        sizes = {"batch_size": share, "generator_batch_size": of_fakes}
+        config = config.model_copy(update=sizes)
+    cost = training_cost(config)
     if on_gpu:
         return GPU_CONTEXT_GB + GPU_SLACK * max(cost.peak_tensor_bytes, cost.sampling_bytes) / GB
     base = PROCESS_GB * GB
     return max(cost.resident_bytes(base), base + cost.sampling_bytes) / GB
-
-
-def without_rates(config: TrainingConfig) -> TrainingConfig:
-    """The config without what changes from trial to trial and takes neither memory nor time."""
-    plain = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
-    return config.model_copy(
-        update={
-            "seed": 0,
-            "ema": EmaConfig(),
-            "optimizer": config.optimizer.model_copy(update=plain),
-        }
-    )
-
-
-@lru_cache(maxsize=1024)
-def _cost(config: TrainingConfig) -> TrainingCost:
-    return training_cost(config)

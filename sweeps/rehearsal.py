@@ -18,6 +18,7 @@ from evaluation.inception_weights import (
 )
 from evaluation.metrics import MetricError
 from sweeps.cluster import ClusterError, open_cluster
+from sweeps.devices import this_machine
 from sweeps.extractor_options import inception_file
 from sweeps.folder import RunFolderError, check_vacant
 from sweeps.plan import concurrent_trials, device_here
@@ -97,6 +98,7 @@ def _check_place(spec: SweepSpec, address: str | None) -> None:
     if address is None:
         check_working_directory()
         device_here(spec)
+        concurrent_trials(spec, [this_machine()])
         return
     with open_cluster(address, dashboard=False) as cluster:
         concurrent_trials(spec, cluster.nodes)

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -35,13 +34,12 @@ from reports.records import (
 from reports.run_folder import TrialFolder
 from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
-from sweeps.memory import without_rates
 from sweeps.peak_memory import peak_memory, reset_peak_memory
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_images import GRID_IMAGES, save_rung_images
 from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
-from transgan.config import LossConfig, TrainingConfig
-from transgan.cost import ModelCost, model_cost
+from transgan.config import TrainingConfig
+from transgan.cost import model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.tasks.trainer import TaskProgress, TaskTrainer
@@ -152,8 +150,7 @@ def reports_of(run: TrialRun, open_run: Callable[[], None]) -> Generator[TrialRe
 
 def new_record(task: TrialTask) -> TrialRecord:
     """The record of a trial that has been handed out and not yet started."""
-    networks = without_rates(task.config).model_copy(update={"loss": LossConfig()})
-    size = _size_of_networks(networks)
+    size = model_cost(task.config)
     return TrialRecord(
         trial=task.trial,
         number=task.number,
@@ -170,12 +167,6 @@ def new_record(task: TrialTask) -> TrialRecord:
         ),
         attempts=0,
     )
-
-
-@lru_cache(maxsize=1024)
-def _size_of_networks(config: TrainingConfig) -> ModelCost:
-    """Building them takes a good part of a second, and many trials have the same."""
-    return model_cost(config)
 
 
 def end_trial(folder: TrialFolder, state: TrialState, cause: str | None = None) -> TrialRecord:

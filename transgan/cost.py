@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import nn
 
-from transgan.config import TrainingConfig
+from transgan.config import EmaConfig, LossConfig, TrainingConfig
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.rehearsal import Stage, StepCost, forward_flops, sampling_peak_bytes
 
@@ -99,6 +101,11 @@ def model_cost(config: TrainingConfig) -> ModelCost:
 
     Where the discriminator serves as a backbone, it is that alone.
     """
+    return _model_cost(_without_penalty(config))
+
+
+@lru_cache(maxsize=1024)
+def _model_cost(config: TrainingConfig) -> ModelCost:
     with torch.device("meta"):
         if config.downstream.task != "generate":
             backbone = build_discriminator(config)
@@ -137,28 +144,17 @@ def training_cost(
     """
     model = model_cost(config)
     optimizer, loss = config.optimizer, config.loss
-    held_bytes = Stage(config).held_bytes
-    penalty = loss.resolved_penalty != "none"
+    unpenalised = _without_penalty(config)
+    held_bytes = _held_bytes(unpenalised)
+    plain = penalised = _discriminator_step(unpenalised, rehearsed_pixels)
+    if loss.resolved_penalty != "none":
+        penalised = _discriminator_step(_for_discriminator(config), rehearsed_pixels)
+    generator = _generator_step(_for_generator(config), rehearsed_pixels)
 
-    group = 2 if loss.mode_seeking_weight else 1  # rows that can't be parted
-    unit = group * max(1, rehearsed_pixels // config.image_size**2 // (4 * group))
-    largest = config.microbatch_size
-
-    def for_batch(rehearse: _Rehearse, rows: int) -> StepCost:
-        return _for_batch(rehearse, rows, min(largest or rows, rows), unit)
-
-    plain = for_batch(_discriminator_rehearsal(config, penalised=False), config.batch_size)
-    penalised = plain
-    if penalty:
-        rehearse = _discriminator_rehearsal(config, penalised=True)
-        penalised = for_batch(rehearse, config.batch_size)
-    num_fakes = config.resolved_generator_batch_size
-    generator = for_batch(_generator_rehearsal(config), num_fakes)
-
-    penalties = 1 / loss.penalty_interval if penalty else 0.0
+    penalties = 1 / loss.penalty_interval if loss.resolved_penalty != "none" else 0.0
     discriminator = plain.towards(penalised, penalties)
     flops = discriminator.flops + generator.flops / optimizer.critic_steps
-    sampling = sampling_peak_bytes(config, num_sampled) - 4 * model.generator_parameters
+    sampling = _sampling_bytes(unpenalised, num_sampled)
     return TrainingCost(
         generator_parameters=model.generator_parameters,
         discriminator_parameters=model.discriminator_parameters,
@@ -170,30 +166,92 @@ def training_cost(
         held_bytes=held_bytes,
         discriminator_step_bytes=max(plain.peak_bytes, penalised.peak_bytes),
         generator_step_bytes=generator.peak_bytes,
-        sampling_bytes=held_bytes + sampling,
+        sampling_bytes=held_bytes + sampling - 4 * model.generator_parameters,
     )
 
 
-_Rehearse = Callable[[int, int], StepCost]
-"""A step's cost from the rows of its batch and the most rows that go through at once."""
+def same_in_cost(config: TrainingConfig) -> TrainingConfig:
+    """A config that costs the same, and is equal for all configs that differ in nothing that costs.
+
+    Rates, seeds and weights are numbers alone; so are most losses, whose operations are on logits.
+    """
+    loss, optimizer = config.loss, config.optimizer
+    rates = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
+    alike = LossConfig(
+        name="rpgan" if loss.name == "rpgan" else "nonsaturating",  # the one that takes reals to G
+        penalty=loss.resolved_penalty,
+        penalty_interval=loss.penalty_interval,
+        drift_weight=1.0 if loss.drift_weight else 0.0,
+        mode_seeking_weight=1.0 if loss.mode_seeking_weight else 0.0,
+    )
+    changes = {"loss": alike, "optimizer": optimizer.model_copy(update=rates)}
+    return config.model_copy(update={**changes, "ema": EmaConfig(), "seed": 0})
 
 
-def _discriminator_rehearsal(config: TrainingConfig, *, penalised: bool) -> _Rehearse:
+# What is built and rehearsed is kept by the part of a config that matters to it, which many configs
+# of a sweep share.
+
+
+def _for_discriminator(config: TrainingConfig) -> TrainingConfig:
+    loss = config.loss
+    return _with_loss(config, penalty=loss.resolved_penalty, drift_weight=loss.drift_weight)
+
+
+def _without_penalty(config: TrainingConfig) -> TrainingConfig:
+    return _with_loss(config, penalty="none", drift_weight=config.loss.drift_weight)
+
+
+def _for_generator(config: TrainingConfig) -> TrainingConfig:
+    loss = config.loss
+    seeking = loss.mode_seeking_weight
+    return _with_loss(config, name=loss.name, penalty="none", mode_seeking_weight=seeking)
+
+
+def _with_loss(config: TrainingConfig, **options: Any) -> TrainingConfig:
+    return same_in_cost(config.model_copy(update={"loss": LossConfig(**options)}))
+
+
+@lru_cache(maxsize=1024)
+def _discriminator_step(config: TrainingConfig, rehearsed_pixels: int) -> StepCost:
+    """A step of the discriminator, with the loss's penalty if it has one."""
+    penalised = config.loss.resolved_penalty != "none"
+
     def rehearse(rows: int, part: int) -> StepCost:
         sizes = {"batch_size": rows, "microbatch_size": part}
         return Stage(config.model_copy(update=sizes)).discriminator_step(penalised=penalised)
 
-    return rehearse
+    return _for_whole_batch(rehearse, config, config.batch_size, rehearsed_pixels)
 
 
-def _generator_rehearsal(config: TrainingConfig) -> _Rehearse:
+@lru_cache(maxsize=1024)
+def _generator_step(config: TrainingConfig, rehearsed_pixels: int) -> StepCost:
     def rehearse(rows: int, part: int) -> StepCost:
         sizes = {"generator_batch_size": rows, "microbatch_size": part}
         if config.loss.name == "rpgan":  # pairs each fake with a real
             sizes["batch_size"] = rows
         return Stage(config.model_copy(update=sizes)).generator_step()
 
-    return rehearse
+    rows = config.resolved_generator_batch_size
+    return _for_whole_batch(rehearse, config, rows, rehearsed_pixels)
+
+
+@lru_cache(maxsize=1024)
+def _held_bytes(config: TrainingConfig) -> int:
+    return Stage(config).held_bytes
+
+
+_sampling_bytes = lru_cache(maxsize=1024)(sampling_peak_bytes)
+
+_Rehearse = Callable[[int, int], StepCost]
+"""A step's cost from the rows of its batch and the most rows that go through at once."""
+
+
+def _for_whole_batch(
+    rehearse: _Rehearse, config: TrainingConfig, rows: int, rehearsed_pixels: int
+) -> StepCost:
+    group = 2 if config.loss.mode_seeking_weight else 1  # rows that can't be parted
+    unit = group * max(1, rehearsed_pixels // config.image_size**2 // (4 * group))
+    return _for_batch(rehearse, rows, min(config.microbatch_size or rows, rows), unit)
 
 
 def _for_batch(rehearse: _Rehearse, rows: int, part: int, unit: int) -> StepCost:

@@ -6,7 +6,8 @@ times the time an operation.
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -53,26 +54,70 @@ class Shadow(Tensor):
         return self.meta.untyped_storage()
 
 
+class _Fresh(NamedTuple):
+    """A new tensor, with memory of its own."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+
+    def make(self) -> Shadow:
+        return _cast(torch.empty_strided(*self[:2], dtype=self.dtype, device=_META))
+
+
+class _Outcome(NamedTuple):
+    """What an operation gave: new tensors, and arguments (by number) that it worked on in place."""
+
+    container: type | None
+    """Of several results; None for a single one."""
+    parts: tuple[_Fresh | int | None, ...]
+
+    def again(self, given: Sequence[Shadow]) -> Any:
+        """The same of other arguments of the same shapes."""
+        made = [
+            given[part] if isinstance(part, int) else part and part.make() for part in self.parts
+        ]
+        return made[0] if self.container is None else self.container(made)
+
+
 class Shadows(TorchDispatchMode):
     """Within it, every new tensor is a shadow; a real one that is met counts for its shape alone.
 
     What depends on a tensor's values (`item`, a mask as an index) fails with torch's own error.
+
+    Most of what a training does it has done before on tensors of the same shapes, with the same
+    outcome, so that is remembered; views, which share memory, are made anew. (Many operations run
+    on the meta device in Python, and take longer than all else here.)
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._takes_device: dict[Any, bool] = {}
+        self._outcomes: dict[tuple[Any, ...], _Outcome | None] = {}
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run `function` on what the shadows stand for."""
+        """Run `function` on what the shadows stand for, or say what came of it before."""
         met: dict[int, Shadow] = {}
-        arguments = [_meta_of(value, met) for value in args]
-        options = {name: _meta_of(value, met) for name, value in (kwargs or {}).items()}
-        if not met and "device" not in options and self._has_device(function):
-            options["device"] = _META
-        return _shadow_of(function(*arguments, **options), met)
+        asked: list[Any] = [function]
+        arguments = [_meta_of(value, met, asked) for value in args]
+        options = {}
+        for name, value in (kwargs or {}).items():
+            asked.append(name)
+            options[name] = _meta_of(value, met, asked)
+        if not met:
+            if "device" not in options and self._has_device(function):
+                options["device"] = _META
+            return _shadow_of(function(*arguments, **options), met)
+        key, given = tuple(asked), list(met.values())
+        outcome = self._outcomes.get(key)
+        if outcome is not None:
+            return outcome.again(given)
+        value = function(*arguments, **options)
+        if key not in self._outcomes:
+            self._outcomes[key] = _outcome(value, given)
+        return _shadow_of(value, met)
 
     def _has_device(self, function: Any) -> bool:
         if function not in self._takes_device:
@@ -87,27 +132,66 @@ def shadow_module(module: AnyModule) -> AnyModule:
 
 
 # Not closures: one that calls itself is a cycle, and would keep the tensors it has met alive.
-def _meta_of(value: Any, met: dict[int, Shadow]) -> Any:
+def _meta_of(value: Any, met: dict[int, Shadow], asked: list[Any]) -> Any:
+    """`value` with what its shadows stand for; `asked` gets all of it that an outcome hangs on."""
     if isinstance(value, Shadow):
-        met[id(value.meta)] = value
-        return value.meta
+        meta = value.meta
+        number = len(met)
+        if met.setdefault(id(meta), value) is not value or len(met) == number:
+            number = list(met).index(id(meta))
+        asked += (number, meta.shape, meta.stride(), meta.dtype)
+        return meta
     if isinstance(value, Tensor):
+        asked += (value.shape, value.stride(), value.dtype)
         return value.to(_META)
     if isinstance(value, list | tuple):
-        return [_meta_of(item, met) for item in value]
+        asked.append(len(value))
+        return [_meta_of(item, met, asked) for item in value]
+    asked += (type(value), value)  # 1 and 1.0 are equal
     return _META if isinstance(value, torch.device) else value
+
+
+def _outcome(value: Any, given: Sequence[Shadow]) -> _Outcome | None:
+    """What is to be remembered of an operation that gave `value`; None where nothing can be."""
+    container = type(value) if isinstance(value, list | tuple) else None
+    numbers = {id(shadow.meta): number for number, shadow in enumerate(given)}
+    taken = {shadow.untyped_storage()._cdata for shadow in given}
+    parts: list[_Fresh | int | None] = []
+    for item in [value] if container is None else value:
+        if item is None:
+            parts.append(None)
+        elif id(item) in numbers:
+            parts.append(numbers[id(item)])
+        elif isinstance(item, Tensor):
+            storage = item.untyped_storage()
+            fresh = _Fresh(tuple(item.shape), item.stride(), item.dtype)
+            if (
+                storage._cdata in taken
+                or storage.nbytes() != fresh.make().untyped_storage().nbytes()
+            ):
+                return None
+            taken.add(storage._cdata)
+            parts.append(fresh)
+        else:
+            return None
+    return _Outcome(container, tuple(parts))
 
 
 def _shadow_of(value: Any, met: dict[int, Shadow]) -> Any:
     if isinstance(value, Tensor):
         known = met.get(id(value))
         if known is None:
-            # In inference mode, a view of a tensor from outside is no inference tensor.
-            with torch.inference_mode(value.is_inference()):
-                return Shadow(value)
+            return _cast(value)
         # What works in place gives its argument back.
         assert known.shape == value.shape, f"shadow of {tuple(known.shape)} was resized"
         return known
     if isinstance(value, list | tuple):
         return type(value)(_shadow_of(item, met) for item in value)
     return value
+
+
+def _cast(meta: Tensor) -> Shadow:
+    """The shadow of a new tensor."""
+    # In inference mode, a view of a tensor from outside is no inference tensor.
+    with torch.inference_mode(meta.is_inference()):
+        return Shadow(meta)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from transgan.config import TrainingConfig
-from transgan.cost import ModelCost, TrainingCost, model_cost, training_cost
+from transgan.config import LossName, TrainingConfig
+from transgan.cost import ModelCost, TrainingCost, model_cost, same_in_cost, training_cost
 from transgan.networks.families import build_discriminator, build_generator
-from transgan.rehearsal import forward_flops
+from transgan.rehearsal import Stage, forward_flops
 
 MakeConfig = Callable[..., TrainingConfig]
 
@@ -116,6 +117,50 @@ def test_penalty_is_counted_at_its_interval(make_config: MakeConfig) -> None:
     assert cost.flops_per_real_image == pytest.approx(steps / 5)
     without = cost_of(make_config, loss__penalty="none")
     assert without.penalised_discriminator_step_flops == without.discriminator_step_flops
+
+
+@pytest.mark.parametrize("name", get_args(LossName))
+def test_losses_taken_to_be_alike_are_so(make_config: MakeConfig, name: str) -> None:
+    config = make_config(
+        {
+            "loss.name": name,
+            "loss.gradient_penalty": 3.0,
+            "loss.drift_weight": 0.01,
+            "loss.mode_seeking_weight": 0.5,
+            "batch_size": 16,
+        }
+    )
+    cost, stage = training_cost(config), Stage(config)
+    plain, penalised = (stage.discriminator_step(penalised=each) for each in (False, True))
+    generator = stage.generator_step()
+    assert cost.discriminator_step_flops == plain.flops
+    assert cost.penalised_discriminator_step_flops == penalised.flops
+    assert cost.generator_step_flops == generator.flops
+    assert cost.discriminator_step_bytes == pytest.approx(penalised.peak_bytes, rel=0.01)
+    assert cost.generator_step_bytes == pytest.approx(generator.peak_bytes, rel=0.01)
+
+
+def test_numbers_alone_make_no_other_cost(make_config: MakeConfig) -> None:
+    config, costs = make_config(), same_in_cost(make_config())
+    for changes in (
+        {"seed": 5},
+        {"optimizer.generator_lr": 1e-5, "optimizer.discriminator_lr": 2e-5},
+        {"loss.gradient_penalty": 30.0},
+        {"loss.name": "hinge"},
+        {"ema.half_life_kimg": 3.0},
+    ):
+        assert make_config(changes) != config, changes
+        assert same_in_cost(make_config(changes)) == costs, changes
+    for changes in (
+        {"loss.name": "rpgan"},
+        {"loss.penalty": "gp"},
+        {"loss.penalty_interval": 7},
+        {"loss.drift_weight": 0.1},
+        {"loss.mode_seeking_weight": 0.1, "batch_size": 16},
+        {"batch_size": 16},
+        {"optimizer.critic_steps": 2},
+    ):
+        assert same_in_cost(make_config(changes)) != costs, changes
 
 
 def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig) -> None:
