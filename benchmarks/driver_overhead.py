@@ -1,11 +1,16 @@
-"""What a sweep costs beside its trials: ours and the plainest loop of Ray Tune and Optuna.
+"""What a sweep costs beside its trials: ours and plain loops of Ray Tune and Optuna.
 
     python benchmarks/driver_overhead.py --trials 100 --rounds 2
     python benchmarks/driver_overhead.py --trials 1000 --rounds 1
 
-Trials take no time: their score is a function of their settings. Both sides search the space of
-the `digits` spec by TPE, two trials at once, and their workers import torch, as any that trains
-has to. Each measurement has a process and a Ray of its own; the sides take turns.
+Trials take no time: their score is a function of their settings. All sides search the space of the
+`digits` spec by TPE, two trials at once, and their workers import torch, as any that trains has to.
+Each measurement has a process and a Ray of its own; the sides take turns.
+
+`ours`: the ledger, its records on disk, the study for Optuna's tools, the live table.
+`plain`: `Tuner` and `OptunaSearch` as their guides have it. Like ours, it keeps each trial's result
+(Tune's own loggers) and could be resumed (Tune's experiment state).
+`bare`: the same with both of these turned off; killed, all is lost.
 """
 
 from __future__ import annotations
@@ -44,6 +49,9 @@ from transgan.data import load_data  # noqa: E402
 
 OBJECTIVE = "fd_digits_classifier"
 AT_ONCE = 2
+SIDES = ("ours", "plain", "bare")
+TUNES_OWN = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "0", "TUNE_GLOBAL_CHECKPOINT_S": "auto"}
+"""Tune's defaults, which sweeps change, as they have records of their own."""
 
 
 def score(settings: dict[str, Any]) -> float:
@@ -156,7 +164,7 @@ def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
     return taken
 
 
-def run_plain(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
+def run_of_tune(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
     """Ray Tune and its own Optuna searcher, as their guides have it."""
     gauge = Gauge()
 
@@ -203,7 +211,7 @@ def measure(side: str, num: int, reuse: bool) -> None:
         tempfile.TemporaryDirectory(prefix="tg-overhead-") as folder,
         open_cluster(None, dashboard=False),
     ):
-        taken = (run_ours if side == "ours" else run_plain)(num, reuse, Path(folder))
+        taken = (run_ours if side == "ours" else run_of_tune)(num, reuse, Path(folder))
     print(json.dumps(taken))
 
 
@@ -214,23 +222,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--reuse", choices=["yes", "no"], default="yes")
     parser.add_argument("--json", type=Path, help="where to write all that was measured")
-    parser.add_argument("--side", choices=["ours", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.side:
         measure(asked.side, asked.trials, asked.reuse == "yes")
         return
-    found: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": []}
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     for _ in range(asked.rounds):
         for side, entries in found.items():
             command = [sys.executable, __file__, "--side", side, "--trials", str(asked.trials)]
             told = subprocess.run(
-                [*command, "--reuse", asked.reuse], check=True, stdout=subprocess.PIPE, text=True
+                [*command, "--reuse", asked.reuse],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | (TUNES_OWN if side == "plain" else {}),
             )
             entries.append(json.loads(told.stdout.splitlines()[-1]))
             print(side, {key: value for key, value in entries[-1].items() if key != "memory_mb"})
     for name in ("wall_per_trial", "driver_cpu_per_trial"):
-        ours, plain = (min(entry[name] for entry in found[side]) for side in ("ours", "plain"))
-        print(f"{name}: ours {ours:.4f} s, plain {plain:.4f} s: {ours / plain:.2f} times")
+        least = {side: min(entry[name] for entry in found[side]) for side in SIDES}
+        for side in SIDES[1:]:
+            ratio = f"{least['ours'] / least[side]:.2f} times"
+            print(f"{name}: ours {least['ours']:.4f} s, {side} {least[side]:.4f} s: {ratio}")
     for side, entries in found.items():
         samples = [megabytes for _, megabytes in entries[-1]["memory_mb"]]
         if samples:

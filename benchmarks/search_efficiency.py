@@ -7,7 +7,9 @@
 score at each rung in `benchmarks/tables/digits.csv`; it goes on where it was stopped. `replay` then
 runs whole sweeps with the sweep's own ledger, whose trials take their scores from the table: of the
 rows with the same choices, and not yet used in that sweep, the one with the nearest learning rates
-(the trial is then that row's, rates and all). Each search has fifty seeds.
+(the trial is then that row's, rates and all). Each search has fifty seeds. A sweep's first trial is
+the spec's own setting, which has been tuned before; here it is a row drawn by the seed, the same for
+all searches, since it is searching that is compared.
 
 What is measured is training: the kimg, over all trials, after which a search has a trial that was
 trained to the end and scores no worse than the best of a random search of so many trials, none of
@@ -23,6 +25,7 @@ import math
 import multiprocessing
 import os
 import platform
+import random
 import subprocess
 import sys
 import tempfile
@@ -156,9 +159,15 @@ class TableTrials:
             return wrong, decades
 
         free = [place for place in range(len(self.rows)) if place not in self.used]
-        chosen = min(free, key=distance)
-        self.used.add(chosen)
-        return self.rows[chosen]
+        return self._take(min(free, key=distance))
+
+    def drawn(self, seed: int) -> Row:
+        """A row at random."""
+        return self._take(random.Random(seed).randrange(len(self.rows)))
+
+    def _take(self, place: int) -> Row:
+        self.used.add(place)
+        return self.rows[place]
 
 
 def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point]:
@@ -173,7 +182,7 @@ def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point
         except StopIteration:
             return
         assert task is not None
-        row = trials.nearest(task.settings)
+        row = trials.nearest(task.settings) if task.number else trials.drawn(spec.sampler.seed)
         trial = run.trial(task.trial)
         ledger.records[task.number] = trial.read().model_copy(update={"settings": row.settings})
         trial.write(ledger.records[task.number])

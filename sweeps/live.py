@@ -37,6 +37,8 @@ class LiveTable:
         self.note = ""
         self._last_update = 0.0
         self._said: set[tuple[str, object]] = set()
+        self._ended: dict[str, TrialState] = {}
+        """Trials of which all has been said, their end included."""
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> LiveTable:
@@ -140,6 +142,8 @@ class LiveTable:
     def _say_events(self) -> None:
         for record in (*self.ledger.records.values(), *self._finalist_runs()):
             trial = record.trial
+            if self._ended.get(trial) is record.state:
+                continue
             if trial in self.ledger.reports and self._first(trial, "start"):
                 self._say(record, f"started: {_settings(record)}")
             for scores in record.scores:
@@ -148,9 +152,11 @@ class LiveTable:
                     shown = self._number(value.value if value else None)
                     label = self._label(record)
                     self._say(record, f"{scores.kimg:g} kimg: {label} {shown}")
-            if record.state.is_final and self._first(trial, record.state):
-                cause = f" ({record.cause})" if record.cause else ""
-                self._say(record, f"{record.state.value}{cause}")
+            if record.state.is_final:
+                if self._first(trial, record.state):
+                    cause = f" ({record.cause})" if record.cause else ""
+                    self._say(record, f"{record.state.value}{cause}")
+                self._ended[trial] = record.state
 
     def _label(self, record: TrialRecord) -> str:
         """The objective as printed, with the number of images behind a trial's or a run's score."""
