@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from evaluation.evaluator import Evaluator
-from reports.build import read_comparison
+from reports.reading import read_comparison
 from reports.records import TrialState
 from reports.run_folder import RunFolder
 from reports.samples import gallery
