@@ -7,7 +7,8 @@ from evaluation.protocol import Score, Scores
 from reports.records import TrialState
 from reports.run_folder import TrialFolder
 from sweeps.objectives import costs_of
-from sweeps.trial import measurements, run_trial
+from sweeps.rung_scores import measurements
+from sweeps.trial import run_trial
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
