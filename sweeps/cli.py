@@ -100,8 +100,9 @@ def run(
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
+        from sweeps.terminal import doing
 
-        with progress().status("Reading the images …"):
+        with doing("Reading the images …", progress()):
             data = usable_data(resolved)
         _say_plan(resolved, name, path, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)

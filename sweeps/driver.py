@@ -24,9 +24,9 @@ from reports.run_folder import RecordError, RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns
+from sweeps.driver_lock import only_driver
 from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
-from sweeps.folder import only_driver
 from sweeps.hang import hang_seconds
 from sweeps.interruption import Interruption
 from sweeps.ledger import Ledger
@@ -46,6 +46,7 @@ from sweeps.rung_images import prepare_neighbours, save_grid
 from sweeps.settled import settle
 from sweeps.spec import SweepSpec
 from sweeps.task_evaluation import check_task_data, prepare_held_out
+from sweeps.terminal import doing
 from sweeps.trial import now
 from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
@@ -175,7 +176,7 @@ class _Driver:
     def prepare(self) -> None:
         """All that comes before the first trial: extractor, reference, reals, speed, records."""
         say_where(self.cluster, self.resources, self.console)
-        with self.console.status("Preparing the evaluation …"):
+        with doing("Preparing the evaluation …", self.console):
             evaluator = self._evaluator()
         self.finalists = None
         if isinstance(evaluator, Evaluator):
@@ -185,9 +186,9 @@ class _Driver:
         if not self.run.reals.exists():
             save_grid(self.data.held_out_images, self.run.reals)
         if isinstance(evaluator, Evaluator):
-            with self.console.status("Looking for real images among the training images …"):
+            with doing("Looking for real images among the training images …", self.console):
                 prepare_neighbours(self.run, evaluator, self.data)
-        with self.console.status("Measuring how fast this machine trains …"):
+        with doing("Measuring how fast this machine trains …", self.console):
             calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
         self.ledger = Ledger(

@@ -6,6 +6,7 @@ It is read from the records alone, so that `tg-sweep status` answers at once.
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reports.formats import measurement_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.reading import read_comparison
 from reports.run_folder import RunFolder
+from sweeps.driver_lock import is_at_work
 
 SHOWN_RANKS = 10
 
@@ -104,7 +106,8 @@ def say_status(run: Path, console: Console) -> None:
     counts = (f"{count} {state.value}" for state, count in comparison.counts.items())
     console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
     console.print(escape(comparison.verdict.headline), highlight=False)
-    console.print(standings_table(comparison))
+    if comparison.standings:
+        console.print(standings_table(comparison))
     _print_finalists(comparison, console)
     for standing in comparison.standings:
         if (fault := standing.record.fault) is not None:
@@ -128,6 +131,21 @@ def say_status(run: Path, console: Console) -> None:
         console.print(
             f"{missing} of {comparison.sweep.num_trials} trials not started", highlight=False
         )
+    if is_at_work(RunFolder(run)):
+        console.print("a driver is at work on it", highlight=False)
+    elif _is_left_undone(comparison):
+        console.print(
+            "no driver is at work on it here; go on with: "
+            f"[bold]tg-sweep resume {escape(shlex.quote(str(run)))}[/]",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _is_left_undone(comparison: Comparison) -> bool:
+    """Whether its last driver has not brought the sweep to its end, as far as is on record."""
+    segments = comparison.sweep.segments
+    return not segments or segments[-1].outcome != "finished"
 
 
 def status_document(run: Path) -> dict[str, Any]:
@@ -158,6 +176,7 @@ def status_document(run: Path) -> dict[str, Any]:
         "objective": comparison.sweep.objective,
         "num_trials": comparison.sweep.num_trials,
         "headline": comparison.verdict.headline,
+        "is_at_work": is_at_work(RunFolder(run)),
         "finalists": _finalists_document(comparison),
         "num_infeasible": len(read_infeasible(RunFolder(run))),
         "damaged": {damaged.trial: damaged.reason for damaged in comparison.damaged},

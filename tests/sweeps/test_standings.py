@@ -18,6 +18,7 @@ from reports.records import (
 )
 from reports.run_folder import RunFolder
 from sweeps.description import describe_sweep
+from sweeps.driver_lock import only_driver
 from sweeps.final_scoring import describe_finalists
 from sweeps.spec import load_spec
 from sweeps.standings import say_end, say_status, status_document
@@ -140,3 +141,21 @@ def test_damaged_record_of_a_run_does_not_pass_for_a_trial_of_the_search(run):
     text = printed(lambda console: say_status(run.path, console))
     assert "trial 0001-s0 left out: " in text
     assert "not started" not in text
+
+
+def test_status_of_a_sweep_that_nobody_brought_to_its_end_says_how_to_go_on(bare_sweep, tmp_path):
+    run = bare_sweep(tmp_path / "my run")
+    text = printed(lambda console: say_status(run.path, console))
+    assert text.splitlines()[-1] == (
+        f"no driver is at work on it here; go on with: tg-sweep resume '{run.path}'"
+    )
+    assert "rank" not in text  # a table of no trials
+    with only_driver(run):
+        text = printed(lambda console: say_status(run.path, console))
+        assert text.splitlines()[-1] == "a driver is at work on it"
+        assert status_document(run.path)["is_at_work"] is True
+    assert status_document(run.path)["is_at_work"] is False
+
+
+def test_status_of_a_finished_sweep_offers_no_resume(run):
+    assert "resume" not in printed(lambda console: say_status(run.path, console))
