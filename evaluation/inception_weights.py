@@ -100,7 +100,7 @@ def find_inception_weights(weights: Path | None = None) -> Path:
     raise InceptionWeightsError(
         f"no Inception weights at {place}{reason}; give their path (--inception-weights PATH "
         f"or {INCEPTION_VARIABLE}=PATH), or put the file from {INCEPTION_URL} into {cache}, or "
-        "choose extractor: classifier"
+        "choose extractor: classifier, for data with labels"
     )
 
 
@@ -143,7 +143,8 @@ def verify_inception_weights(
         f"{path} does not hold the official Inception weights (SHA-256 {actual}, official "
         f"{official}{cut}), and a distance in its features would not be FID; replace it with the "
         f"file from {INCEPTION_URL}, or take it as inception_unverified "
-        f"(--allow-unverified-weights or {UNVERIFIED_VARIABLE}=1), or choose extractor: classifier"
+        f"(--allow-unverified-weights or {UNVERIFIED_VARIABLE}=1), or choose extractor: "
+        "classifier, for data with labels"
     )
 
 

@@ -1,4 +1,4 @@
-"""From a run folder to its report: read the records, compare them, write page and tables."""
+"""From a run folder to its report: page and tables, written from what the records say."""
 
 from __future__ import annotations
 
@@ -8,45 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.comparison import Comparison, DamagedRecord, compare
+from reports.comparison import Comparison
 from reports.curves_csv import curves_columns, write_curves
 from reports.gaps import gaps
 from reports.html import write_report
-from reports.records import SweepRecord, TrialRecord
+from reports.reading import STEP_TRIALS, Step, reading_steps
+from reports.records import TrialRecord
 from reports.results_csv import write_results
-from reports.run_folder import RecordError, RunFolder
+from reports.run_folder import RunFolder
 from reports.side_by_side import SideBySide, side_by_side
 from reports.stats import TrialStats, read_stats
 from reports.sweeps_csv import write_sweeps
 from reports.sweeps_page import write_sweeps_page
-from reports.unrecorded import unrecorded_sweep
-
-STEP_TRIALS = 100
-"""Trials that are read between two steps of progress."""
 
 
 class OutputError(ValueError):
     """A report can't be written where it should go."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far the work on a report has come."""
-
-    doing: str
-    """`reading records`"""
-    done: int = 0
-    total: int | None = None
-    """None where the length of this part can't be told."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a run folder says."""
-
-    comparison: Comparison
-    notes: tuple[str, ...]
-    """What the comparison had to do without, in whole sentences."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +99,7 @@ def _collector_off() -> Iterator[None]:
 
 def _report_steps(run: Path, to: Outputs) -> Build:
     folder = RunFolder(run)
-    reading = yield from _read(folder)
+    reading = yield from reading_steps(folder)
     comparison = reading.comparison
     records = sorted(
         (row.record for row in comparison.rows), key=lambda record: (record.number, record.trial)
@@ -156,80 +133,6 @@ def writable(path: Path, write: Callable[[], None]) -> None:
         raise OutputError(f"{path}: can't be written ({error.strerror})") from None
 
 
-def read_comparison(run: Path) -> Comparison:
-    """What the records of a sweep say, finished or not; nothing is written.
-
-    Raises:
-        RecordError: the folder holds no sweep, or neither its record nor its spec can be read.
-    """
-    reading = _read(RunFolder(run))
-    while True:
-        try:
-            next(reading)
-        except StopIteration as end:
-            comparison: Comparison = end.value.comparison
-            return comparison
-
-
-def _read(folder: RunFolder) -> Generator[Step, None, Reading]:
-    trials, damaged = yield from _read_trials(folder)
-    notes: tuple[str, ...] = ()
-    try:
-        sweep = folder.read_sweep()
-    except RecordError as error:
-        sweep, notes = _without_record(folder, trials, error)
-    return Reading(compare(sweep, trials, damaged), notes)
-
-
-def _without_record(
-    folder: RunFolder, trials: list[TrialRecord], error: RecordError
-) -> tuple[SweepRecord, tuple[str, ...]]:
-    """What spec and trials say of the sweep whose record can't be read.
-
-    Raises:
-        RecordError: they don't say enough.
-    """
-    # A record of another version is whole, and another program's to read.
-    if not folder.spec.is_file() or ": version: " in str(error):
-        raise error
-    sweep = unrecorded_sweep(folder, trials)
-    if sweep is None:
-        raise error
-    if not folder.sweep.exists():
-        reason = "not there (yet: a sweep writes it when its evaluation is prepared)"
-    else:
-        reason = f"damaged ({str(error).removeprefix(f'{folder.sweep}: ').split(';')[0]})"
-    return sweep, (
-        f"The sweep's own record, sweep.json, is {reason}. What stands here is from the spec and "
-        "the trials: levels of real images and noise, versions, commands, times and the forecast "
-        "are missing.",
-    )
-
-
-def _read_trials(
-    folder: RunFolder,
-) -> Generator[Step, None, tuple[list[TrialRecord], list[DamagedRecord]]]:
-    trials, damaged = [], []
-    paths = sorted(folder.trials.glob("*/record.json")) if folder.trials.is_dir() else []
-    for place, path in enumerate(paths):
-        if place % STEP_TRIALS == 0:
-            yield Step("reading records", place, len(paths))
-        trial = folder.trial(path.parent.name)
-        try:
-            record = trial.read()
-        except RecordError as error:
-            # The page is passed on; where its run folder lay is nobody's business.
-            reason = str(error).replace(f"{path}: ", "")
-            damaged.append(DamagedRecord(path.parent.name, reason))
-            continue
-        if record.trial != path.parent.name:
-            reason = f"it calls itself {record.trial}: a copy of another trial's record"
-            damaged.append(DamagedRecord(path.parent.name, reason))
-            continue
-        trials.append(record)
-    return trials, damaged
-
-
 def sweeps_steps(
     runs: Sequence[Path], page: Path, table: Path
 ) -> Generator[Step, None, SideBySide]:
@@ -249,7 +152,7 @@ def sweeps_steps(
     outputs(page.parent, html=page, csv=table)
     readings = []
     for run in runs:
-        readings.append((yield from _read(RunFolder(run))))
+        readings.append((yield from reading_steps(RunFolder(run))))
     compared = side_by_side([reading.comparison for reading in readings])
     yield Step("writing page and table")
     missing = [

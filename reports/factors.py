@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from reports.comparison import Comparison, EqualBudgetScore
-from reports.formats import counted, kimg_text, listed, setting_key, setting_text, value_text
+from reports.formats import kimg_text, listed, only, setting_key, setting_text, value_text
 from reports.records import Setting, SettingDomain
 from reports.surrogate import Effect, Factor, Floats, average_effects
 
@@ -94,7 +94,7 @@ def factor_answers(comparison: Comparison) -> Factors:
         return Factors(
             (),
             False,
-            f"Only {counted(len(scores), 'trial')} scored at {kimg_text(budget.kimg)}: it takes "
+            f"{only(len(scores), 'trial')} scored at {kimg_text(budget.kimg)}: it takes "
             f"{MIN_TRIALS} to say what a setting does on average.",
         )
     axes = _axes(comparison, scores)

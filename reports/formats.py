@@ -141,6 +141,11 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def only(count: int, noun: str) -> str:
+    """`Only 2 trials` or `No trial`, at the head of a sentence on what there is too little of."""
+    return f"Only {counted(count, noun)}" if count else f"No {noun}"
+
+
 def trials_named(names: Sequence[str]) -> str:
     """Trials in a sentence: `Trial 0004`, `Trials 0004 and 0007`."""
     return f"{'Trial' if len(names) == 1 else 'Trials'} {listed(names)}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 from reports.comparison import Comparison, EqualBudgetScore
-from reports.formats import counted, kimg_text, listed, setting_key
+from reports.formats import counted, kimg_text, listed, only, setting_key
 from reports.optuna_study import quiet_optuna, score_study
 
 MIN_TRIALS = 4
@@ -70,7 +70,7 @@ def setting_importance(comparison: Comparison) -> Importance:
     if len(budget.scores) < MIN_TRIALS:
         return Importance(
             (),
-            f"Only {counted(len(budget.scores), 'trial')} scored at {kimg_text(budget.kimg)}: "
+            f"{only(len(budget.scores), 'trial')} scored at {kimg_text(budget.kimg)}: "
             f"it takes {MIN_TRIALS} to say which settings mattered.",
         )
     paths = [path for path in comparison.varied if _is_judged(path, budget.scores)]

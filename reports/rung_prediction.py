@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.comparison import Comparison
-from reports.formats import counted, kimg_text
+from reports.formats import counted, kimg_text, only
 from reports.ranking import finite_measurement
 
 MIN_TRIALS = 5
@@ -72,7 +72,7 @@ def rung_predictions(comparison: Comparison) -> RungPredictions:
     if not rows:
         return RungPredictions(
             (),
-            f"Only {counted(arrived, 'trial')} scored at {kimg_text(last)}, the last rung: it "
+            f"{only(arrived, 'trial')} scored at {kimg_text(last)}, the last rung: it "
             f"takes {MIN_TRIALS} that differ to say how well earlier rungs foretold their order.",
         )
     return RungPredictions(tuple(rows), _explanation(len(scores.dropna(how="all")), arrived, last))

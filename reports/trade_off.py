@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reports.comparison import Comparison
-from reports.formats import counted, duration_text, flops_text, measurement_text, parameters_text
+from reports.formats import (
+    counted,
+    duration_text,
+    flops_text,
+    measurement_text,
+    only,
+    parameters_text,
+)
 from reports.records import TrialCost, TrialState
 from reports.thinning import spread
 
@@ -61,7 +68,7 @@ def trade_offs(comparison: Comparison) -> TradeOffs:
     if len(done) < MIN_TRIALS:
         return TradeOffs(
             (),
-            f"Only {counted(len(done), 'trial')} completed with a score: it takes {MIN_TRIALS} to "
+            f"{only(len(done), 'trial')} completed with a score: it takes {MIN_TRIALS} to "
             "weigh score against cost.",
         )
     maximize = comparison.objective.goal == "maximize"

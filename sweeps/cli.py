@@ -1,4 +1,7 @@
-"""The command line. Heavy imports wait inside the commands, so that help answers at once."""
+"""The command line. Heavy imports wait inside the commands, until what they are for is due.
+
+So help and status answer at once, and so does a refused spec or run folder.
+"""
 
 from __future__ import annotations
 
@@ -78,25 +81,28 @@ def run(
     Example: tg-sweep run digits --set budget.trials=4 --out runs/small
     """
     with errors_in_one_line():
-        from evaluation.inception_weights import InceptionFile
+        from sweeps.folder import check_vacant, create_run
+        from sweeps.shadowing import check_working_directory
         from sweeps.spec import load_spec
         from sweeps.warm_start import keep, take_over
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
         path = out or Path("runs") / name
-        weights = InceptionFile(inception_weights, allow_unverified_weights)
         prior = take_over(resolved)
+        if not dry_run:
+            check_vacant(path)
+            check_working_directory()
+        from evaluation.inception_weights import InceptionFile
+
+        weights = InceptionFile(inception_weights, allow_unverified_weights)
         if dry_run:
             _rehearse(resolved, name, path, address, weights, prior)
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
-        from sweeps.folder import check_vacant, create_run
-        from sweeps.shadowing import check_working_directory
+        from sweeps.terminal import doing
 
-        check_vacant(path)
-        check_working_directory()
-        with progress().status("Reading the images …"):
+        with doing("Reading the images …", progress()):
             data = usable_data(resolved)
         _say_plan(resolved, name, path, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
@@ -117,15 +123,16 @@ def plan(
     Example: tg-sweep plan digits --trials 20
     """
     with errors_in_one_line():
+        from sweeps.spec import load_spec
+
+        name, resolved = load_spec(spec, _overrides(set_, trials))
         from evaluation.inception_weights import USUAL_FILE
         from sweeps.announcement import labelled, plan_document, say_plan
         from sweeps.derived_resources import derive_resources
         from sweeps.devices import this_machine
         from sweeps.outlook import foresee, outlook_document, say_outlook
-        from sweeps.spec import load_spec
         from sweeps.warm_start import take_over
 
-        name, resolved = load_spec(spec, _overrides(set_, trials))
         resolved, derived = derive_resources(resolved, [this_machine()])
         if resolved.task != "generate":
             from sweeps.announcement import concurrent_here
@@ -172,8 +179,6 @@ def resume(
     """
     with errors_in_one_line():
         from reports.run_folder import RunFolder
-        from sweeps.driver import usable_data
-        from sweeps.extractor_options import inception_file
         from sweeps.folder import extend, restore_spec
         from sweeps.warm_start import prior_of
 
@@ -184,6 +189,9 @@ def resume(
             run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
+        from sweeps.driver import usable_data
+        from sweeps.extractor_options import inception_file
+
         data = usable_data(resolved)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         _execute(run_folder, resolved, data, path.name, address, dashboard, inception)
@@ -199,7 +207,7 @@ def status(
     Example: tg-sweep status runs/digits
     """
     with errors_in_one_line():
-        from sweeps.announcement import say_status, status_document
+        from sweeps.standings import say_status, status_document
 
         if as_json:
             print(json.dumps(status_document(path), indent=1))
@@ -267,8 +275,8 @@ def _execute(
     dashboard: bool,
     inception: InceptionFile,
 ) -> None:
-    from sweeps.announcement import say_end
     from sweeps.driver import execute
+    from sweeps.standings import say_end
 
     console = progress()
     way_on = f"go on with: [bold]tg-sweep resume {shlex.quote(str(run_folder.path))}[/]"

@@ -24,13 +24,14 @@ from reports.run_folder import RecordError, RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import describe_sweep, metric_columns
+from sweeps.driver_lock import only_driver
 from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
-from sweeps.folder import only_driver
 from sweeps.hang import hang_seconds
 from sweeps.interruption import Interruption
 from sweeps.ledger import Ledger
 from sweeps.live import LiveTable
+from sweeps.outset import resources_text, say_faults, say_scale, say_time, say_where
 from sweeps.plan import (
     Calibration,
     concurrent_trials,
@@ -45,6 +46,7 @@ from sweeps.rung_images import prepare_neighbours, save_grid
 from sweeps.settled import settle
 from sweeps.spec import SweepSpec
 from sweeps.task_evaluation import check_task_data, prepare_held_out
+from sweeps.terminal import doing
 from sweeps.trial import now
 from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
@@ -166,14 +168,15 @@ class _Driver:
         self.cluster, self.console, self.started = cluster, console, started
         self.concurrent = concurrent_trials(spec, cluster.nodes)
         self.device = device_for(spec)
+        self.resources = resources_text(spec, cluster, self.concurrent, self.device)
         # On a cluster the driver may be on a machine without GPUs.
         self.own_device = self.device if torch.cuda.is_available() else "cpu"
         self.last_beat = started
 
     def prepare(self) -> None:
         """All that comes before the first trial: extractor, reference, reals, speed, records."""
-        self._say_where()
-        with self.console.status("Preparing the evaluation …"):
+        say_where(self.cluster, self.resources, self.console)
+        with doing("Preparing the evaluation …", self.console):
             evaluator = self._evaluator()
         self.finalists = None
         if isinstance(evaluator, Evaluator):
@@ -183,9 +186,9 @@ class _Driver:
         if not self.run.reals.exists():
             save_grid(self.data.held_out_images, self.run.reals)
         if isinstance(evaluator, Evaluator):
-            with self.console.status("Looking for real images among the training images …"):
+            with doing("Looking for real images among the training images …", self.console):
                 prepare_neighbours(self.run, evaluator, self.data)
-        with self.console.status("Measuring how fast this machine trains …"):
+        with doing("Measuring how fast this machine trains …", self.console):
             calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
         self.ledger = Ledger(
@@ -209,7 +212,10 @@ class _Driver:
             self.spec, calibration.seconds_per_kimg, calibration.seconds_to_score
         )
         self._open_segment(evaluator.record)
-        self._say_forecast(evaluator.record)
+        find = {column.name: column for column in metric_columns(evaluator.record)}
+        say_scale(find[self.ledger.objective], self.console)
+        say_time(self.forecast, self._total_forecast(), self._gone(), self.console)
+        say_faults(self.spec, self.hang_seconds, self.console)
 
     def train(self, stop: Interruption, scratch: Path) -> None:
         """Run the trials, showing how they go."""
@@ -274,12 +280,14 @@ class _Driver:
             self.last_beat = time.monotonic()
             self._change_segment()
 
+    def _gone(self) -> float:
+        """Seconds since the command was given."""
+        return time.monotonic() - self.started
+
     def _change_segment(self, **changes: str) -> None:
         sweep = self.run.read_sweep()
         *earlier, current = sweep.segments
-        changed = current.model_copy(
-            update={"seconds": round(time.monotonic() - self.started, 1), **changes}
-        )
+        changed = current.model_copy(update={"seconds": round(self._gone(), 1), **changes})
         self.run.write_sweep(sweep.model_copy(update={"segments": (*earlier, changed)}))
 
     def _evaluator(self) -> Evaluator | HeldOutEvaluator:
@@ -342,7 +350,7 @@ class _Driver:
                 evaluation,
                 name=self.name,
                 data=self.data.description,
-                resources=self._resources(),
+                resources=self.resources,
                 forecast=self._total_forecast(),
                 segment=segment,
                 finalists=self.finalists,
@@ -359,60 +367,7 @@ class _Driver:
 
     def _total_forecast(self) -> Forecast:
         """The forecast of everything, from the command's start to the report."""
-        more = time.monotonic() - self.started + REPORT_SECONDS
+        more = self._gone() + REPORT_SECONDS
         names = ("seconds", "low_seconds", "high_seconds")
         longer = {name: getattr(self.forecast, name) + more for name in names}
         return self.forecast.model_copy(update=longer)
-
-    def _resources(self) -> str:
-        needs = self.spec.resources
-        gpus = f", {self.cluster.gpus} GPU" if self.cluster.gpus else ""
-        nodes = f" on {len(self.cluster.nodes)} nodes" if len(self.cluster.nodes) > 1 else ""
-        workers = needs.scoring_workers
-        scoring = f", scored by {workers} processes each" if workers > 1 else ""
-        held = f", holding {needs.gpus:g} GPU each" if needs.gpus else ""
-        shared = f", batches shared by {needs.workers} processes" if needs.workers > 1 else ""
-        return (
-            f"{self.cluster.cpus} CPU{gpus}{nodes}; {self.concurrent} trials at once on "
-            f"{self.device}, {needs.threads} thread{'s' if needs.threads > 1 else ''} each"
-            f"{held}{shared}{scoring}"
-        )
-
-    def _say_where(self) -> None:
-        say = self.console.print
-        say(f"[bold]Resources[/]  {self._resources()}", highlight=False)
-        if self.cluster.dashboard_url:
-            token = self.cluster.token_path
-            say(
-                f"[bold]Dashboard[/]  {self.cluster.dashboard_url}  "
-                f"[dim](it asks for a token: cat {token})[/]",
-                highlight=False,
-            )
-
-    def _say_forecast(self, evaluation: EvaluationRecord) -> None:
-        columns = {column.name: column for column in metric_columns(evaluation)}
-        objective = columns[self.ledger.objective]
-        if objective.floor is not None and objective.ceiling is not None:
-            self.console.print(
-                f"[bold]Scale[/]      {objective.label}: {objective.floor:{objective.format}} "
-                f"for real images, {objective.ceiling:{objective.format}} for noise",
-                highlight=False,
-            )
-        total, set_up = self._total_forecast(), time.monotonic() - self.started
-        self.console.print(
-            f"[bold]Time[/]       about [bold]{total.seconds / 60:.1f} minutes[/] in all "
-            f"({total.low_seconds / 60:.1f} to {total.high_seconds / 60:.1f}), {set_up:.0f} s "
-            f"of them gone; {self.forecast.seconds_per_kimg:.2f} s per kimg, about "
-            f"{self.forecast.expected_kimg:.0f} kimg",
-            highlight=False,
-        )
-        self._say_faults()
-
-    def _say_faults(self) -> None:
-        faults = self.spec.faults
-        again = f"up to {faults.retries} times" if faults.retries else "never"
-        self.console.print(
-            f"[bold]Faults[/]     a trial without progress for {self.hang_seconds / 60:.3g} min "
-            f"counts as hung; trials whose process is lost are started again {again}",
-            highlight=False,
-        )

@@ -1,13 +1,9 @@
-"""The run folder as a place: made, refused, found again, made longer, kept to one process."""
+"""The run folder as a place: made, refused, found again, made longer."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shlex
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from evaluation.whole_files import write_atomically
@@ -98,23 +94,3 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
     if run.sweep.exists():
         run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
     return spec
-
-
-@contextmanager
-def only_driver(run: RunFolder) -> Iterator[None]:
-    """Keep a run folder to this process until the block ends.
-
-    Raises:
-        RunFolderError: another process is at work on it.
-    """
-    path = run.path / ".lock"
-    with path.open("w", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunFolderError(
-                f"{run.path}: another tg-sweep is at work on it; wait for it, or stop it first"
-            ) from None
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -82,7 +82,9 @@ def init(
         command = shlex.join(["tg-sweep", *sys.argv[1:]])
         has_gpu = torch.cuda.is_available()
         found = survey(images.expanduser())
-        text = new_spec(images, found, image_size=image_size, has_gpu=has_gpu, command=command)
+        text = new_spec(
+            images, found, image_size=image_size, has_gpu=has_gpu, command=command, out=out
+        )
         try:
             out.write_text(text, encoding="utf-8")
         except OSError as error:

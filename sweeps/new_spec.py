@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ _PRESET_BY_SIZE = {
 
 
 def new_spec(
-    images: Path, found: Survey, *, image_size: int | None, has_gpu: bool, command: str
+    images: Path, found: Survey, *, image_size: int | None, has_gpu: bool, command: str, out: Path
 ) -> str:
     """The text of a spec for the images at `images`.
 
@@ -49,6 +50,7 @@ def new_spec(
         image_size: side to train at, in pixels; None for what suits images and machine.
         has_gpu: whether trials are to have a GPU.
         command: how the spec was made, for its first line.
+        out: the file that it is written to.
 
     Raises:
         SpecError: no preset for this size, or images so small that none suits.
@@ -68,6 +70,14 @@ def new_spec(
         else "inception needs its weights, which are downloaded once (tg-sweep doctor finds them)"
     )
     extractor, metrics = ("classifier", "fd, kd") if labels else ("inception", "fid, kid")
+    spec = shlex.quote(os.fspath(out))
+    first = scale.total_kimg // 36
+    quick = shlex.join(
+        [
+            *("--trials", "2", "--set", f"training.total_kimg={3 * first}"),
+            *("--set", f"early_stopping.grace_kimg={first}", "--out", f"runs/{out.stem}-quick"),
+        ]
+    )
     name = os.fspath(images)
     if name in DATA_SETS:
         name = f"./{name}"
@@ -75,9 +85,10 @@ def new_spec(
     enlarged = f"{found.side} pixels or more in nine of ten of the {found.looked_at} looked at"
     return f"""\
 # {command}
-# See what it means and takes:   tg-sweep plan THIS.yaml
-# Try all but the training:      tg-sweep run THIS.yaml --dry-run
-# Run it:                        tg-sweep run THIS.yaml
+# See what it means and takes:   tg-sweep plan {spec}
+# Try all but the training:      tg-sweep run {spec} --dry-run
+# A first, short look:           tg-sweep run {spec} {quick}
+# Run it:                        tg-sweep run {spec}
 
 # {found.num_images:,} images, {_labels_text(found)}; shorter side {enlarged}.
 # They are cut to their middle square and resized to image_size, one of {sizes}.

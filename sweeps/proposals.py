@@ -28,7 +28,7 @@ from sweeps.grid import Grid
 from sweeps.known import Known, worst
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import SearchSpace
-from sweeps.suggestion import past_trial, suggest, without_experimental_warnings
+from sweeps.suggestion import distribution, past_trial, suggest, without_experimental_warnings
 
 
 class _Past(NamedTuple):
@@ -184,7 +184,7 @@ class _WholeSpaceTPE(TPESampler):
             multivariate=True,
             constant_liar=False,  # no trial of our studies ever runs
         )
-        distributions = {path: space[path].distribution() for path in sorted(space)}
+        distributions = {path: distribution(space[path]) for path in sorted(space)}
         self._whole = {path: d for path, d in distributions.items() if not d.single()}
 
     def infer_relative_search_space(

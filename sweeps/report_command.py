@@ -10,7 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from reports.build import Step, outputs, report_steps, sweeps_steps
+from reports.build import outputs, report_steps, sweeps_steps
+from reports.reading import Step
 from reports.run_folder import RunFolder
 
 T = TypeVar("T")

@@ -7,12 +7,6 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from reports.records import Setting, SettingDomain
@@ -129,15 +123,6 @@ class Domain(FrozenModel):
         if self.randint is not None:
             return tuple(dict.fromkeys(round(value) for value in spread))
         return tuple(self.to_setting(value) for value in spread)
-
-    def distribution(self) -> BaseDistribution:
-        """The same as Optuna's distribution; lists among choices stand there as text."""
-        if self.choice is not None:
-            return CategoricalDistribution(tuple(map(_token, self.choice)))
-        low, high = self.bounds
-        if self.randint is not None:
-            return IntDistribution(int(low), int(high))
-        return FloatDistribution(low, high, log=self.loguniform is not None)
 
     def to_setting(self, suggested: Any) -> Setting:
         """The value that an Optuna suggestion stands for; floats at 4 significant digits.

@@ -306,10 +306,12 @@ def _check_ranking(spec: SweepSpec, source: str) -> None:
     """Refuse what can't stop or rank a trial."""
     first = "interval_kimg" if spec.early_stopping.name == "pbt" else "grace_kimg"
     if spec.early_stopping.name != "none" and len(spec.rungs) < 2:
+        total_kimg = spec.training.total_kimg
+        lower = total_kimg / spec.early_stopping.reduction_factor
         raise SpecError(
             f"{source}: early_stopping.{first}: {spec.early_stopping.grace_kimg:g} is no less "
-            f"than training.total_kimg {spec.training.total_kimg:g}, so nothing could ever stop; "
-            "lower it, or say early_stopping.name: none"
+            f"than training.total_kimg {total_kimg:g}, so nothing could ever stop; lower it, say "
+            f"to {lower:.2g}, or say early_stopping.name: none"
         )
     ranking = find_metric(spec.evaluation.metrics[0])
     if not ranking.may_rank:

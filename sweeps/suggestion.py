@@ -8,14 +8,29 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reports.records import Setting
 from sweeps.conditions import in_order
-from sweeps.search_space import SearchSpace, applicable
+from sweeps.search_space import Domain, SearchSpace, applicable
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line a trial is said elsewhere
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """The same as Optuna's distribution; lists among choices stand there as text."""
+    if domain.choice is not None:
+        return CategoricalDistribution(tuple(map(domain.to_suggestion, domain.choice)))
+    low, high = domain.bounds
+    if domain.randint is not None:
+        return IntDistribution(int(low), int(high))
+    return FloatDistribution(low, high, log=domain.loguniform is not None)
 
 
 def suggest(trial: optuna.Trial, space: SearchSpace) -> dict[str, Setting]:
@@ -25,13 +40,12 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> dict[str, Setting]:
         # Tried with any value: whether a path applies hangs on the others alone.
         if path not in applicable(space, settings | {path: None}):
             continue
-        match space[path].distribution():
+        match distribution(space[path]):
             case CategoricalDistribution(choices=choices):
                 suggested: Any = trial.suggest_categorical(path, choices)
             case IntDistribution(low=low, high=high):
                 suggested = trial.suggest_int(path, low, high)
-            case distribution:
-                low, high, log = distribution.low, distribution.high, distribution.log
+            case FloatDistribution(low=low, high=high, log=log):
                 suggested = trial.suggest_float(path, low, high, log=log)
         settings[path] = space[path].to_setting(suggested)
     return {path: settings[path] for path in space if path in settings}
@@ -46,7 +60,7 @@ def distributions_of(
     settings: Mapping[str, Setting], space: SearchSpace
 ) -> dict[str, BaseDistribution]:
     """The distributions of the paths that `settings` have."""
-    return {path: space[path].distribution() for path in settings}
+    return {path: distribution(space[path]) for path in settings}
 
 
 def past_trial(

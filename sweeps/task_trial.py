@@ -15,8 +15,9 @@ from evaluation.protocol import Scores
 from reports.records import Placement, RungScores
 from reports.run_folder import TrialFolder
 from sweeps.recovery import resumed
+from sweeps.rung_scores import measurements, score_here
 from sweeps.task_pictures import detections_picture, mistakes_picture
-from sweeps.trial import TrialReport, TrialRun, TrialTask, measurements, reports_of, score_here
+from sweeps.trial import TrialReport, TrialRun, TrialTask, reports_of
 from transgan.data import ImageData
 from transgan.sampling import save_image
 from transgan.tasks.trainer import TaskTrainer, detect_objects, predict_classes

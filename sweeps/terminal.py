@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -29,6 +31,17 @@ def progress_console() -> Console:
 def result_console() -> Console:
     """Stdout."""
     return ResultConsole(width=None if sys.stdout.isatty() else FILE_WIDTH)
+
+
+@contextmanager
+def doing(what: str, console: Console) -> Iterator[None]:
+    """Say what takes a while: as long as it does on a terminal, once where there is none."""
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        console.print(what, highlight=False)
+        yield
 
 
 def reader_is_gone() -> bool:

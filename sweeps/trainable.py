@@ -29,8 +29,9 @@ from sweeps.live_metrics import Outlet, Outlets
 from sweeps.rank_workers import Company
 from sweeps.recovery import only_worker
 from sweeps.resources import Resources
+from sweeps.rung_scores import Generate, score_here
 from sweeps.task_trial import run_task_trial
-from sweeps.trial import Generate, TrialReport, TrialTask, run_trial, score_here
+from sweeps.trial import TrialReport, TrialTask, run_trial
 from transgan.data import ImageData
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot

@@ -8,22 +8,18 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
 
 from evaluation.evaluator import Evaluator
-from evaluation.protocol import EvaluationProtocol, Scores
+from evaluation.protocol import EvaluationProtocol
 from evaluation.training_neighbours import TrainingNeighbours
 from reports.records import (
     FaultKind,
     FinalistRun,
-    Measurement,
     Placement,
-    RungScores,
     Setting,
     TrialCost,
     TrialFault,
@@ -36,21 +32,23 @@ from sweeps.faults import is_out_of_memory, loss_from
 from sweeps.final_scoring import evaluator_under
 from sweeps.peak_memory import peak_memory, reset_peak_memory
 from sweeps.recovery import resumed_trainer
-from sweeps.rung_images import GRID_IMAGES, save_rung_images
+from sweeps.rung_scores import Scorer, score_here, score_rung
 from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
-from transgan.sampling import NotFiniteError, seeded_images
+from transgan.sampling import NotFiniteError
 from transgan.tasks.trainer import TaskProgress, TaskTrainer
-from transgan.training.checkpoint import save_snapshot
 from transgan.training.health import Finding
 from transgan.training.ranks import Ranks
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
 
 TICK_KIMG = 1.0
 CHECKPOINT_SECONDS = 20.0
-"""Longest stretch of training that a crash can cost."""
+"""From one checkpoint to the next at least; so much training a crash can cost."""
+SAVING_SHARE = 0.02
+"""Of a trial's time, at most, goes into checkpoints between rungs: large networks on a slow or busy
+disk are saved the less often."""
 TICK_VALUES = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits", "images_per_second")
 
 
@@ -92,18 +90,6 @@ class TrialReport:
     """Mean since the last report; None where nothing was trained in between."""
     g_loss: float | None = None
     cause: str | None = None
-
-
-Generate = Callable[[range], Tensor]
-"""Gives the images of a range of indices."""
-
-Scorer = Callable[[Evaluator, Generate, Path], Scores]
-"""Scores the images of a generator, whose snapshot lies at the path."""
-
-
-def score_here(evaluator: Evaluator, generate: Generate, snapshot: Path) -> Scores:
-    """Score in this process alone."""
-    return evaluator.score_generator(generate)
 
 
 def run_trial(
@@ -207,7 +193,7 @@ class TrialRun:
         self.is_open = False
         self.record = self._opened_record(placement)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
-        self.last_checkpoint = time.monotonic()
+        self.last_checkpoint, self.saving_seconds = time.monotonic(), 0.0
         reset_peak_memory()
 
     def open(self, data: ImageData, evaluator: Evaluator) -> None:
@@ -324,7 +310,8 @@ class TrialRun:
         self._keep_first(progress.findings)
         if isinstance(self.trainer, Trainer):
             check_collapse(self.trainer, self.task.collapse_share)
-        if time.monotonic() - self.last_checkpoint > CHECKPOINT_SECONDS:
+        pause = max(CHECKPOINT_SECONDS, self.saving_seconds / SAVING_SHARE)
+        if time.monotonic() - self.last_checkpoint > pause:
             self._checkpoint()
 
     def _keep_first(self, findings: tuple[Finding, ...]) -> None:
@@ -340,35 +327,27 @@ class TrialRun:
 
     def _checkpoint(self) -> None:
         os.fsync(self.stats.fileno())
+        started = time.monotonic()
         self.trainer.save(self.folder.checkpoint)
         self.last_checkpoint, self.saved_step = time.monotonic(), self.trainer.step
+        self.saving_seconds = self.last_checkpoint - started
         self._update(checkpoint_path=self.folder.checkpoint.name, checkpoint_kimg=self.trainer.kimg)
 
     def _score(self, kimg: float) -> None:
-        """Score the EMA generator at a rung, and keep a snapshot and what is to be seen of it."""
+        """Score the EMA generator at a rung."""
         started = time.monotonic()
         assert isinstance(self.trainer, Trainer)
-        protocol, generator = self.evaluators[0].protocol, self.trainer.ema_generator
-        generate = seeded_images(generator, protocol.seed)
-        first = generate(range(min(GRID_IMAGES, protocol.num_images)))
-        save_snapshot(self.folder.snapshot, generator, self.task.config, kimg)
-        fakes = save_rung_images(
-            self.folder, kimg, generator, first, protocol.seed, self.neighbours
+        scores = score_rung(
+            self.trainer.ema_generator,
+            self.task.config,
+            kimg,
+            evaluators=self.evaluators,
+            folder=self.folder,
+            score=self.score,
+            neighbours=self.neighbours,
         )
-        taken = [
-            self.score(evaluator, generate, self.folder.snapshot) for evaluator in self.evaluators
-        ]
-        rungs = [
-            RungScores(
-                kimg=kimg,
-                measurements=measurements(scores),
-                fakes_path=fakes,
-                protocol_sha256=scores.protocol.sha256 if scores.protocol else None,
-            )
-            for scores in taken
-        ]
         self._update(
-            scores=(*self.record.scores, *rungs),
+            scores=(*self.record.scores, *scores),
             kimg=self.trainer.kimg,
             snapshot_path=self.folder.snapshot.name,
             cost=self._spend(score_seconds=time.monotonic() - started),
@@ -395,19 +374,3 @@ class TrialRun:
             g_loss=progress.g_loss if isinstance(progress, TrainingProgress) else None,
             cause=cause,
         )
-
-
-def measurements(scores: Scores) -> tuple[Measurement, ...]:
-    """Scores as a record keeps them."""
-    return tuple(
-        Measurement(
-            name=score.name,
-            value=score.value,
-            standard_error=score.standard_error,
-            low=score.low,
-            high=score.high,
-            floor=score.floor,
-            num_images=score.num_generated,
-        )
-        for score in scores.scores
-    )

@@ -229,7 +229,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         optimizer={"critic_steps": 5},
         ema={"ramp_up": 0.05},
     ),
-    # The authors released no code for CelebA at 64 and 128: these are their networks for 256 with
+    # The authors' code has no preset for CelebA at 64 and 128: these are its networks for 256 with
     # the last stages left out, and the discriminator for CIFAR-10 and church on as many tokens.
     "celeba64": _official(
         image_size=64,

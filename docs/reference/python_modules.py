@@ -39,6 +39,7 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "reports.run_folder",
             "reports.records",
+            "reports.reading",
             "reports.build",
             "reports.comparison",
             "reports.csv_cells",

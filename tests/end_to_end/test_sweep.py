@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from evaluation.evaluator import Evaluator
-from reports.build import read_comparison
+from reports.reading import read_comparison
 from reports.records import TrialState
 from reports.run_folder import RunFolder
 from reports.samples import gallery
@@ -24,14 +23,6 @@ from transgan.training.checkpoint import load_snapshot
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 TINY = [
     "--set",
     "training.total_kimg=0.6",
@@ -113,25 +104,21 @@ def test_two_trials_end_with_paths_on_stdout_and_verdict_on_stderr(finished):
     assert (table["fd_digits_classifier_num_images"] == 101).all()
 
 
-def test_report_opens_in_a_browser_sorts_and_asks_for_nothing(finished):
+def test_report_opens_in_a_browser_sorts_and_asks_for_nothing(finished, browser):
     run, _, _ = finished
     messages, requests = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS
-        )
-        page = browser.new_page()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto((run / "report.html").as_uri())
-        page.wait_for_load_state("networkidle")
-        header = page.locator("#leaderboard th button", has_text="trial").first
-        header.click()
-        first = page.locator("#leaderboard tbody tr").first.inner_text()
-        header.click()
-        assert page.locator("#leaderboard tbody tr").first.inner_text() != first
-        browser.close()
+    page = browser.new_page()
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((run / "report.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    header = page.locator("#leaderboard th button", has_text="trial").first
+    header.click()
+    first = page.locator("#leaderboard tbody tr").first.inner_text()
+    header.click()
+    assert page.locator("#leaderboard tbody tr").first.inner_text() != first
+    page.close()
     assert messages == []
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
 

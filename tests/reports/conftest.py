@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -346,3 +347,26 @@ def hostile_text() -> str:
 def run(tmp_path: Path) -> RunFolder:
     """The run folder of the nine trials."""
     return write_run(tmp_path / "digits", make_sweep(), make_trials())
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[[Path], Any]]:
+    """Opens a report; it notes what was asked for in `requests`, and errors in `complaints`."""
+    pages = []
+
+    def opened(path: Path) -> Any:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        pages.append(page)
+        page.requests, page.complaints = [], []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]")
+        page.wait_for_selector("html[data-drawn]")
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()

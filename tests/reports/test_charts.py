@@ -30,7 +30,7 @@ def test_sweep_without_a_trial_has_words_in_place_of_charts(make_sweep: Sweep) -
     assert charts.progress.predictions.explanation.startswith("It takes scores at two rungs")
     assert charts.settings.parallel_note.startswith("Too few scored trials")
     assert charts.settings.pairs_note.startswith("Too few scored trials")
-    assert charts.budget.trade_offs.explanation.startswith("Only 0 trials completed")
+    assert charts.budget.trade_offs.explanation.startswith("No trial completed")
     assert charts.budget.expected[0].best.explanation.startswith("It takes 6 finished trials")
     assert charts.timeline.explanation == "No trial's start and end are on record."
 
@@ -44,6 +44,7 @@ def test_one_trial_in_any_state_draws_no_comparison(
     assert keys - {"slice0"} == {"learning", "timeline"}
 
 
+@pytest.mark.slow
 def test_sixty_trials_have_every_chart_once_with_words_for_it(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:
@@ -69,6 +70,7 @@ def test_sixty_trials_have_every_chart_once_with_words_for_it(
     assert all(len(chart.alternative) > 20 for chart in charts.drawn)
 
 
+@pytest.mark.slow
 def test_charts_of_many_trials_are_light_and_say_what_they_leave_out(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from reports import curves_csv
-from reports.build import build_report, read_comparison
+from reports.build import build_report
 from reports.comparison import compare
 from reports.csv_cells import plain_text
 from reports.curves_csv import curves_columns, curves_table, write_curves
+from reports.reading import read_comparison
 from reports.records import SweepRecord, TrialRecord
 from reports.run_folder import RunFolder
 from reports.stats import TrialStats, read_stats

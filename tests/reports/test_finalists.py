@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 
 from evaluation.protocol import ProtocolMismatchError, ProtocolRecord
-from reports.build import build_report, read_comparison
+from reports.build import build_report
 from reports.comparison import Comparison, compare
 from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
 from reports.race import select_finalists
 from reports.ranking import rank_trials
+from reports.reading import read_comparison
 from reports.records import (
     FinalistRun,
     FinalistsRecord,

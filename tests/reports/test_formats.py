@@ -71,3 +71,10 @@ def test_long_lists_are_counted() -> None:
 )
 def test_operations(flops: float, text: str) -> None:
     assert formats.flops_text(flops) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "No trial"), (1, "Only 1 trial"), (2, "Only 2 trials")]
+)
+def test_too_few_are_counted_as_people_do(count: int, words: str) -> None:
+    assert formats.only(count, "trial") == words

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.build import build_report, read_comparison
+from reports.build import build_report
+from reports.reading import read_comparison
 from reports.records import SweepRecord
 from reports.run_folder import RecordError, RunFolder
 

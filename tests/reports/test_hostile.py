@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,6 @@ from reports.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = Path("/usr/bin/chromium")
 SCRIPT = "</title></style></pre></script><script>alert('pwned')</script>"
 IMAGE = "<img src=x onerror=alert(1)><svg onload=alert(2)><a href=javascript:alert(3)>x</a>"
 TEXTS = {
@@ -93,32 +90,6 @@ def hostile_trials(text: str, trials: list[TrialRecord]) -> list[TrialRecord]:
     ]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Chromium")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
-
-
-def _open(browser: Any, path: Path) -> Any:
-    """The page, with what it asked for and what it complained of."""
-    page = browser.new_page(viewport={"width": 1000, "height": 800})
-    page.requests, page.complaints = [], []
-    page.on("request", lambda request: page.requests.append(request.url))
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
-    page.goto(path.as_uri())
-    page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector("html[data-drawn]")
-    return page
-
-
 def _shown(text: str) -> str:
     """The text as HTML can carry it: without NULs, and with one kind of line end."""
     return text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
@@ -127,7 +98,7 @@ def _shown(text: str) -> str:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_nothing_runs_and_nothing_breaks(
     text: str,
-    browser: Any,
+    open_page: Callable[[Path], Any],
     make_sweep: Callable[..., SweepRecord],
     make_trials: Callable[[], list[TrialRecord]],
     write_run: Callable[..., RunFolder],
@@ -141,7 +112,7 @@ def test_nothing_runs_and_nothing_breaks(
     run.trial("0008").record.write_text('{"trial": "0008", "cause": ' + text)
     build_report(run.path)
 
-    page = _open(browser, run.report)
+    page = open_page(run.report)
     assert page.complaints == []
     asked = [url for url in page.requests if not url.startswith(("data:", "blob:"))]
     assert asked == [run.report.as_uri()]
@@ -165,7 +136,6 @@ def test_nothing_runs_and_nothing_breaks(
         page.wait_for_timeout(100)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.complaints == []
-    page.close()
 
     table = pd.read_csv(run.results)
     assert len(table) == 8
@@ -178,7 +148,7 @@ def test_nothing_runs_and_nothing_breaks(
 
 
 def test_page_of_several_sweeps_is_as_safe(
-    browser: Any,
+    open_page: Callable[[Path], Any],
     make_sweep: Callable[..., SweepRecord],
     make_trials: Callable[[], list[TrialRecord]],
     write_run: Callable[..., RunFolder],
@@ -197,7 +167,7 @@ def test_page_of_several_sweeps_is_as_safe(
     target = tmp_path / "sweeps.html"
     for _ in sweeps_steps(runs, target, tmp_path / "sweeps.csv"):
         pass
-    page = _open(browser, target)
+    page = open_page(target)
     asked = [url for url in page.requests if not url.startswith(("data:", "blob:"))]
     assert asked == [target.as_uri()]
     names = page.locator("#side-by-side thead th").all_text_contents()
@@ -210,6 +180,5 @@ def test_page_of_several_sweeps_is_as_safe(
         page.wait_for_timeout(100)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.complaints == []
-    page.close()
     table = pd.read_csv(tmp_path / "sweeps.csv")
     assert {plain_text(cell) for cell in table["sweep"]} == {f"{text} (1)", f"{text} (2)"}

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from evaluation.protocol import ProtocolRecord
-from reports.build import OutputError, Step, sweeps_steps
+from reports.build import OutputError, sweeps_steps
 from reports.comparison import compare
+from reports.reading import Step
 from reports.records import SweepRecord, TrialRecord
 from reports.run_folder import RunFolder
 from reports.side_by_side import IncomparableSweepsError, SideBySide, side_by_side

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from evaluation.evaluator import Evaluator
+from reports.records import MetricColumn, SweepRecord
+from reports.run_folder import RunFolder
 from sweeps import trial
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.trial import TrialTask
@@ -38,6 +40,37 @@ def one_cost_a_network(monkeypatch):
         return found[networks]
 
     monkeypatch.setattr(trial, "model_cost", counted)
+
+
+@pytest.fixture(scope="session")
+def bare_sweep():
+    """Writes the run folder of a sweep that has no trial yet."""
+
+    def write(path, **changes):
+        run = RunFolder(path)
+        run.trials.mkdir(parents=True)
+        fields = {
+            "name": path.name,
+            "data": "digits",
+            "objective": "fd",
+            "metrics": (MetricColumn(name="fd", label="FD@7", goal="minimize", format=".2f"),),
+            "space": (),
+            "num_trials": 2,
+            "total_kimg": 3.0,
+            "rungs_kimg": (3.0,),
+            "sampler": "random",
+            "early_stopping": "none",
+            "seed": 0,
+            "extractor": "classifier",
+            "extractor_note": "",
+            "num_reference": 7,
+            "resources": "1 CPU",
+            "versions": {},
+        }
+        run.write_sweep(SweepRecord.model_validate(fields | changes))
+        return run
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
+import itertools
 import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 from transgan.data import DataError
 from transgan.data.survey import Survey, survey
+
+OUT = Path("mine.yaml")
 
 
 def write_images(folder, num, size, label=""):
@@ -44,7 +49,7 @@ def test_every_spec_that_is_written_can_be_read(tmp_path, image_size, has_gpu):
     found = Survey(num_images=500, num_labels=0, side=300, looked_at=200)
     path = tmp_path / "mine.yaml"
     images = tmp_path / 'odd "name": #1'
-    text = new_spec(images, found, image_size=image_size, has_gpu=has_gpu, command="made by hand")
+    text = new_spec(images, found, image_size=image_size, has_gpu=has_gpu, command="", out=path)
     path.write_text(text, encoding="utf-8")
     _, spec = load_spec(str(path))
     assert spec.data.name == str(images)
@@ -57,7 +62,7 @@ def test_every_spec_that_is_written_can_be_read(tmp_path, image_size, has_gpu):
 
 def test_labels_make_a_classifier_the_extractor(tmp_path):
     found = Survey(num_images=500, num_labels=3, side=40, looked_at=200)
-    text = new_spec(tmp_path, found, image_size=None, has_gpu=False, command="")
+    text = new_spec(tmp_path, found, image_size=None, has_gpu=False, command="", out=OUT)
     assert "extractor: classifier, metrics: [fd, kd" in text
     assert "3 labels" in text
 
@@ -69,7 +74,7 @@ def test_labels_make_a_classifier_the_extractor(tmp_path):
 def test_sizes_that_no_preset_has_are_refused_with_those_that_do(tmp_path, side, wanted, message):
     found = Survey(num_images=500, num_labels=0, side=side, looked_at=200)
     with pytest.raises(SpecError, match=message) as refusal:
-        new_spec(tmp_path, found, image_size=wanted, has_gpu=False, command="")
+        new_spec(tmp_path, found, image_size=wanted, has_gpu=False, command="", out=OUT)
     assert "16" in str(refusal.value)
 
 
@@ -98,3 +103,20 @@ def test_place_that_can_hold_no_spec_is_refused(tmp_path, monkeypatch, out, mess
     result = call("pictures", "--out", out)
     assert result.exit_code == 1
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_commands_that_a_spec_names_are_its_own_and_can_be_run(tmp_path, has_gpu):
+    found = Survey(num_images=500, num_labels=2, side=300, looked_at=200)
+    path = tmp_path / "my pictures.yaml"
+    text = new_spec(tmp_path, found, image_size=None, has_gpu=has_gpu, command="", out=path)
+    path.write_text(text, encoding="utf-8")
+    commands = [shlex.split(line.partition(":")[2]) for line in text.splitlines()[1:5]]
+    assert [command[:3] for command in commands] == [
+        ["tg-sweep", verb, str(path)] for verb in ("plan", "run", "run", "run")
+    ]
+    quick = commands[2]
+    changes = [value for option, value in itertools.pairwise(quick) if option == "--set"]
+    _, spec = load_spec(str(path), changes)
+    assert len(spec.rungs) == 2
+    assert spec.training.total_kimg * 12 == load_spec(str(path))[1].training.total_kimg

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from typer.testing import CliRunner
 
-from reports.records import MetricColumn, SweepRecord
 from reports.run_folder import RunFolder
 from sweeps.cli import app
 
-
-def _sweep(path: Path, **changes: object) -> RunFolder:
-    run = RunFolder(path)
-    run.trials.mkdir(parents=True)
-    fields: dict[str, object] = {
-        "name": path.name,
-        "data": "digits",
-        "objective": "fd",
-        "metrics": (MetricColumn(name="fd", label="FD@7", goal="minimize", format=".2f"),),
-        "space": (),
-        "num_trials": 2,
-        "total_kimg": 3.0,
-        "rungs_kimg": (3.0,),
-        "sampler": "random",
-        "early_stopping": "none",
-        "seed": 0,
-        "extractor": "classifier",
-        "extractor_note": "",
-        "num_reference": 7,
-        "resources": "1 CPU",
-        "versions": {},
-    }
-    run.write_sweep(SweepRecord.model_validate(fields | changes))
-    return run
+Sweep = Callable[..., RunFolder]
 
 
-def test_report_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
-    run, other = _sweep(tmp_path / "a"), _sweep(tmp_path / "b")
+def test_report_loads_neither_torch_nor_ray(tmp_path: Path, bare_sweep: Sweep) -> None:
+    run, other = bare_sweep(tmp_path / "a"), bare_sweep(tmp_path / "b")
     code = (
         "import sys\nfrom sweeps.cli import app\n"
         "try:\n    app(sys.argv[1:])\n"
@@ -62,9 +39,9 @@ def test_report_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
 
 
 def test_sweeps_that_do_not_compare_are_refused_in_one_line_and_nothing_is_written(
-    tmp_path: Path,
+    tmp_path: Path, bare_sweep: Sweep
 ) -> None:
-    run, other = _sweep(tmp_path / "a"), _sweep(tmp_path / "b", num_reference=8)
+    run, other = bare_sweep(tmp_path / "a"), bare_sweep(tmp_path / "b", num_reference=8)
     html, csv = tmp_path / "s.html", tmp_path / "s.csv"
     arguments = ["report", str(run.path), str(other.path), "--html", str(html), "--csv", str(csv)]
     result = CliRunner().invoke(app, arguments)
@@ -75,8 +52,8 @@ def test_sweeps_that_do_not_compare_are_refused_in_one_line_and_nothing_is_writt
     assert not csv.exists()
 
 
-def test_curves_lie_beside_a_table_that_is_asked_for(tmp_path: Path) -> None:
-    run = _sweep(tmp_path / "a")
+def test_curves_lie_beside_a_table_that_is_asked_for(tmp_path: Path, bare_sweep: Sweep) -> None:
+    run = bare_sweep(tmp_path / "a")
     table = tmp_path / "t.csv"
     result = CliRunner().invoke(app, ["report", str(run.path), "--csv", str(table)])
     assert result.stdout.splitlines()[1:] == [str(table), str(tmp_path / "t-curves.csv")]

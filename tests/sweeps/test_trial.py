@@ -6,8 +6,10 @@ import torch
 from evaluation.protocol import Score, Scores
 from reports.records import TrialState
 from reports.run_folder import TrialFolder
+from sweeps import trial
 from sweeps.objectives import costs_of
-from sweeps.trial import measurements, run_trial
+from sweeps.rung_scores import measurements
+from sweeps.trial import run_trial
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
@@ -71,6 +73,26 @@ def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_p
         list(run_trial(task, data, evaluator, folder))
     assert losses(one) == losses(two)
     assert one.read().scores == two.read().scores
+
+
+def test_slow_disk_makes_checkpoints_between_rungs_rare(
+    task, data, evaluator, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trial, "TICK_KIMG", 0.032)
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+
+    def saved_at(share):
+        monkeypatch.setattr(trial, "SAVING_SHARE", share)
+        folder, found = TrialFolder(tmp_path / str(share)), []
+        for report in run_trial(task, data, evaluator, folder):
+            found.append(folder.read().checkpoint_kimg == report.kimg)
+        return found
+
+    often, seldom = saved_at(1e9), saved_at(1e-9)
+    assert len(often) == len(seldom) >= 9
+    assert all(often[1:])
+    assert 3 <= sum(seldom) <= 5  # the first, of which it is not yet known, and at the two rungs
+    assert seldom[-1]
 
 
 @pytest.mark.parametrize("reports_before_death", [2, 3, 4, 5])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +15,7 @@ from reports.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
 Page = Any
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Chromium")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def report(
-    make_sweep: Callable[..., SweepRecord],
-    make_trials: Callable[[], list[TrialRecord]],
-    write_run: Callable[..., RunFolder],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """The report of the nine trials."""
-    run = write_run(tmp_path_factory.mktemp("html") / "digits", make_sweep(), make_trials())
-    build_report(run.path)
-    return run.report
-
-
-@pytest.fixture
-def page(browser: Any, report: Path) -> Iterator[Page]:
-    """The report, open; it notes what was asked for in `requests`, and errors in `complaints`."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.requests, page.complaints = [], []
-    page.on("request", lambda request: page.requests.append(request.url))
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("dialog", lambda dialog: page.complaints.append("a dialog"))
-    page.goto(report.as_uri())
-    page.wait_for_selector("html[data-drawn]")
-    yield page
-    page.close()
 
 
 def _trials(page: Page) -> list[str]:
@@ -154,7 +104,7 @@ def test_sweep_stopped_before_it_cost_anything_has_a_page(
 
 
 def test_page_without_intervals_explains_none(
-    browser: Any,
+    open_page: Callable[[Path], Any],
     make_sweep: Callable[..., SweepRecord],
     make_trial: Callable[..., TrialRecord],
     make_scores: Callable[..., object],
@@ -164,11 +114,9 @@ def test_page_without_intervals_explains_none(
     trial = make_trial(0, scores=make_scores(5.0, error=None))
     run = write_run(tmp_path / "digits", make_sweep(), [trial])
     build_report(run.path)
-    page = browser.new_page()
-    page.goto(run.report.as_uri())
+    page = open_page(run.report)
     assert page.locator(".interval").count() == 0
     assert "interval" not in page.text_content("body main")
-    page.close()
 
 
 def test_highlight_fades_the_other_trials_and_lets_go(page: Page) -> None:
