@@ -1,10 +1,11 @@
 """How much training a search needs: ours against random search, on a table of real trials.
 
-    python benchmarks/search_efficiency.py table runs/table   # trains 216 trials, for hours
+    python benchmarks/search_efficiency.py table runs/table   # trains 208 trials, for hours
     python benchmarks/search_efficiency.py replay             # searches them, many times over
 
-`table` runs the `digits` spec's space at random without early stopping and keeps every trial's
-score at each rung in `benchmarks/tables/digits.csv`; it goes on where it was stopped. `replay` then
+`table` runs the `digits` spec's space at random without early stopping, to the spec's full length,
+and keeps every trial's score at each of the spec's rungs, and at an earlier one, in
+`benchmarks/tables/digits.csv`; it goes on where it was stopped. `replay` then
 runs whole sweeps with the sweep's own ledger, whose trials take their scores from the table: of the
 rows with the same choices, and not yet used in that sweep, the one with the nearest learning rates
 (the trial is then that row's, rates and all). Each search has fifty seeds. A sweep's first trial is
@@ -54,18 +55,18 @@ from sweeps.spec import SweepSpec, load_spec
 from sweeps.trial import TrialReport
 
 OBJECTIVE = "fd_digits_classifier"
-RUNGS = (3.0, 9.0, 27.0)
-TOTAL = f"training.total_kimg={RUNGS[-1]:g}"
-NONE = f"early_stopping={{name: none, grace_kimg: {RUNGS[0]:g}}}"
-ASHA = f"early_stopping={{name: asha, grace_kimg: {RUNGS[0]:g}, reduction_factor: 3}}"
+TABLE_STOPPING = "early_stopping={name: none, grace_kimg: 4}"
+"""Scored after 4, 12, 36 and 108 kimg, of which the spec has the last three."""
+NONE = "early_stopping={name: none, grace_kimg: 12}"
+SPECS_OWN = "early_stopping={name: asha, grace_kimg: 12, reduction_factor: 3}"
 TPE = "sampler={{name: tpe, seed: {seed}, startup_trials: 4}}"
 RANDOM = "sampler={{name: random, seed: {seed}}}"
 
 SEARCHES = {
     RANDOM_SEARCH: (RANDOM, NONE),
-    "random, asha": (RANDOM, ASHA),
+    "random, asha": (RANDOM, SPECS_OWN),
     "tpe": (TPE, NONE),
-    DEFAULT_SEARCH: (TPE, ASHA),
+    DEFAULT_SEARCH: (TPE, SPECS_OWN),
 }
 NUM_TRIALS = (12, 24, 48)
 """Of the random search that is to be equalled."""
@@ -77,13 +78,13 @@ class Row(NamedTuple):
     """One trained trial of the table."""
 
     settings: dict[str, Setting]
-    scores: tuple[Measurement, ...]
-    """At each rung."""
+    scores: dict[float, Measurement]
+    """By kimg."""
 
 
 def spec_of(sampler: str, stopping: str, num_trials: int, seed: int) -> SweepSpec:
-    """The `digits` spec with another search, and a third of the rungs' kimg."""
-    options = (TOTAL, stopping, sampler.format(seed=seed), f"budget={{trials: {num_trials}}}")
+    """The `digits` spec with another search."""
+    options = (stopping, sampler.format(seed=seed), f"budget={{trials: {num_trials}}}")
     return load_spec("digits", options)[1]
 
 
@@ -92,7 +93,8 @@ def train_table(run: Path, num_trials: int) -> None:
     if (run / "sweep.yaml").exists():
         command = ["resume", str(run)]
     else:
-        options = (TOTAL, NONE, RANDOM.format(seed=1), f"budget={{trials: {num_trials}}}")
+        budget, reuse = f"budget={{trials: {num_trials}}}", "resources={reuse_workers: true}"
+        options = (TABLE_STOPPING, RANDOM.format(seed=1), budget, reuse)
         sets = [word for option in options for word in ("--set", option)]
         command = ["run", "digits", "--out", str(run), *sets]
     program = [sys.executable, "-c", "from sweeps.cli import main; main()"]
@@ -118,7 +120,7 @@ def write_table(run: Path, table: Path) -> int:
 
 def read_table(table: Path) -> list[Row]:
     """The rows of the table."""
-    scores: dict[str, list[Measurement]] = {}
+    scores: dict[str, dict[float, Measurement]] = {}
     settings: dict[str, dict[str, Setting]] = {}
     with table.open(encoding="utf-8", newline="") as file:
         for entry in csv.DictReader(file):
@@ -127,15 +129,13 @@ def read_table(table: Path) -> list[Row]:
                 path: tuple(value) if isinstance(value, list) else value
                 for path, value in given.items()
             }
-            scores.setdefault(entry["trial"], []).append(
-                Measurement(
-                    name=OBJECTIVE,
-                    value=float(entry["fd"]),
-                    standard_error=float(entry["fd_se"]) if entry["fd_se"] else None,
-                    num_images=int(entry["num_images"]),
-                )
+            scores.setdefault(entry["trial"], {})[float(entry["kimg"])] = Measurement(
+                name=OBJECTIVE,
+                value=float(entry["fd"]),
+                standard_error=float(entry["fd_se"]) if entry["fd_se"] else None,
+                num_images=int(entry["num_images"]),
             )
-    return [Row(settings[trial], tuple(taken)) for trial, taken in scores.items()]
+    return [Row(settings[trial], taken) for trial, taken in scores.items()]
 
 
 @dataclass
@@ -186,14 +186,13 @@ def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point
         trial = run.trial(task.trial)
         ledger.records[task.number] = trial.read().model_copy(update={"settings": row.settings})
         trial.write(ledger.records[task.number])
-        for rung, measurement in enumerate(row.scores):
-            kimg += spec.rungs[rung] - (spec.rungs[rung - 1] if rung else 0.0)
+        for rung, reached in enumerate(spec.rungs):
+            measurement = row.scores[reached]
+            kimg += reached - (spec.rungs[rung - 1] if rung else 0.0)
             is_last = rung == len(spec.rungs) - 1
             state = TrialState.COMPLETED if is_last else TrialState.RUNNING
             record = trial.read()
-            scores = RungScores(
-                kimg=spec.rungs[rung], measurements=(measurement,), fakes_path="none.png"
-            )
+            scores = RungScores(kimg=reached, measurements=(measurement,), fakes_path="none.png")
             changes = {"scores": (*record.scores, scores), "state": state, "kimg": scores.kimg}
             trial.write(record.model_copy(update=changes))
             report = TrialReport(kimg=scores.kimg, state=state, rung=rung, value=measurement.value)
@@ -246,7 +245,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     table = commands.add_parser("table")
     table.add_argument("run", type=Path)
-    table.add_argument("--trials", type=int, default=216)
+    table.add_argument("--trials", type=int, default=208)
     table.add_argument("--only-write", action="store_true", help="of what is trained by now")
     replay = commands.add_parser("replay")
     replay.add_argument("--seeds", type=int, default=50)
@@ -268,9 +267,9 @@ def main() -> None:
         for name in SEARCHES
     ]
     rows = read_table(arguments.table)
-    page = document(outcomes, num_rows=len(rows), rungs=RUNGS)
+    page = document(outcomes, num_rows=len(rows), rungs=list(rows[0].scores))
     DOCUMENT.with_suffix(".md").write_text(page, encoding="utf-8")
-    until = max(NUM_TRIALS) * RUNGS[-1]
+    until = max(NUM_TRIALS) * max(rows[0].scores)
     paths = {name: [searches[name] for searches in found] for name in SEARCHES}
     DOCUMENT.with_suffix(".svg").write_text(figure(paths, until), encoding="utf-8")
     kept = {"machine": f"{platform.machine()}", "table": len(rows), "seeds": arguments.seeds}
