@@ -138,7 +138,7 @@ class Proposals:
                 warn_independent_sampling=False,
             )
         if not self._is_conditional:
-            return _WholeSpaceTPE(self.space, seed=seed, n_startup_trials=startup)
+            return _WholeSpaceTPE(self._distributions, seed=seed, n_startup_trials=startup)
         # Settings that apply together are best looked at together, group by group.
         return TPESampler(
             seed=seed,
@@ -147,6 +147,12 @@ class Proposals:
             group=True,
             constant_liar=False,
         )
+
+    @cached_property
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        """In the order in which Optuna has them, but those that leave no choice."""
+        all_of_them = {path: distribution(self.space[path]) for path in sorted(self.space)}
+        return {path: known for path, known in all_of_them.items() if not known.single()}
 
     @cached_property
     def _is_conditional(self) -> bool:
@@ -177,15 +183,16 @@ class _WholeSpaceTPE(TPESampler):
     sampler each time; with a thousand trials that takes longer than all else about a trial.
     """
 
-    def __init__(self, space: SearchSpace, *, seed: int, n_startup_trials: int) -> None:
+    def __init__(
+        self, distributions: dict[str, BaseDistribution], *, seed: int, n_startup_trials: int
+    ) -> None:
         super().__init__(
             seed=seed,
             n_startup_trials=n_startup_trials,
             multivariate=True,
             constant_liar=False,  # no trial of our studies ever runs
         )
-        distributions = {path: distribution(space[path]) for path in sorted(space)}
-        self._whole = {path: d for path, d in distributions.items() if not d.single()}
+        self._whole = distributions
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial

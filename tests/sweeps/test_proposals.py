@@ -1,6 +1,7 @@
 import math
 import statistics
 
+import optuna
 import pytest
 
 from reports.infeasible import InfeasibleProposal
@@ -95,6 +96,17 @@ def test_trial_is_proposed_again_as_it_was_when_asked_for_out_of_turn(name):
         }
         before = [proposal for proposal in refused if proposal.number <= trial]
         assert source.propose(trial, known, before) == settings[trial]
+
+
+def test_known_space_is_the_one_that_optuna_finds(monkeypatch):
+    ours = sequence(TPE, SPACE, 23)
+
+    def as_it_is(distributions, **options):
+        return optuna.samplers.TPESampler(multivariate=True, **options)
+
+    monkeypatch.setattr("sweeps.proposals._WholeSpaceTPE", as_it_is)
+    assert sequence(TPE, SPACE, 23) == ours
+    assert sequence(SamplerConfig(name="tpe", seed=4, startup_trials=5), SPACE, 23) != ours
 
 
 @pytest.mark.parametrize("name", NAMES)
