@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from reports.run_folder import RunFolder
+
+LOOKS, LOOK_SECONDS = 10, 0.05
+"""So often a driver tries for its lock, and waits in between: whoever asks whether one is at work
+holds it for a moment."""
 
 
 class DriverAtWorkError(ValueError):
@@ -24,12 +30,10 @@ def only_driver(run: RunFolder) -> Iterator[None]:
     """
     # Not emptied before it is ours: it says whom to stop.
     with _lock_file(run).open("a", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not any(_is_taken(file, wait=wait) for wait in (0.0, *[LOOK_SECONDS] * (LOOKS - 1))):
             raise DriverAtWorkError(
                 f"{run.path}: another tg-sweep is at work on it; wait for it, or stop it first"
-            ) from None
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -48,6 +52,16 @@ def is_at_work(run: RunFolder) -> bool:
         except OSError:
             return True
     return False
+
+
+def _is_taken(file: IO[str], *, wait: float) -> bool:
+    """Whether the lock is ours now, after a wait."""
+    time.sleep(wait)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _lock_file(run: RunFolder) -> Path:

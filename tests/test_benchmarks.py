@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -84,7 +86,6 @@ def test_report_benchmark_builds_a_page_of_the_sweep_it_made(tmp_path: Path) -> 
     assert len(lines) == 13
 
 
-@pytest.mark.slow
 def test_predicted_memory_is_what_a_process_takes() -> None:
     command = [sys.executable, "benchmarks/memory.py", "--configs", "photos-b64", "--json"]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -94,7 +95,6 @@ def test_predicted_memory_is_what_a_process_takes() -> None:
     assert predicted + memory["predicted_kept"] == pytest.approx(memory["default"], rel=0.15)
 
 
-@pytest.mark.slow
 def test_coverage_study_counts_every_metric_and_writes_both_tables(tmp_path: Path) -> None:
     command = [sys.executable, "benchmarks/coverage.py", "--repeats", "3", "--num-images", "500"]
     command += ["--repeats-again", "5"]

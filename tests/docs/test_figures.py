@@ -45,6 +45,7 @@ def test_links_lead_to_files():
     ]
 
 
+@pytest.mark.slow
 def test_numbers_of_the_page_on_scale_follow_from_the_models():
     text = (ROOT / "docs" / "sweeps" / "scale.md").read_text(encoding="utf-8")
     kept = {}

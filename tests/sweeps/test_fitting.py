@@ -19,6 +19,7 @@ def gpu_of(gb):
     return Device("a GPU", gb, is_gpu=True, is_here=False)
 
 
+@pytest.mark.slow
 def test_needs_are_one_a_kind_that_differs_in_memory_least_first():
     told = []
     needs = memory_needs(spec_with(), lambda done, of: told.append((done, of)))
