@@ -77,6 +77,7 @@ def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_p
     assert one.read().scores == two.read().scores
 
 
+@pytest.mark.slow
 def test_slow_disk_makes_checkpoints_between_rungs_rare(
     task, data, evaluator, tmp_path, monkeypatch
 ):

@@ -125,6 +125,7 @@ def test_penalty_is_counted_at_its_interval(make_config: MakeConfig) -> None:
     assert without.penalised_discriminator_step_flops == without.discriminator_step_flops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", get_args(LossName))
 def test_losses_taken_to_be_alike_are_so(make_config: MakeConfig, name: str) -> None:
     config = make_config(
