@@ -14,7 +14,7 @@ from transgan.config import EmaConfig, LossConfig, TrainingConfig
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.rehearsal import Stage, StepCost, forward_flops, sampling_peak_bytes
 
-REHEARSED_PIXELS = 1 << 17
+REHEARSED_PIXELS = 1 << 15
 """Batches of more pixels are rehearsed in smaller ones, for want of time."""
 GLIBC_SLACK = 0.75
 """What glibc's allocator keeps of memory that tensors gave back, as a share of what comes and goes
