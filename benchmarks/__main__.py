@@ -138,7 +138,7 @@ def _said_by(command: list[str], longest_seconds: float) -> str:
 
 def _end(process: subprocess.Popen[str]) -> None:
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()  # waits, and closes the pipe
 
 
 def empty_document(*, quick: bool) -> dict[str, Any]:

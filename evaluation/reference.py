@@ -211,7 +211,8 @@ class Reference:
 
 def _read_statistics(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open in which it finds no archive.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise ReferenceFileError(f"there are no statistics at {path}; give an .npz file") from None
