@@ -100,9 +100,8 @@ def run(
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
-        from sweeps.terminal import doing
 
-        with doing("Reading the images …", progress()):
+        with progress().status("Reading the images …"):
             data = usable_data(resolved)
         _say_plan(resolved, name, path, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
@@ -180,6 +179,7 @@ def resume(
     with errors_in_one_line():
         from reports.run_folder import RunFolder
         from sweeps.folder import extend, restore_spec
+        from sweeps.standings import say_resumed
         from sweeps.warm_start import prior_of
 
         run_folder = RunFolder(path)
@@ -189,6 +189,7 @@ def resume(
             run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
+        say_resumed(run_folder, resolved.budget.trials, path.name, progress())
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
 

@@ -67,18 +67,21 @@ def init(
     Example: tg-sweep init path/to/pictures --out pictures.yaml
     """
     with errors_in_one_line():
-        import torch
-
-        from sweeps.new_spec import new_spec
-        from sweeps.spec import load_spec
         from sweeps.spec_text import SpecError
-        from transgan.data.survey import survey
 
         out = out or Path("my-sweep.yaml")
         if out.suffix not in (".yaml", ".yml"):
             raise SpecError(f"--out {out}: a spec's name ends in .yaml; give another --out")
         if out.exists():
             raise SpecError(f"--out {out}: exists already; give another --out")
+        if not images.expanduser().exists():
+            raise SpecError(f"{images}: no such folder or zip file; say where your images are")
+        import torch
+
+        from sweeps.new_spec import new_spec
+        from sweeps.spec import load_spec
+        from transgan.data.survey import survey
+
         command = shlex.join(["tg-sweep", *sys.argv[1:]])
         has_gpu = torch.cuda.is_available()
         found = survey(images.expanduser())

@@ -100,6 +100,18 @@ def say_end(run: RunFolder, comparison: Comparison, progress: Console, result: C
     return comparison.num_failed
 
 
+def say_resumed(run: RunFolder, num_trials: int, name: str, console: Console) -> None:
+    """How far the sweep is that is about to be gone on with."""
+    searched = run.read_trials()
+    ended = sum(record.state.is_final for record in searched)
+    going_on = sum(not record.state.is_final and record.kimg > 0 for record in searched)
+    on_way = f", {going_on} on the way" if going_on else ""
+    console.print(
+        f"[bold]Sweep[/]      {escape(name)}: {ended} of {num_trials} trials done{on_way}",
+        highlight=False,
+    )
+
+
 def say_status(run: Path, console: Console) -> None:
     """A sweep at a glance."""
     comparison = read_comparison(run)

@@ -21,7 +21,7 @@ from sweeps.description import describe_sweep
 from sweeps.driver_lock import only_driver
 from sweeps.final_scoring import describe_finalists
 from sweeps.spec import load_spec
-from sweeps.standings import say_end, say_status, status_document
+from sweeps.standings import say_end, say_resumed, say_status, status_document
 
 OBJECTIVE = "fd_digits_classifier"
 SETTINGS = (
@@ -159,3 +159,12 @@ def test_status_of_a_sweep_that_nobody_brought_to_its_end_says_how_to_go_on(bare
 
 def test_status_of_a_finished_sweep_offers_no_resume(run):
     assert "resume" not in printed(lambda console: say_status(run.path, console))
+
+
+def test_resume_says_first_how_far_the_sweep_is(run):
+    text = printed(lambda console: say_resumed(run, 5, "mine", console))
+    assert " ".join(text.split()) == "Sweep mine: 2 of 5 trials done"
+    running = run.trial("0001").read().model_copy(update={"state": TrialState.RUNNING})
+    run.trial("0001").write(running)
+    text = printed(lambda console: say_resumed(run, 5, "mine", console))
+    assert " ".join(text.split()) == "Sweep mine: 1 of 5 trials done, 1 on the way"
