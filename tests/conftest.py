@@ -14,6 +14,17 @@ FLAGS = (
     "--no-first-run",
 )
 
+SLOW_FIXTURES = {"browser", "evaluation_folder", "finished", "need", "prepared"}
+"""A browser, and what is trained, measured or predicted for seconds."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is applied
+def pytest_collection_modifyitems(items):
+    """Mark what needs a slow fixture as slow."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):

@@ -49,6 +49,7 @@ def test_giant_is_imported_through_its_door_alone(giant):
     assert users == DOORS[giant]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "absent"),
     [

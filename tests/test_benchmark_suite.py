@@ -99,6 +99,7 @@ def test_benchmark_that_fails_is_named_and_the_others_are_kept(
     assert "`python writes.py --json RESULT.json --quick`" in text
 
 
+@pytest.mark.slow
 def test_benchmark_that_hangs_is_ended_with_what_it_started(
     made: Callable[..., Benchmark], written: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -176,6 +177,7 @@ def quick(out: Path, *names: str) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 def test_command_writes_page_and_document(tmp_path: Path) -> None:
     out = tmp_path / "benchmarks.md"
     document = quick(out, "report", "start-up")

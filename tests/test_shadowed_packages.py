@@ -15,6 +15,8 @@ import pytest
 
 from tg_sweep import PACKAGES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 ENTRY = "import sys; from tg_sweep import main; sys.argv = ['tg-sweep', '--help']; sys.exit(main())"
 Done = subprocess.CompletedProcess[str]

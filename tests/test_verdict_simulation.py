@@ -35,6 +35,7 @@ def percent(value: float, digits: int = 0) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
+@pytest.mark.slow
 def test_simulation_runs_and_writes_tables_and_figure(tmp_path: Path) -> None:
     command = [sys.executable, "benchmarks/verdict.py", "--sweeps", "2", "--out", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)

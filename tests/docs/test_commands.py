@@ -84,6 +84,7 @@ def test_pages_have_many_commands_and_all_of_them():
     assert len(COMPLETE) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", COMMANDS)
 def test_command_line_is_taken(line):
     if "--help" in line:
@@ -110,6 +111,7 @@ def test_parsing_as_it_is_done_here_would_see_a_mistake(wrong):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", spec_lines("plan"))
 def test_spec_that_is_planned_resolves(line, at_pictures):
     _, params = parsed(line)
@@ -213,6 +215,7 @@ def test_what_is_not_run_says_where_it_is(name):
     assert all((ROOT / path).is_file() for path in named)
 
 
+@pytest.mark.slow
 def test_indented_code_is_of_a_kind_that_is_looked_at():
     for block in blocks():
         if not block.is_inline and block.language == "" and not is_shell(block):

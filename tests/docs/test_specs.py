@@ -82,7 +82,6 @@ def test_pandas_reads_what_the_tutorial_reads(finished, monkeypatch, capsys):
     assert "completed" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_backbone_is_as_its_page_says(finished, monkeypatch):
     (code,) = (b.text for b in blocks() if b.text.startswith("from pathlib import Path\n"))
     monkeypatch.chdir(finished)

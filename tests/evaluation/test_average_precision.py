@@ -123,6 +123,7 @@ def test_agrees_with_pycocotools(seed):
     )
 
 
+@pytest.mark.slow
 def test_interval_holds_the_value_and_shrinks_with_more_images():
     detections, objects = random_case(2)
     few = average_precision(detections, objects).map50

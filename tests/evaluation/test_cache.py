@@ -173,6 +173,7 @@ def start(cache: Path) -> Callable[[str], subprocess.Popen[str]]:
     return popen
 
 
+@pytest.mark.slow
 def test_of_processes_that_want_the_same_entry_at_once_one_makes_it(
     start: Callable[[str], subprocess.Popen[str]], cache: Path
 ) -> None:
@@ -190,6 +191,7 @@ def test_of_processes_that_want_the_same_entry_at_once_one_makes_it(
     assert files(cache) == ["one.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["making", "writing"])
 def test_killed_process_leaves_nothing_that_counts_and_nobody_waiting(
     start: Callable[[str], subprocess.Popen[str]], cache: Path, stage: str
@@ -209,6 +211,7 @@ def test_killed_process_leaves_nothing_that_counts_and_nobody_waiting(
     assert files(cache) == ["one.txt"]
 
 
+@pytest.mark.slow
 def test_warning_goes_to_stderr(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     done = subprocess.run(

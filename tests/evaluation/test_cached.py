@@ -46,6 +46,7 @@ def stamps(cache: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in found}
 
 
+@pytest.mark.slow
 def test_second_preparation_trains_nothing_and_is_the_same(
     digits: Digits, protocol: EvaluationProtocol, cache: Path, tmp_path: Path, short: None
 ) -> None:
@@ -84,6 +85,7 @@ def train(short: None) -> Callable[..., Classifier]:
     return call
 
 
+@pytest.mark.slow
 def test_whatever_a_classifier_depends_on_is_in_its_key(
     cache: Path, train: Callable[..., Classifier]
 ) -> None:
@@ -106,6 +108,7 @@ def test_whatever_a_classifier_depends_on_is_in_its_key(
     assert len(stamps(cache)) == 6
 
 
+@pytest.mark.slow
 def test_classifier_and_judge_of_the_same_data_are_two_entries(cache: Path, short: None) -> None:
     images = torch.randint(0, 256, (67, 1, 11, 11), dtype=torch.uint8)
     data = LabelledImages(images, torch.arange(67) % 3)
@@ -129,6 +132,7 @@ def empty(_: bytes) -> bytes:
     return b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, flip, empty], ids=lambda damage: damage.__name__)
 def test_damaged_classifier_is_trained_anew(
     cache: Path,
@@ -247,6 +251,7 @@ def go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_sweeps_that_prepare_at_once_after_one_was_killed_while_writing_agree(
     cache: Path, tmp_path: Path
 ) -> None:

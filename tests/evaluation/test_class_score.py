@@ -27,6 +27,7 @@ def test_standard_error_is_the_spread_over_fresh_images() -> None:
     assert predicted == pytest.approx(np.std([score(x) for x in samples]), rel=0.2)
 
 
+@pytest.mark.slow
 def test_interval_holds_the_score_of_infinitely_many_images_though_parts_score_too_low() -> None:
     rng = np.random.default_rng(7)
     truth, num_splits, held, below = score(sample(rng, 400_009)), 10, 0, 0

@@ -44,6 +44,7 @@ def test_judge_is_sure_of_real_digits_and_of_no_noise(
     assert share_confident(255 - digits.train_images) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [train_classifier, train_judge])
 def test_same_seed_gives_the_same_weights_bit_for_bit(train, digits: Digits) -> None:  # type: ignore[no-untyped-def]
     def weights(seed: int) -> str:

@@ -57,6 +57,7 @@ def test_loaded_evaluation_scores_as_the_prepared_one(
     assert without_seconds(loaded.score(images)) == without_seconds(evaluator.score(images))
 
 
+@pytest.mark.slow
 def test_generator_scores_as_its_images_do_in_one_process_or_in_parts(
     prepared: tuple[Evaluator, Path], digits: Digits
 ) -> None:
@@ -82,6 +83,7 @@ def test_generator_scores_as_its_images_do_in_one_process_or_in_parts(
             assert ours.standard_error == pytest.approx(theirs.standard_error, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_second_preparation_is_the_same_bit_for_bit(
     digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_floor_is_better_than_ceiling_in_every_metric(prepared: tuple[Evaluator,
     assert 0.3 < record.floor["fd_digits_classifier"].value / record.sampling_floor < 3
 
 
+@pytest.mark.slow
 def test_floor_uses_all_training_images_where_the_protocol_wants_more(
     digits: Digits, tmp_path: Path
 ) -> None:

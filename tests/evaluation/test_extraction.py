@@ -75,6 +75,7 @@ def test_moments_are_those_of_all_features_bit_for_bit(
     assert np.array_equal(moments.scatter, expected.scatter)
 
 
+@pytest.mark.slow
 def test_ten_thousand_features_are_kept_of_more_images(
     extractor: Extractor, digits: Digits
 ) -> None:
@@ -85,6 +86,7 @@ def test_ten_thousand_features_are_kept_of_more_images(
     assert extracted.num_images == extracted.moments.count == 10_007
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 101, 1197])
 def test_batch_size_changes_nothing_that_counts(
     extractor: Extractor, judge: Classifier, digits: Digits, batch_size: int
@@ -100,6 +102,7 @@ def test_batch_size_changes_nothing_that_counts(
     assert other.num_confident == expected.num_confident
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_parts", [2, 3, 8, 1000])
 def test_parts_in_any_order_make_the_same_whole(
     extractor: Extractor, judge: Classifier, digits: Digits, num_parts: int
@@ -125,6 +128,7 @@ def test_parts_in_any_order_make_the_same_whole(
     assert merged[0].num_images == whole.num_images == 1197
 
 
+@pytest.mark.slow
 def test_parts_of_more_images_than_are_kept_keep_the_same_ones(
     extractor: Extractor, digits: Digits
 ) -> None:
@@ -153,6 +157,7 @@ def test_part_of_a_generator_makes_no_images_of_the_parts_before(
     np.testing.assert_allclose(part.features, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
@@ -321,6 +326,7 @@ def peak_mb(num_images: int) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.slow
 def test_memory_of_50k_images_is_that_of_5k_and_the_kept_features() -> None:
     # All 50,000 would be 154 MB of pixels and 102 MB of features; twice 5,000 features are 20 MB.
     assert peak_mb(50_000) - peak_mb(5_000) < 35

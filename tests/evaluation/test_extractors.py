@@ -69,6 +69,7 @@ def random_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_inception_takes_grey_and_coloured_images_of_any_size(
     random_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_inception_takes_grey_and_coloured_images_of_any_size(
     assert torch.equal(inception(grey.expand(-1, 3, -1, -1)).features, features)
 
 
+@pytest.mark.slow
 def test_unverified_weights_give_the_same_features_and_never_the_name_fid(
     random_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +171,7 @@ def test_extractor_without_logits_refuses_the_metrics_that_need_them(
         alone.check_metrics(("fd", "classifier_score"))
 
 
+@pytest.mark.slow
 def test_choice_of_a_protocol_leads_to_its_extractor(random_file: Path) -> None:
     chosen = pretrained_extractor(
         "inception", (8, 8), inception=InceptionFile(random_file, allow_unverified=True)
@@ -180,6 +183,7 @@ def test_choice_of_a_protocol_leads_to_its_extractor(random_file: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_evaluation_with_unverified_weights_needs_the_permission_each_time(
     random_file: Path, tmp_path: Path
 ) -> None:

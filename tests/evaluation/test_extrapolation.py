@@ -9,6 +9,7 @@ from evaluation.extrapolation import frechet_infinity, most_groups
 from evaluation.statistics import Moments, covariance_factor, frechet_distance
 
 
+@pytest.mark.slow
 def test_intercept_is_the_truth_on_average_and_no_noisier_than_the_distance() -> None:
     rng = np.random.default_rng(0)
     deviations = np.linspace(0.5, 2.0, 11)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conftest import Digits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_images", [211, 503])
 def test_our_scores_are_what_torch_fidelity_says_start_to_end(
     extractor: Extractor, digits: Digits, num_images: int
@@ -95,6 +96,7 @@ def test_misspelt_option_is_caught() -> None:
         fidelity._options(kid_subsetsize=100)
 
 
+@pytest.mark.slow
 def test_only_fidelity_imports_torch_fidelity() -> None:
     program = (
         "import sys, evaluation.statistics, evaluation.classifier, evaluation.classifier_training\n"

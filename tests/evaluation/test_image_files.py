@@ -23,6 +23,7 @@ def write(folder: Path, *names: str) -> None:
         Image.fromarray(PIXELS).save(folder / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_is_corrupt", [True, False])
 def test_corrupt_files_among_a_thousand_are_named_and_counted(
     tmp_path: Path, first_is_corrupt: bool

@@ -108,6 +108,7 @@ def test_absent_weights_are_fetched_verified_and_kept(
     assert list(empty_hub.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b""])
 def test_fetched_file_of_another_hash_never_gets_the_name(
     served: Path, empty_hub: Path, content: bytes

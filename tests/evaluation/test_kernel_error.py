@@ -15,6 +15,7 @@ def error_of(x: np.ndarray, y: np.ndarray) -> float | None:
     return kernel_distance(*both, num_subsets=1, subset_size=3, seed=0).error_of_images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 def test_error_is_the_spread_over_fresh_images_also_of_equal_sets(shift: float) -> None:
     rng = np.random.default_rng(7)
@@ -32,6 +33,7 @@ def test_error_is_the_spread_over_fresh_images_also_of_equal_sets(shift: float) 
     assert predicted == pytest.approx(np.std([unbiased(x) for x in samples]), rel=0.2)
 
 
+@pytest.mark.slow
 def test_interval_holds_the_distance_of_infinitely_many_images_in_95_percent() -> None:
     rng = np.random.default_rng(11)
     y = rng.standard_normal((211, 5))

@@ -15,6 +15,7 @@ def features(num_images: int, scale: float = 1.0) -> Tensor:
     return torch.randn(num_images, 5, generator=generator) * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(4, 4), (211, 97), (97, 211), (1201, 2003)])
 def test_both_shares_are_torch_fidelitys(n: int, m: int) -> None:
     generated, reference = features(n, 0.7), features(m)

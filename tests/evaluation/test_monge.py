@@ -57,6 +57,7 @@ def test_far_from_zero_differences_are_kept() -> None:
     assert far == pytest.approx(near, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_floor_error_and_interval_match_simulation() -> None:
     rng = np.random.default_rng(6)
     y = rng.standard_normal((307, 5))

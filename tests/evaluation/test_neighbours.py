@@ -46,6 +46,7 @@ def test_equal_distributions_have_density_one_and_a_collapse_has_no_coverage() -
     assert taken.coverage.value < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_images", [101, 307, 503])
 def test_errors_are_the_spread_over_fresh_images(num_images: int) -> None:
     rng = np.random.default_rng(2)
@@ -60,6 +61,7 @@ def test_errors_are_the_spread_over_fresh_images(num_images: int) -> None:
         assert predicted == pytest.approx(np.std([e.value for e in estimates]), rel=0.2), metric
 
 
+@pytest.mark.slow
 def test_interval_of_coverage_holds_its_mean_in_95_percent() -> None:
     rng = np.random.default_rng(3)
     y = rng.standard_normal((307, 5))

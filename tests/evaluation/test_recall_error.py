@@ -15,6 +15,7 @@ def recall(x: np.ndarray, y: np.ndarray) -> float:
     return oracle_precision_recall(torch.from_numpy(x).float(), torch.from_numpy(y).float()).recall
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_images", "num_reference"), [(101, 307), (307, 307), (307, 503)])
 def test_error_is_the_spread_over_fresh_images(num_images: int, num_reference: int) -> None:
     rng = np.random.default_rng(0)
@@ -28,6 +29,7 @@ def test_error_is_the_spread_over_fresh_images(num_images: int, num_reference: i
     assert predicted == pytest.approx(seen, rel=0.25)
 
 
+@pytest.mark.slow
 def test_interval_holds_the_mean_recall_of_n_images() -> None:
     rng = np.random.default_rng(4)
     y = rng.standard_normal((211, 3))

@@ -24,6 +24,7 @@ def product(dim: int, fall: float, seed: int) -> np.ndarray:
     return np.linalg.cholesky(left.T @ left).T @ (right * spectrum)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fall", [0.0, 4.0, 9.0, 15.0])
 def test_graded_values_are_exact_to_round_off_of_the_largest(fall: float) -> None:
     matrix = product(23, fall, seed=1)

@@ -23,6 +23,7 @@ def test_report_and_table_are_written_into_the_run_folder(run: RunFolder) -> Non
     assert not list(run.path.glob(".*partial"))
 
 
+@pytest.mark.slow
 def test_files_go_where_they_are_asked_to(run: RunFolder, tmp_path: Path) -> None:
     build_report(run.path, html=tmp_path / "a.html", csv=tmp_path / "a.csv")
     assert (tmp_path / "a.html").exists()
@@ -43,6 +44,7 @@ def test_page_or_table_in_the_place_of_a_record_is_refused(
     assert {file: file.read_bytes() for file in run.path.rglob("*.json")} == before
 
 
+@pytest.mark.slow
 def test_damaged_records_are_named_and_the_rest_is_reported(run: RunFolder) -> None:
     run.trial("0001").record.write_bytes(b'{"trial": "\xff')
     run.trial("0002").record.write_text(run.trial("0003").record.read_text())
@@ -55,6 +57,7 @@ def test_damaged_records_are_named_and_the_rest_is_reported(run: RunFolder) -> N
     assert str(run.path) not in page
 
 
+@pytest.mark.slow
 def test_same_records_give_the_same_files(run: RunFolder) -> None:
     build_report(run.path)
     first = run.report.read_bytes(), run.results.read_bytes()
@@ -62,6 +65,7 @@ def test_same_records_give_the_same_files(run: RunFolder) -> None:
     assert (run.report.read_bytes(), run.results.read_bytes()) == first
 
 
+@pytest.mark.slow
 def test_sweep_without_trials_has_a_report(
     make_sweep: Callable[..., SweepRecord],
     write_run: Callable[[Path, SweepRecord, list[TrialRecord]], RunFolder],
@@ -77,11 +81,13 @@ def test_folder_that_is_no_run_is_an_error(tmp_path: Path) -> None:
         build_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_import_loads_neither_torch_nor_ray() -> None:
     code = "import sys, reports.build; assert not {'torch', 'ray'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_page_says_what_was_found_in_a_training_and_marks_it(
     run: RunFolder, make_trials: Callable[[], list[TrialRecord]]
 ) -> None:

@@ -21,6 +21,7 @@ from reports.stats import TrialStats, read_stats
 OBJECTIVE = "fd_digits_classifier"
 
 
+@pytest.mark.slow
 def test_every_rung_and_tick_of_the_records_is_a_row(run: RunFolder) -> None:
     build_report(run.path)
     table = pd.read_csv(run.curves)

@@ -41,6 +41,7 @@ def test_part_of_a_trial_lies_on_the_line_between_whole_ones() -> None:
     assert part == pytest.approx(0.75 * two + 0.25 * three)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
 @pytest.mark.parametrize(("count", "size"), [(6, 1), (6, 6), (20, 5), (20, 10), (50, 50)])
 def test_interval_holds_the_median_best_as_often_as_it_says(

@@ -41,6 +41,7 @@ def by_loss(trial: TrialRecord) -> float:
     return 4 * LOSSES[str(trial.settings["loss.name"])] * math.exp(noise)
 
 
+@pytest.mark.slow
 def test_setting_that_decides_is_first_and_its_size_is_found(
     answers: Callable[..., Factors],
 ) -> None:
@@ -58,6 +59,7 @@ def test_setting_that_decides_is_first_and_its_size_is_found(
     assert not any(answer.told_apart for answer in others)
 
 
+@pytest.mark.slow
 def test_pure_noise_is_rarely_called_an_effect(answers: Callable[..., Factors]) -> None:
     claims = 0
     for draw in range(12):
@@ -70,6 +72,7 @@ def test_pure_noise_is_rarely_called_an_effect(answers: Callable[..., Factors]) 
     assert claims <= 6
 
 
+@pytest.mark.slow
 def test_numbers_have_points_over_the_range_on_its_scale(answers: Callable[..., Factors]) -> None:
     rates = {answer.path: answer for answer in answers(by_loss).answers}
     rate = rates["optimizer.generator_lr"]
@@ -81,6 +84,7 @@ def test_numbers_have_points_over_the_range_on_its_scale(answers: Callable[..., 
     assert all(point.num_trials is None for point in rate.points)
 
 
+@pytest.mark.slow
 def test_scores_that_may_be_negative_are_compared_by_differences(
     make_sweep: Callable[..., SweepRecord], make_trial: Callable[..., TrialRecord]
 ) -> None:
@@ -115,6 +119,7 @@ def test_without_enough_to_go_by_the_reason_is_said(
     assert found.explanation.startswith(words)
 
 
+@pytest.mark.slow
 def test_setting_of_some_trials_alone_is_named_and_not_judged(
     make_sweep: Callable[..., SweepRecord],
     make_trial: Callable[..., TrialRecord],
@@ -137,12 +142,14 @@ def test_setting_of_some_trials_alone_is_named_and_not_judged(
     assert found.explanation.endswith("all the same: loss.gradient_penalty.")
 
 
+@pytest.mark.slow
 def test_large_sweep_is_thinned_evenly_and_says_so(answers: Callable[..., Factors]) -> None:
     found = answers(by_loss, num_trials=MAX_TRIALS + 13)
     assert f"fitted to {MAX_TRIALS} trials" in found.explanation
     assert f"taken evenly from the {MAX_TRIALS + 13} there are" in found.explanation
 
 
+@pytest.mark.slow
 def test_charts_share_an_axis_and_say_in_words_what_they_show(
     answers: Callable[..., Factors],
 ) -> None:

@@ -321,6 +321,7 @@ def test_results_have_a_row_for_each_run_and_say_which_it_is(
     assert fresh["rank"].isna().all()
 
 
+@pytest.mark.slow
 def test_page_has_the_section_and_a_sweep_without_finalists_has_none(
     tmp_path: Path,
     write_run: Callable[..., RunFolder],

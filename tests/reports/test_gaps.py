@@ -32,11 +32,13 @@ def _section(run: RunFolder) -> str:
     return page[start : page.index("</section>", start)]
 
 
+@pytest.mark.slow
 def test_whole_sweep_misses_nothing(run: RunFolder) -> None:
     build_report(run.path)
     assert 'id="gaps"' not in run.report.read_text()
 
 
+@pytest.mark.slow
 def test_missing_samples_lines_records_and_trials_are_said(
     run: RunFolder, make_sweep: Callable[..., SweepRecord]
 ) -> None:
@@ -58,6 +60,7 @@ def test_missing_samples_lines_records_and_trials_are_said(
     assert "The spec, sweep.yaml, is not in the run folder." in said
 
 
+@pytest.mark.slow
 def test_sweep_without_its_record_yet_has_a_report(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "fresh")
     run.path.mkdir()
@@ -71,6 +74,7 @@ def test_sweep_without_its_record_yet_has_a_report(tmp_path: Path) -> None:
     assert "12 trials of 12 had not been started." in _section(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b'{"name": "digits"', b"\xff\x00", None])
 def test_trials_of_a_sweep_whose_record_is_lost_are_ranked_as_before(
     run: RunFolder, content: bytes | None

@@ -32,6 +32,7 @@ def _trials(make_trial: Make, make_scores: Scores, *, sign: float) -> list[Trial
     return trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "sign"), [("fd_digits_classifier", -1), ("precision", 1)])
 def test_setting_that_decides_is_the_most_important(
     objective: str, sign: float, make_sweep: Sweep, make_trial: Make, make_scores: Scores
@@ -43,6 +44,7 @@ def test_setting_that_decides_is_the_most_important(
     assert sum(row.importance for row in result.rows) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_interval_sets_the_setting_that_decides_apart_from_the_others(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:
@@ -56,6 +58,7 @@ def test_interval_sets_the_setting_that_decides_apart_from_the_others(
     assert "two standard errors to either side" in result.explanation
 
 
+@pytest.mark.slow
 def test_settings_of_pure_chance_can_not_be_told_apart(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:
@@ -76,6 +79,7 @@ def test_halves_of_few_trials_give_no_interval(
     assert "standard errors" not in result.explanation
 
 
+@pytest.mark.slow
 def test_many_trials_are_sampled_and_the_text_says_so(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:
@@ -84,6 +88,7 @@ def test_many_trials_are_sampled_and_the_text_says_so(
     assert f"Judged on {MAX_TRIALS} of them, taken at random." in result.explanation
 
 
+@pytest.mark.slow
 def test_few_trials_are_called_a_hint(
     make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
 ) -> None:
@@ -112,6 +117,7 @@ def test_settings_that_never_vary_give_the_reason_instead(
     assert result.explanation == "No searched setting differs between the scored trials."
 
 
+@pytest.mark.slow
 def test_conditional_setting_is_named_and_point_outside_the_bounds_is_taken(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:
@@ -127,6 +133,7 @@ def test_conditional_setting_is_named_and_point_outside_the_bounds_is_taken(
     assert "loss.gradient_penalty" in result.explanation
 
 
+@pytest.mark.slow
 def test_optuna_stays_as_loud_as_it_was(
     make_sweep: Sweep, make_trials: Callable[[], list[TrialRecord]]
 ) -> None:

@@ -70,6 +70,7 @@ def board(run: RunFolder) -> Board:
     return board
 
 
+@pytest.mark.slow
 def test_page_table_and_records_agree_on_every_number(run: RunFolder, board: Board) -> None:
     table = pd.read_csv(run.results).set_index("trial")
     columns = dict(zip(board.columns, range(len(board.columns)), strict=True))
@@ -121,11 +122,13 @@ def test_page_table_and_records_agree_on_every_number(run: RunFolder, board: Boa
     assert compared > 30
 
 
+@pytest.mark.slow
 def test_order_of_the_page_is_that_of_the_table(run: RunFolder, board: Board) -> None:
     table = pd.read_csv(run.results)
     assert [int(trial) for trial in board.rows] == table["trial"].tolist()
 
 
+@pytest.mark.slow
 def test_best_of_the_page_is_the_best_of_the_records(run: RunFolder, board: Board) -> None:
     finals = {
         record.trial: record.scores[-1].measurements[0].value

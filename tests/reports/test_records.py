@@ -34,6 +34,7 @@ def test_measurement_of_an_older_record_has_no_interval_and_no_floor() -> None:
     assert measured.floor_corrected is None
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     heavy = "{'pandas', 'plotly', 'optuna', 'jinja2', 'torch', 'ray', 'numpy'}"
     code = f"import sys, reports.records; assert not {heavy} & set(sys.modules)"

@@ -49,6 +49,7 @@ def test_correlation_is_of_ranks_with_the_interval_of_bonett_and_wright(
     assert (row.low, row.high) == pytest.approx((-0.12724, 0.98648), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_interval_covers_a_known_correlation_as_often_as_it_says(
     make_sweep: Sweep, make_trial: Make
 ) -> None:

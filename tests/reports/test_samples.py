@@ -109,6 +109,7 @@ def test_record_that_points_out_of_the_run_folder_is_refused(
     assert grid.image.missing_because == "the record names a file outside the run folder"
 
 
+@pytest.mark.slow
 def test_page_of_twelve_trials_is_light_however_heavy_their_images(
     run: RunFolder,
     make_sweep: Sweep,

@@ -7,6 +7,8 @@ import pytest
 
 from reports.surrogate import Effect, Factor, average_effects
 
+pytestmark = pytest.mark.slow
+
 POINTS = np.linspace(0, 1, 7)
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from reports.build import build_report
 from reports.comparison import Comparison
@@ -47,6 +48,7 @@ def _expanded(heading: str, comparison: Comparison) -> list[tuple[str, str]]:
     return columns
 
 
+@pytest.mark.slow
 def test_every_column_is_documented_in_its_place_with_its_type(run: RunFolder) -> None:
     comparison = build_report(run.path)
     for path in (run.results, run.curves):

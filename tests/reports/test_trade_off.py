@@ -72,6 +72,7 @@ def test_operations_are_a_cost_where_they_are_on_record(
     assert kind.front[0].label.endswith(", 3 GFLOPs")
 
 
+@pytest.mark.slow
 def test_front_is_drawn_whole_where_the_trials_are_too_many(
     make_sweep: Sweep, make_trial: Make, make_scores: Scores
 ) -> None:

@@ -93,6 +93,7 @@ def test_every_command_shows_an_example():
         assert f"Example: tg-sweep {name}" in " ".join(call(name, "--help").output.split())
 
 
+@pytest.mark.slow
 def test_help_answers_in_half_a_second_of_cpu():
     def cpu_seconds(*command):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -115,6 +116,7 @@ def quick_tries(monkeypatch):
     monkeypatch.setattr("sweeps.trial_time.TRIED_CONFIGS", 1)
 
 
+@pytest.mark.slow
 def test_plan_as_json_is_one_document(quick_tries):
     result = call("plan", "digits", "--json", "--trials", 11, *HEADS_ALONE)
     plan = json.loads(result.stdout)
@@ -126,6 +128,7 @@ def test_plan_as_json_is_one_document(quick_tries):
     assert plan["time"]["gpu_hours"] is None
 
 
+@pytest.mark.slow
 def test_plan_for_gpus_that_are_not_here_says_so_and_what_fits_elsewhere():
     result = call("plan", "digits", "--set", "resources.gpus_per_trial=1", *HEADS_ALONE)
     assert result.exit_code == 0, result.output
@@ -134,6 +137,7 @@ def test_plan_for_gpus_that_are_not_here_says_so_and_what_fits_elsewhere():
     assert "GPU-hours at 20 TFLOP/s (an assumption)" in " ".join(result.stdout.split())
 
 
+@pytest.mark.slow
 def test_dry_run_writes_nothing(tmp_path):
     result = call("run", "digits", "-n", "--out", tmp_path / "new")
     assert result.exit_code == 0
@@ -215,6 +219,7 @@ def test_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path, dat
     assert "evaluation: extractor: classifier is trained on the data's labels" in line
 
 
+@pytest.mark.slow
 def test_address_at_which_nothing_listens_is_refused_at_once(tmp_path):
     line = error_line("run", "--address", "127.0.0.1:1", "--out", tmp_path / "out")
     assert "--address 127.0.0.1:1: nothing answers there" in line
@@ -261,6 +266,7 @@ def test_errors_of_our_own_making_keep_their_traceback(monkeypatch):
     assert type(result.exception) is ValueError
 
 
+@pytest.mark.slow
 def test_results_go_to_stdout_and_progress_to_stderr(tmp_path):
     environment = os.environ | {"NO_COLOR": "1"}
     code = "from sweeps.cli import main; main()"
@@ -277,6 +283,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(tmp_path):
     assert "digits" in done.stderr
 
 
+@pytest.mark.slow
 def test_dry_run_says_all_that_would_fail_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
@@ -296,6 +303,7 @@ def test_dry_run_says_all_that_would_fail_and_writes_nothing(tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
+@pytest.mark.slow
 def test_dry_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path, data):
     from transgan.sampling import image_grid
 
@@ -306,6 +314,7 @@ def test_dry_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path,
     assert "evaluation: extractor: classifier is trained on the data's labels" in line
 
 
+@pytest.mark.slow
 def test_dry_run_says_that_data_would_be_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("TG_SWEEP_CACHE", str(tmp_path))
     result = call(
@@ -349,6 +358,7 @@ def test_number_of_images_beyond_reason_is_a_usage_error_with_the_bound():
     assert "1000000" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("plan", *HEADS_ALONE), ("plan", "--json", *HEADS_ALONE)],
@@ -385,6 +395,7 @@ def test_damaged_spec_of_a_run_is_refused_with_the_way_out(tmp_path, name):
     assert re.search(r"sweep\.yaml: .*put it back \(report\.html shows it as resolved\), or", line)
 
 
+@pytest.mark.slow
 def test_report_warns_of_a_damaged_record_by_its_file_and_goes_on(tmp_path):
     run = create_run(tmp_path / "run", load_spec("digits")[1])
     column = MetricColumn(name="fd", label="FD@7", goal="minimize", format=".2f")
@@ -419,6 +430,7 @@ def test_report_warns_of_a_damaged_record_by_its_file_and_goes_on(tmp_path):
     assert result.stdout.splitlines() == [str(run.report), str(run.results), str(run.curves)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "option", [["--inception-weights", "w.pth"], ["--allow-unverified-weights"]]
 )
@@ -428,6 +440,7 @@ def test_inception_option_without_inception_is_refused_before_anything_is_writte
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_the_official_ones_are_refused_before_anything_is_written(tmp_path):
     weights = tmp_path / "w.pth"
     weights.write_bytes(b"other")
@@ -448,6 +461,7 @@ class Means(torch.nn.Module):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("extractor", "metrics", "message"),
     [
@@ -473,6 +487,7 @@ def test_extractor_that_can_not_be_had_is_said_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("run", "-n"), ("plan",)])
 def test_plan_calls_nothing_fid_that_unverified_weights_will_give(command, tmp_path, monkeypatch):
     weights = tmp_path / "w.pth"

@@ -78,6 +78,7 @@ def recorded(record: TrialRecord) -> dict[str, tuple[float, float | None]]:
     return {score.name: (score.value, score.standard_error) for score in taken}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--reference", "--extractor"])
 @pytest.mark.parametrize("inner", ["", "evaluation"])
 def test_snapshot_against_its_run_scores_as_the_trial_did(trial, run, option, inner):
@@ -166,6 +167,7 @@ def test_absent_metric_has_a_dash_and_a_reason(files, run, tmp_path):
     assert "kd_digits_classifier is absent: needs the reference's images" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

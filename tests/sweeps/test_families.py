@@ -110,6 +110,7 @@ def test_refusals_say_what_to_write(overrides, said):
         spec_of(*overrides)
 
 
+@pytest.mark.slow
 def test_trial_of_the_article_is_trained_scored_and_sampled(tiny_spec, data, evaluator, tmp_path):
     spec = load_spec("digits", (*TINY, BOTH, "search.recipe={choice: [preset, article]}"))[1]
     settings = {"family": "conv-attention", "recipe": "article", "loss.name": "nonsaturating"}

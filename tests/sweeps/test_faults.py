@@ -78,6 +78,7 @@ def whole(task, data, evaluator, tmp_path_factory) -> TrialFolder:
     return folder
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_is_a_state_with_its_cause_and_is_not_tried_again(
     task, data, evaluator, run, tiny_spec
 ):
@@ -107,6 +108,7 @@ def test_memory_that_runs_out_is_a_state_with_its_cause_and_is_not_tried_again(
     assert record.state.is_failure
 
 
+@pytest.mark.slow
 def test_full_disk_leaves_what_was_saved_and_sets_the_trial_aside(
     task, data, evaluator, small_disk, tiny_spec, whole
 ):
@@ -136,6 +138,7 @@ def test_full_disk_leaves_what_was_saved_and_sets_the_trial_aside(
     assert scores_of(folder) == scores_of(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_damaged", [1, 2])
 def test_damaged_checkpoints_are_said_and_cost_time_alone(
     task, data, evaluator, tmp_path, whole, num_damaged
@@ -162,6 +165,7 @@ def test_damaged_checkpoints_are_said_and_cost_time_alone(
     assert record.fault is None
 
 
+@pytest.mark.slow
 def test_stopped_trial_leaves_a_checkpoint_of_where_it_was(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     reports = run_trial(task, data, evaluator, folder)
@@ -174,6 +178,7 @@ def test_stopped_trial_leaves_a_checkpoint_of_where_it_was(task, data, evaluator
     assert last > 0.2
 
 
+@pytest.mark.slow
 def test_trial_stopped_at_a_rung_leaves_its_files_alone(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     reports = run_trial(task, data, evaluator, folder)
@@ -186,6 +191,7 @@ def test_trial_stopped_at_a_rung_leaves_its_files_alone(task, data, evaluator, t
     assert folder.read() == before
 
 
+@pytest.mark.slow
 def test_lasting_mode_collapse_ends_a_trial_and_comes_again_when_it_is_rerun(
     data, evaluator, run, capsys
 ):
@@ -216,6 +222,7 @@ def test_lasting_mode_collapse_ends_a_trial_and_comes_again_when_it_is_rerun(
     assert told.count("the same\n") == 3
 
 
+@pytest.mark.slow
 def test_process_left_over_from_a_killed_sweep_is_ended(tmp_path):
     folder = TrialFolder(tmp_path)
     code = (
@@ -331,6 +338,7 @@ def test_removed_folder_of_a_trial_starts_it_anew_and_a_removed_sweep_stops(tiny
     assert not run.path.exists()
 
 
+@pytest.mark.slow
 def test_trial_that_died_after_its_end_has_no_fault(task, data, evaluator, tiny_spec, run):
     ledger = open_ledger(tiny_spec, run)
     told = ledger.next_task()
@@ -341,6 +349,7 @@ def test_trial_that_died_after_its_end_has_no_fault(task, data, evaluator, tiny_
     assert ledger.value_at(0, 1) == run.trial("0000").read().scores[1].measurement(OBJECTIVE).value
 
 
+@pytest.mark.slow
 def test_trial_that_no_longer_fits_is_infeasible_and_no_failure(tiny_spec, run):
     open_ledger(tiny_spec, run).next_task()
     resources = tiny_spec.resources.model_copy(update={"memory_gb": 0.001})

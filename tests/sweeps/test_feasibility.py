@@ -17,6 +17,7 @@ def test_heads_that_do_not_divide_are_infeasible_and_others_are_not():
     assert infeasible_because(spec, {"generator.num_heads": 2, "batch_size": 128}) is None
 
 
+@pytest.mark.slow
 def test_settings_that_need_more_memory_than_there_is_are_infeasible():
     small, large = ({"batch_size": size} for size in (16, 128))
     needs = [

@@ -217,6 +217,7 @@ def test_next_round_waits_for_all_runs_of_this_one(spec, run, evaluator, monkeyp
     assert ledger.next_task().trial == "0003-s1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", range(7))
 def test_sweep_killed_amid_its_finalists_goes_on_with_the_same_runs_and_repeats_none(
     spec, tmp_path, evaluator, monkeypatch, killed_after
@@ -396,6 +397,7 @@ def test_final_protocol_has_fresh_latents_and_the_same_extractor_and_reference(s
     assert final.record.scoring.sha256 != evaluator.record.scoring.sha256
 
 
+@pytest.mark.slow
 def test_finalist_trained_for_real_is_scored_at_its_end_in_both_sizes(
     run, data, evaluator: Evaluator
 ):

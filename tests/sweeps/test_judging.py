@@ -155,6 +155,7 @@ def folders(run):
     return sorted(run.trials.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("concurrent", [1, 3])
 def test_sweep_killed_at_every_report_decides_and_proposes_as_the_unbroken_one(
@@ -175,6 +176,7 @@ def test_sweep_killed_at_every_report_decides_and_proposes_as_the_unbroken_one(
             assert judgements == expected[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_sweep_of_one_trial_at_a_time_decides_alike_though_crashes_set_its_trials_back(
     rule, tmp_path
@@ -189,6 +191,7 @@ def test_sweep_of_one_trial_at_a_time_decides_alike_though_crashes_set_its_trial
             assert outcome(broken.run_all())[0] == expected[0], cut_at
 
 
+@pytest.mark.slow
 def test_rules_differ_in_whom_they_stop(tmp_path):
     kept = {}
     for rule in (*RULES, "none"):

@@ -181,6 +181,7 @@ def test_finished_trial_is_not_handed_out_again(tiny_spec, run):
     assert open_ledger(tiny_spec, run).next_task().number == 0  # 1 was stopped early
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", range(1, 8))
 def test_resumed_sweep_proposes_and_stops_as_the_uninterrupted_one(
     tiny_spec, tmp_path, killed_after
@@ -276,6 +277,7 @@ def train_all(ledger, run, value=lambda number: 1.0 + (number * 7) % 5):
                 break
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "grid", "tpe", "gp", "cmaes", "nsga2"])
 def test_infeasible_proposals_are_no_trials_and_a_resumed_sweep_makes_the_same(name, tmp_path):
     pytest.importorskip("cmaes")
@@ -321,6 +323,7 @@ def test_removed_trial_comes_back_with_the_settings_it_had_though_others_were_re
     assert after.infeasible == before.infeasible
 
 
+@pytest.mark.slow
 def test_sweep_of_which_hardly_anything_can_be_trained_ends_with_a_reason(run, monkeypatch):
     spec = spec_with(CONDITIONAL, "resources.memory_gb=0.000001")
     monkeypatch.setattr("sweeps.ledger.MOST_REFUSALS", 3)
@@ -347,6 +350,7 @@ def test_setting_that_does_not_apply_is_absent_from_the_record_and_its_config_ha
         assert record.config["loss"]["gradient_penalty"] == spec.training.loss.gradient_penalty
 
 
+@pytest.mark.slow
 def test_proposals_depend_on_the_settled_number_at_once_and_not_on_the_machine(tmp_path):
     spec = spec_with("budget.concurrent_trials=3", "budget.trials=9", NONE)
 
@@ -360,6 +364,7 @@ def test_proposals_depend_on_the_settled_number_at_once_and_not_on_the_machine(t
     assert settings("large", 3) == settings("small", 1)
 
 
+@pytest.mark.slow
 def test_study_shows_refusals_conditions_and_several_objectives_while_the_sweep_writes(run):
     spec = spec_with(CONDITIONAL, NONE, "sampler={name: nsga2, seed: 3, population_size: 3}")
     spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": 9})})

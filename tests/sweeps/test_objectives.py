@@ -1,3 +1,5 @@
+import pytest
+
 from sweeps.objectives import costs_of
 from sweeps.spec import load_spec
 
@@ -10,6 +12,7 @@ def test_score_alone_has_no_costs():
     assert costs_of(("score",), config_with()) == ()
 
 
+@pytest.mark.slow
 def test_costs_come_in_the_order_of_the_objectives_and_grow_with_the_network():
     small, large = (
         costs_of(("score", "flops", "parameters"), config_with(**{"generator.depths": depths}))

@@ -30,6 +30,7 @@ def test_plan_counts_distinct_networks_and_their_sizes():
     assert plan.smallest.generator_parameters < plan.largest.generator_parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cpus", "gpus", "overrides", "expected"),
     [
@@ -98,11 +99,13 @@ def test_first_configs_are_the_trials_that_will_run_first():
     assert len({config.seed for config in configs}) == 3
 
 
+@pytest.mark.slow
 def test_measured_pace_is_a_time(tiny_spec, data, monkeypatch):
     monkeypatch.setattr("sweeps.plan.CALIBRATION_SECONDS", 0.1)
     assert 0.01 < measure_seconds_per_kimg(tiny_spec.training, data, 1, "cpu") < 1000
 
 
+@pytest.mark.slow
 def test_forecast_of_the_largest_sweep_ends_and_is_about_ten_times_that_of_a_tenth():
     calibration = Calibration((1.0,) * 8, seconds_to_start=1.0, seconds_to_score=1.0)
     few, many = (
@@ -112,6 +115,7 @@ def test_forecast_of_the_largest_sweep_ends_and_is_about_ten_times_that_of_a_ten
     assert many.seconds == pytest.approx(10 * few.seconds, rel=0.05)
 
 
+@pytest.mark.slow
 def test_plan_counts_finalist_runs_and_there_are_none_without_finalists():
     assert make_plan(spec_with("finalists={count: 3, seeds: 4}"), 2).most_finalist_runs == 12
     assert make_plan(spec_with(), 2).most_finalist_runs == 0

@@ -252,6 +252,7 @@ class Workers:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrent", [1, 3, 5])
 def test_population_ends_alike_with_any_number_at_once_and_killed_at_every_report(
     concurrent, tmp_path, scripted
@@ -368,6 +369,7 @@ def test_exploit_reads_as_a_line():
     )
 
 
+@pytest.mark.slow
 def test_trial_that_took_over_trains_on_from_the_others_weights_with_its_own_settings_and_seed(
     tmp_path, data, evaluator
 ):

@@ -70,6 +70,7 @@ def sequence(sampler, space, number, reopened_at=None, behind=2):
     return [its.settings for its in known.values()], refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_gives_the_same_sequence_also_when_reopened_in_its_middle(name):
     pytest.importorskip("cmaes")
@@ -81,6 +82,7 @@ def test_same_seed_gives_the_same_sequence_also_when_reopened_in_its_middle(name
         assert sequence(sampler, space, 17, reopened_at) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trial_is_proposed_again_as_it_was_when_asked_for_out_of_turn(name):
     pytest.importorskip("cmaes")
@@ -105,6 +107,7 @@ def test_other_seed_gives_other_proposals(name):
     assert one != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "tpe", "gp", "cmaes", "nsga2"])
 def test_conditional_setting_is_there_where_its_condition_holds_and_only_there(name):
     pytest.importorskip("cmaes")
@@ -121,6 +124,7 @@ def test_proposals_before_the_startup_is_over_do_not_look_at_scores():
     assert proposals().propose(4, known) == proposals().propose(4, upside_down)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tpe", "gp"])
 def test_model_of_the_scores_comes_closer_to_the_optimum_than_random_draws(name):
     def distances(name):
@@ -133,6 +137,7 @@ def test_model_of_the_scores_comes_closer_to_the_optimum_than_random_draws(name)
     assert distances(name) < 0.7 * distances("random")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cmaes", "nsga2"])
 def test_later_generations_are_closer_to_the_optimum(name):
     pytest.importorskip("cmaes")
@@ -171,6 +176,7 @@ def test_failed_trials_are_avoided():
     assert drawn.count((1, 1)) > 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tpe", "gp"])
 def test_sampler_that_is_told_of_refusals_keeps_away_from_them(name):
     source = proposals(SamplerConfig(name=name, seed=3, startup_trials=5))

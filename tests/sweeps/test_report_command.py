@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from reports.run_folder import RunFolder
@@ -15,6 +16,7 @@ from sweeps.cli import app
 Sweep = Callable[..., RunFolder]
 
 
+@pytest.mark.slow
 def test_report_loads_neither_torch_nor_ray(tmp_path: Path, bare_sweep: Sweep) -> None:
     run, other = bare_sweep(tmp_path / "a"), bare_sweep(tmp_path / "b")
     code = (

@@ -32,6 +32,7 @@ def derived(nodes, *overrides):
     return derive_resources(spec_with(BUDGET, HEADS, *overrides), nodes).spec.resources
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "cpus", "gpus", "share"),
     [(1.5, 8, 1, 1.0), (2.5, 8, 1, 0.5), (3.5, 8, 1, 0.3333), (99, 8, 1, 0.25), (99, 4, 2, 0.5)],
@@ -50,6 +51,7 @@ def test_fewer_trials_than_gpus_share_none(need):
     assert (resources.gpus_per_trial, resources.cpus_per_trial) == (1.0, 2)
 
 
+@pytest.mark.slow
 def test_trial_that_fits_no_gpu_alone_is_shared_by_several():
     spec = spec_with("training.batch_size=512", BUDGET, HEADS)
     settings = {"generator.num_heads": 2}

@@ -15,6 +15,7 @@ def run(tmp_path) -> RunFolder:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "settled"), [("null", 7), ("3", 3), ("50", 7)])
 def test_trials_at_once_are_settled_by_the_first_machine(run, wanted, settled):
     spec = load_spec("digits", (f"budget.concurrent_trials={wanted}",))[1]

@@ -29,6 +29,7 @@ def test_sweep_is_refused_before_its_folder_is_made(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["evaluation.py"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [None, "127.0.0.1:1"])
 def test_rehearsal_and_doctor_name_it_once(folder: Path, address: str | None) -> None:
     place = [] if address is None else ["--address", address]

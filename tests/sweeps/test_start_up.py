@@ -8,6 +8,8 @@ from typer.main import get_command
 
 from sweeps.cli import app
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {"torch", "torchvision", "ray", "optuna", "plotly", "pandas", "sklearn", "torch_fidelity"}
 LOADED = f"""
 import sys
@@ -55,6 +57,7 @@ def test_status_loads_nothing_heavy(run, options):
         (["run", "--dry-run", "--set", "training.total_kimg=0"], "training.total_kimg"),
         (["run", "--out", "."], "exists already"),
         (["plan", "nonesuch"], "neither a shipped spec"),
+        (["init", "nonesuch"], "nonesuch: no such folder or zip file; say where your images are"),
         (["resume", "nonesuch"], "not a sweep's run folder"),
         (["status", "nonesuch"], "not a sweep's run folder"),
     ],

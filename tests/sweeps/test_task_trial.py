@@ -62,6 +62,7 @@ def task_of(spec):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "metrics", "heading"),
     [
@@ -84,7 +85,8 @@ def test_trial_is_scored_at_each_rung_and_shown(name, metrics, heading, tmp_path
         assert tuple(m.name for m in scores.measurements) == metrics
         assert scores.measurements[0].num_images == spec.evaluation.num_images
         assert scores.measurements[0].low <= scores.measurements[0].value
-        assert Image.open(folder.path / scores.fakes_path).width > 100
+        with Image.open(folder.path / scores.fakes_path) as picture:
+            assert picture.width > 100
     assert record.cost.discriminator_parameters > 1000
     assert record.cost.generator_parameters == 0
 
@@ -113,6 +115,7 @@ def test_trial_is_scored_at_each_rung_and_shown(name, metrics, heading, tmp_path
     assert "loss" in run.curves.read_text(encoding="utf-8").splitlines()[0].split(",")
 
 
+@pytest.mark.slow
 def test_interrupted_trial_goes_on_as_one_that_was_not(tmp_path, monkeypatch):
     spec = spec_of("digits-classify")
     data = data_of(spec)
@@ -131,6 +134,7 @@ def test_interrupted_trial_goes_on_as_one_that_was_not(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_rerun_has_the_same_losses(tmp_path):
     from rich.console import Console
 

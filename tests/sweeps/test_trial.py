@@ -19,6 +19,7 @@ def losses(folder):
     return [(entry["kimg"], entry["d_loss"], entry["g_loss"]) for entry in folder.read_stats()]
 
 
+@pytest.mark.slow
 def test_trial_is_trained_scored_at_every_rung_and_recorded(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     reports = list(run_trial(task, data, evaluator, folder))
@@ -66,6 +67,7 @@ def test_record_keeps_all_that_a_score_knows_of_its_uncertainty():
     assert kept.num_images == 101
 
 
+@pytest.mark.slow
 def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_path):
     one, two = TrialFolder(tmp_path / "one"), TrialFolder(tmp_path / "two")
     for folder in (one, two):
@@ -74,6 +76,7 @@ def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_p
     assert one.read().scores == two.read().scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reports_before_death", [2, 3, 4, 5])
 def test_trial_resumed_after_death_ends_as_if_it_had_lived(
     task, data, evaluator, tmp_path, reports_before_death
@@ -91,6 +94,7 @@ def test_trial_resumed_after_death_ends_as_if_it_had_lived(
     assert broken.read().attempts == 2
 
 
+@pytest.mark.slow
 def test_rung_whose_score_was_not_yet_judged_is_reported_again(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     attempt = run_trial(task, data, evaluator, folder)
@@ -102,6 +106,7 @@ def test_rung_whose_score_was_not_yet_judged_is_reported_again(task, data, evalu
     assert [rung for rung in again if rung is not None] == [0, 1]
 
 
+@pytest.mark.slow
 def test_diverged_trial_says_so_with_its_kimg(task, data, evaluator, tmp_path):
     wild = task.config.model_dump()
     wild["optimizer"] |= {"generator_lr": 1e30, "discriminator_lr": 1e30, "gradient_clip": None}
@@ -114,6 +119,7 @@ def test_diverged_trial_says_so_with_its_kimg(task, data, evaluator, tmp_path):
     assert record.ended_at is not None
 
 
+@pytest.mark.slow
 def test_generator_whose_images_are_not_numbers_has_diverged(task, data, evaluator, tmp_path):
     def score(evaluator, generate, snapshot):
         raise NotFiniteError("3 of 64 generated images are not numbers, the first is image 17")
@@ -125,6 +131,7 @@ def test_generator_whose_images_are_not_numbers_has_diverged(task, data, evaluat
     assert folder.read().scores == ()
 
 
+@pytest.mark.slow
 def test_score_is_that_of_the_snapshot_beside_it(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     list(run_trial(task, data, evaluator, folder))
@@ -143,6 +150,7 @@ def test_trial_out_of_memory_says_so(task, data, evaluator, tmp_path, monkeypatc
     assert folder.read().cause == "OutOfMemoryError: tried to allocate 2.00 TiB"
 
 
+@pytest.mark.slow
 def test_half_written_last_line_of_stats_is_left_out(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     list(run_trial(task, data, evaluator, folder))
@@ -153,6 +161,7 @@ def test_half_written_last_line_of_stats_is_left_out(task, data, evaluator, tmp_
     assert losses(folder) == before[:-1]
 
 
+@pytest.mark.slow
 def test_finding_is_written_at_its_tick_and_kept_on_record_once(task, data, evaluator, tmp_path):
     """A generator that does not move, and a discriminator that nothing holds back."""
     values = task.config.model_dump()

@@ -11,6 +11,7 @@ from sweeps import trial_time
 from sweeps.trial_time import DINOV2_FLOPS, INCEPTION_FLOPS, seconds_to_see
 
 
+@pytest.mark.slow
 def test_operations_of_inception_are_those_of_the_network_that_scores():
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         initial_inception().eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
@@ -29,6 +30,7 @@ def test_networks_of_a_moment_take_no_time(monkeypatch):
     assert seconds_to_see("mine:Encoder", 32, "cpu") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("extractor", "share"), [("inception", 1), ("dinov2", 46 / 11.4)])
 def test_large_networks_take_what_one_pass_of_inception_took(monkeypatch, extractor, share):
     clock = iter([3.0, 5.0])

@@ -150,6 +150,7 @@ def test_nothing_is_taken_over_where_none_is_asked_for(tmp_path):
     assert prior_of(spec_with(), RunFolder(tmp_path)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_sweep_that_knows_an_earlier_one_starts_where_that_was_good(sampler, earlier, tmp_path):
     def distance(seed, *, knows):
@@ -173,6 +174,7 @@ def test_earlier_trials_are_no_trials_of_the_sweep(earlier, tmp_path):
     assert ledger.next_task().settings == spec.baseline()
 
 
+@pytest.mark.slow
 def test_resumed_sweep_proposes_the_same_though_the_earlier_folder_is_gone(earlier, tmp_path):
     spec = warm(earlier)
     whole, broken = (new_run(tmp_path, spec, name) for name in ("whole", "broken"))

@@ -59,6 +59,7 @@ def rewrite(path: Path, header: dict[str, str | None], drop: str | None = None) 
     save_file(tensors, path, {k: v for k, v in metadata.items() if v is not None})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [0, 1, 7])
 @pytest.mark.parametrize(
     "changes",
@@ -305,6 +306,7 @@ def test_checkpoint_before_the_newest_is_kept_and_whole(
     assert other.step == trained.step - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [damage_truncated, damage_empty, damage_nothing_there])
 def test_damaged_newest_checkpoint_gives_way_to_the_one_before_with_a_warning(
     trained: Trainer,

@@ -70,6 +70,7 @@ def test_refusals_name_place_value_and_way_out(changes: dict[str, Any], said: st
     assert re.search(said, text), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_networks_that_fit_its_images(preset: str) -> None:
     config = preset_config(preset, "conv-attention")

@@ -73,6 +73,7 @@ def test_losses_are_the_same_as_ever(make_conv: MakeConv, images: Tensor) -> Non
     torch.testing.assert_close(torch.tensor(found), torch.tensor(GOLDEN), rtol=2e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_resumed_training_is_the_uninterrupted_one_bit_for_bit(
     make_conv: MakeConv, images: Tensor, tmp_path: Path, precision: str
@@ -115,6 +116,7 @@ def test_average_has_the_running_averages_and_samples_by_them(
     assert torch.equal(sample_images(loaded, z), made)
 
 
+@pytest.mark.slow
 def test_neither_ticks_nor_looks_change_the_training(make_conv: MakeConv, images: Tensor) -> None:
     trainers = [Trainer(make_conv(), images) for _ in range(2)]
     trainers[0].health.every_kimg = 0.005
@@ -124,6 +126,7 @@ def test_neither_ticks_nor_looks_change_the_training(make_conv: MakeConv, images
         assert torch.equal(state(trainers[1])[name], tensor), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", get_args(LossName))
 def test_every_loss_trains_both_networks_in_parts(
     make_conv: MakeConv, images: Tensor, loss: str
@@ -139,6 +142,7 @@ def test_every_loss_trains_both_networks_in_parts(
     assert all(tensor.isfinite().all() for tensor in after.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain_weights", [1 << 16, 0], ids=["table kept", "table computed again"])
 def test_low_precision_stays_close(
     make_conv: MakeConv, images: Tensor, monkeypatch: pytest.MonkeyPatch, plain_weights: int
@@ -161,6 +165,7 @@ def held(steps: Steps) -> list[Tensor]:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("step", ["discriminator", "generator"])
 def test_rehearsed_step_has_the_flops_and_memory_of_the_real_one(

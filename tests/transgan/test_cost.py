@@ -58,6 +58,7 @@ def test_a_real_image_costs_four_generator_and_eight_discriminator_passes() -> N
     assert cost.flops_per_real_image == 456
 
 
+@pytest.mark.slow
 def test_config_beyond_any_memory_is_priced_without_memory(make_config: MakeConfig) -> None:
     huge = make_config({"generator.embed_dim": 3 * 2**18, "generator.depths": [64, 1]})
     assert model_cost(huge).generator_parameters > 64 * 8 * (3 * 2**18) ** 2 > 10**14
@@ -73,6 +74,7 @@ def cost_of(make_config: MakeConfig, **changes: object) -> TrainingCost:
     return training_cost(make_config({path.replace("__", "."): v for path, v in changes.items()}))
 
 
+@pytest.mark.slow
 def test_held_bytes_are_those_of_weights_average_gradients_and_two_moments(
     make_config: MakeConfig,
 ) -> None:
@@ -83,6 +85,7 @@ def test_held_bytes_are_those_of_weights_average_gradients_and_two_moments(
     assert cost.peak_tensor_bytes > cost.held_bytes
 
 
+@pytest.mark.slow
 def test_larger_batches_take_more_memory_and_the_same_arithmetic_an_image(
     make_config: MakeConfig,
 ) -> None:
@@ -91,6 +94,7 @@ def test_larger_batches_take_more_memory_and_the_same_arithmetic_an_image(
     assert large.flops_per_real_image == pytest.approx(small.flops_per_real_image)
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_take_less_memory_for_the_same_step(make_config: MakeConfig) -> None:
     whole = cost_of(make_config, batch_size=64)
     parts = cost_of(make_config, batch_size=64, microbatch_size=8)
@@ -98,6 +102,7 @@ def test_parts_of_a_batch_take_less_memory_for_the_same_step(make_config: MakeCo
     assert parts.discriminator_step_flops == pytest.approx(whole.discriminator_step_flops)
 
 
+@pytest.mark.slow
 def test_checkpointed_activations_take_less_memory_and_more_arithmetic(
     make_config: MakeConfig,
 ) -> None:
@@ -108,6 +113,7 @@ def test_checkpointed_activations_take_less_memory_and_more_arithmetic(
     assert again.generator_step_flops > kept.generator_step_flops
 
 
+@pytest.mark.slow
 def test_penalty_is_counted_at_its_interval(make_config: MakeConfig) -> None:
     cost = cost_of(make_config, loss__penalty_interval=4)
     penalty = cost.penalised_discriminator_step_flops - cost.discriminator_step_flops
@@ -118,6 +124,7 @@ def test_penalty_is_counted_at_its_interval(make_config: MakeConfig) -> None:
     assert without.penalised_discriminator_step_flops == without.discriminator_step_flops
 
 
+@pytest.mark.slow
 def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig) -> None:
     config = make_config({"batch_size": 97})
     whole = training_cost(config)
@@ -126,6 +133,7 @@ def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig
     assert line.peak_tensor_bytes == pytest.approx(whole.peak_tensor_bytes, rel=0.02)
 
 
+@pytest.mark.slow
 def test_resident_memory_is_base_tensors_and_slack_on_what_comes_and_goes(
     make_config: MakeConfig,
 ) -> None:

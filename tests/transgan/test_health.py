@@ -34,6 +34,7 @@ def make_blind(generator: nn.Module, latent_dim: int) -> None:
             nn.init.zeros_(module.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["rpgan", "hinge"])
 def test_digits_preset_is_well_from_the_start(loss: str) -> None:
     values: dict[str, Any] = PRESETS["digits"] | {"total_kimg": 2.0}
@@ -44,6 +45,7 @@ def test_digits_preset_is_well_from_the_start(loss: str) -> None:
     assert trainer.health.state.was_diverse
 
 
+@pytest.mark.slow
 def test_generator_that_has_come_to_ignore_its_latents_is_a_mode_collapse(
     make_config: MakeConfig, images: Tensor
 ) -> None:
@@ -66,6 +68,7 @@ def test_generator_that_has_come_to_ignore_its_latents_is_a_mode_collapse(
     assert "mode collapse at 0.080 kimg" in finding.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("total_kimg", "judged"), [(0.3, True), (10.0, False)])
 def test_generator_that_never_was_diverse_has_a_tenth_of_the_training_to_become_so(
     make_config: MakeConfig, images: Tensor, total_kimg: float, judged: bool
@@ -77,6 +80,7 @@ def test_generator_that_never_was_diverse_has_a_tenth_of_the_training_to_become_
     assert found == ([0.05, 0.06, 0.07] if judged else [])
 
 
+@pytest.mark.slow
 def test_discriminator_that_nothing_holds_back_is_saturated(
     make_config: MakeConfig, images: Tensor
 ) -> None:
@@ -125,6 +129,7 @@ def test_nearest_distance_is_small_for_a_few_images_made_many_times() -> None:
     assert nearest_distance(corners) == pytest.approx((5 + 5 + 12) / 3)
 
 
+@pytest.mark.slow
 def test_looking_does_not_change_the_training(make_config: MakeConfig, images: Tensor) -> None:
     often, never = (Trainer(make_config({"total_kimg": 9.0}), images) for _ in range(2))
     often.health = Health(often.config, often.images, every_kimg=0.005)

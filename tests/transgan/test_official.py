@@ -73,6 +73,7 @@ def seed_noise(case: dict[str, Any]) -> None:
     torch.manual_seed(case.get("torch_seed", 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "case"), golden_cases("generator"))
 def test_images_are_the_authors(preset: str, case: dict[str, Any]) -> None:
     state = weights(preset, "generator", case["seed"], case.get("noise", 0.0))
@@ -89,6 +90,7 @@ def test_images_are_the_authors(preset: str, case: dict[str, Any]) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "case"), golden_cases("discriminator"))
 def test_logits_are_the_authors(preset: str, case: dict[str, Any]) -> None:
     state = weights(preset, "discriminator", case["seed"], case.get("noise", 0.0))
@@ -141,6 +143,7 @@ def test_prefix_of_a_parallel_module_means_nothing(state: State) -> None:
     assert_same(load_discriminator(prefixed, "cifar10"), load_discriminator(state, "cifar10"))
 
 
+@pytest.mark.slow
 def test_averaged_generator_is_preferred_to_the_last(generator_state: State) -> None:
     average = generator_state | {"l1.bias": generator_state["l1.bias"] + 1}
     content = {
@@ -235,6 +238,7 @@ REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_state_dict_that_does_not_fit_is_refused_by_tensor(name: str, state: State) -> None:
     change, message = REFUSED[name]
@@ -265,6 +269,7 @@ def test_checkpoint_without_the_network_is_refused(state: State) -> None:
         load_discriminator({"gen_state_dict": {}}, "cifar10")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", OFFICIAL_PRESETS)
 def test_preset_is_told_by_the_tensors(preset: str) -> None:
     tensors = KEYS[preset]["generator"]["tensors"]
@@ -273,6 +278,7 @@ def test_preset_is_told_by_the_tensors(preset: str) -> None:
     assert detect_preset({"gen_state_dict": state, "dis_state_dict": {}}) == preset
 
 
+@pytest.mark.slow
 def test_tensors_of_no_preset_are_refused_with_the_nearest(
     generator_state: State, state: State
 ) -> None:
@@ -399,6 +405,7 @@ def test_truncated_file_is_refused_wherever_it_ends(save: Callable[[object], Pat
             read_official_file(path)
 
 
+@pytest.mark.slow
 def test_damaged_file_is_read_or_refused_and_nothing_else(save: Callable[[object], Path]) -> None:
     path = save(CONTENT)
     whole = path.read_bytes()

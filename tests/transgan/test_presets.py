@@ -10,6 +10,7 @@ from transgan.networks.families import build_discriminator, build_generator
 from transgan.presets import PRESETS, preset_config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_preset_builds_networks_that_fit_its_images(preset: str) -> None:
     config = preset_config(preset)
@@ -29,6 +30,7 @@ RELEASED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", RELEASED)
 def test_preset_has_the_parameters_of_the_released_networks(preset: str) -> None:
     cost = model_cost(preset_config(preset))

@@ -133,6 +133,7 @@ def _float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("loss", ["wgan-gp", "rpgan"])
 def test_same_gradients_after_a_step_of_each_network(config: TrainingConfig, loss: str) -> None:
@@ -172,6 +173,7 @@ def set_by_formula(module: nn.Module, which: str, seed: int) -> None:
     copy_weights(module, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [0, 1, 2])
 def test_cifar10_images_are_the_authors(official: dict[str, Any], case: int) -> None:
     golden = official["networks"]["cifar10"]["generator"]["cases"][case]
@@ -184,6 +186,7 @@ def test_cifar10_images_are_the_authors(official: dict[str, Any], case: int) -> 
         np.testing.assert_allclose(values, golden[name], rtol=1e-5, atol=3e-5, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [0, 1, 2])
 def test_cifar10_logits_are_the_authors(official: dict[str, Any], case: int) -> None:
     golden = official["networks"]["cifar10"]["discriminator"]["cases"][case]
@@ -195,6 +198,7 @@ def test_cifar10_logits_are_the_authors(official: dict[str, Any], case: int) -> 
     np.testing.assert_allclose(logits, golden["logits"], rtol=1e-5, atol=3e-6)
 
 
+@pytest.mark.slow
 def test_cifar10_gradients_are_the_authors_through_the_penalty(official: dict[str, Any]) -> None:
     golden = official["gradients"]["cifar10"]["discriminator"]
     discriminator = plain_discriminator(cifar10())
@@ -212,6 +216,7 @@ def test_cifar10_gradients_are_the_authors_through_the_penalty(official: dict[st
     assert_golden_gradients(discriminator, golden)
 
 
+@pytest.mark.slow
 def test_cifar10_gradients_of_the_generator_are_the_authors(official: dict[str, Any]) -> None:
     golden = official["gradients"]["cifar10"]["generator"]
     generator, discriminator = plain_generator(cifar10()), plain_discriminator(cifar10())

@@ -41,6 +41,7 @@ def held(steps: Steps) -> list[Tensor]:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS.keys())
 @pytest.mark.parametrize("step", ["discriminator", "generator"])
 def test_rehearsed_step_has_the_flops_and_memory_of_the_real_one(
@@ -122,6 +123,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_rehearsal_is_the_trainers_step_to_the_byte(make_config: MakeConfig, kind: str) -> None:
     config = make_config(KINDS[kind])
@@ -189,6 +191,7 @@ def test_steps_of_linear_networks_have_the_flops_by_hand(make_config: MakeConfig
     assert flops(lambda: steps.generator_step(real)) == 2 * making + 2 * judging
 
 
+@pytest.mark.slow
 def test_image_of_a_megapixel_is_rehearsed_without_memory() -> None:
     config = preset_config("large1024")
     one, two, three = (sampling_peak_bytes(config, num) for num in (1, 2, 3))

@@ -121,6 +121,7 @@ def test_generator_moves_only_every_critic_steps(make_config: MakeConfig, images
     assert moved == averaged == [False, False, True, False, False, True, False]
 
 
+@pytest.mark.slow
 def test_generator_loss_is_the_mean_over_its_own_steps(
     make_config: MakeConfig, images: Tensor
 ) -> None:
@@ -131,6 +132,7 @@ def test_generator_loss_is_the_mean_over_its_own_steps(
     assert progress.g_loss == pytest.approx(sum(each) / 2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_penalty_is_taken_every_interval_and_averaged_over_those_steps(
     make_config: MakeConfig, images: Tensor
 ) -> None:
@@ -199,6 +201,7 @@ def ticks(trainer: Trainer, until_kimg: float | None, tick_kimg: float) -> list[
     return [round(p.kimg, 9) for p in trainer.run(until_kimg, tick_kimg=tick_kimg)]
 
 
+@pytest.mark.slow
 def test_ticks_fall_on_multiples_and_on_the_end(make_config: MakeConfig, images: Tensor) -> None:
     trainer = Trainer(make_config(), images)
     assert ticks(trainer, 0.035, 0.01) == [0.01, 0.02, 0.03, 0.035]
@@ -266,6 +269,7 @@ class Noisy(nn.Module):
         return self.network(x + 0.1 * torch.randn_like(x))
 
 
+@pytest.mark.slow
 def test_networks_that_draw_noise_train_reproducibly_and_resume_bit_for_bit(
     make_config: MakeConfig, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

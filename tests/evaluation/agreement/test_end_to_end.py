@@ -42,10 +42,12 @@ def changed(change: Callable[[dict[str, float]], dict[str, float]]) -> object:
     return of_images
 
 
+@pytest.mark.slow
 def test_our_scores_pass(extractor: Extractor, sets: DigitSets) -> None:
     assert outcomes(extractor, sets) == dict.fromkeys(METRICS, "passed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 def test_score_that_is_off_by_a_hundred_thousandth_fails_alone(
     extractor: Extractor, sets: DigitSets, metric: str
@@ -54,6 +56,7 @@ def test_score_that_is_off_by_a_hundred_thousandth_fails_alone(
     assert outcomes(extractor, sets, off) == dict.fromkeys(METRICS, "passed") | {metric: "failed"}
 
 
+@pytest.mark.slow
 def test_precision_and_recall_that_were_swapped_fail(extractor: Extractor, sets: DigitSets) -> None:
     swapped = changed(
         lambda values: values | {"precision": values["recall"], "recall": values["precision"]}

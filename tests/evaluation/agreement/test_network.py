@@ -26,6 +26,7 @@ def inception(weights: Path) -> Extractor:
     return unverified_inception(weights)
 
 
+@pytest.mark.slow
 def test_our_features_are_those_of_others_and_tell_images_apart(
     inception: Extractor, weights: Path
 ) -> None:
@@ -35,6 +36,7 @@ def test_our_features_are_those_of_others_and_tell_images_apart(
     assert "standard deviation over images 0.0" in checks[0].beside
 
 
+@pytest.mark.slow
 def test_seeded_weights_are_the_same_each_time_and_have_the_official_names(weights: Path) -> None:
     state = torch.load(weights, weights_only=True)
     assert state["fc.weight"].shape == (1008, 2048)
@@ -46,6 +48,7 @@ def test_seeded_weights_are_the_same_each_time_and_have_the_official_names(weigh
     again.unlink()
 
 
+@pytest.mark.slow
 def test_network_with_another_weight_fails(weights: Path) -> None:
     extractor = unverified_inception(weights)
     *_, last = (m for m in extractor.network.modules() if isinstance(m, torch.nn.Conv2d))
@@ -55,6 +58,7 @@ def test_network_with_another_weight_fails(weights: Path) -> None:
     assert first.outcome == "failed"
 
 
+@pytest.mark.slow
 def test_initial_weights_whose_features_are_dead_fail(tmp_path: Path) -> None:
     path = tmp_path / "initial.pth"
     torch.save(fidelity.initial_inception().state_dict(), path)

@@ -15,6 +15,7 @@ def test_digits_come_in_two_parts_that_share_no_place() -> None:
     assert int(digits.training.max()) == 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64, 512])
 def test_mixed_images_differ_from_each_other_and_not_from_call_to_call(size: int) -> None:
     images = mixed_images(6, size, seed=3)

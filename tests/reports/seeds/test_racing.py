@@ -136,6 +136,7 @@ def test_looks_and_verdict_together_err_as_often_as_allowed() -> None:
         assert total == pytest.approx(0.05, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_verdict_after_races_of_equals_is_rarely_a_claim() -> None:
     claims = 0
     for draw in range(300):

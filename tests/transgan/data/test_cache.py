@@ -231,6 +231,7 @@ print(load_data(DataConfig(name=sys.argv[1], image_size=29)).fingerprint(), len(
 """
 
 
+@pytest.mark.slow
 def test_of_processes_that_want_the_same_entry_at_once_one_decodes_it(
     tmp_path: Path, fill: Callable[..., Path], cache: Path
 ) -> None:

@@ -22,6 +22,7 @@ def area(crops: list[Crop]) -> np.ndarray:
     return covered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [7, 32, 128, 129, 213, 214, 256, 320])
 def test_crops_to_train_on_and_held_out_share_no_pixel_and_none_is_enlarged(size: int) -> None:
     crops = Photos(size).crops
@@ -34,6 +35,7 @@ def test_crops_to_train_on_and_held_out_share_no_pixel_and_none_is_enlarged(size
     assert (train | held_out).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_photos_are_the_same_each_time() -> None:
     data = load_data(DataConfig(name="photos"))
     assert data.train_images.shape == (10_000, 3, 32, 32)
@@ -46,6 +48,7 @@ def test_photos_are_the_same_each_time() -> None:
     assert np.array_equal(again.picture(10_000 + 1_013).pixels, data.held_out_images[1_013])
 
 
+@pytest.mark.slow
 def test_label_says_which_photograph_and_crop_shows_it() -> None:
     data, crops = load_data(DataConfig(name="photos", image_size=7)), Photos(7).crops
     assert data.train_labels is not None

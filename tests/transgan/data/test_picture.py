@@ -225,6 +225,7 @@ def test_damaged_picture_is_refused_with_the_reason(content: bytes, reason: str)
     assert reason in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "webp", "tiff"])
 def test_no_damage_gets_past_as_another_error(kind: str) -> None:
     """Every tenth byte is spoilt in turn: either the picture is read, or it is refused."""

@@ -50,6 +50,7 @@ def weights(trainer):
     return torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
 
 
+@pytest.mark.slow
 def test_linear_probe_learns_and_its_backbone_stays(digits):
     config = config_of("digits", {"task": "classify", "frozen_levels": 2}, total_kimg=2.4)
     trainer = TaskTrainer(config, digits)
@@ -78,6 +79,7 @@ def test_resumed_classifier_goes_on_as_the_uninterrupted_one(digits, tmp_path):
         other.resume(tmp_path / "c.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["fcos", "retinanet", "faster-rcnn"])
 def test_every_detector_takes_a_step_and_gives_boxes_within_the_image(scenes, head):
     config = config_of("digit-scenes", {"task": "detect", "head": head, "head_dim": 32}, **SCENES)
