@@ -9,6 +9,13 @@ from typing import Any
 
 import pytest
 
+from reports.records import TrialCost
+from sweeps.attempts import checkpoint_bytes
+from transgan.cost import model_cost
+from transgan.presets import preset_config
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -84,7 +91,6 @@ def test_report_benchmark_builds_a_page_of_the_sweep_it_made(tmp_path: Path) -> 
     assert len(lines) == 13
 
 
-@pytest.mark.slow
 def test_predicted_memory_is_what_a_process_takes() -> None:
     command = [sys.executable, "benchmarks/memory.py", "--configs", "photos-b64", "--json"]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -94,7 +100,6 @@ def test_predicted_memory_is_what_a_process_takes() -> None:
     assert predicted + memory["predicted_kept"] == pytest.approx(memory["default"], rel=0.15)
 
 
-@pytest.mark.slow
 def test_coverage_study_counts_every_metric_and_writes_both_tables(tmp_path: Path) -> None:
     command = [sys.executable, "benchmarks/coverage.py", "--repeats", "3", "--num-images", "500"]
     command += ["--repeats-again", "5"]
@@ -124,3 +129,29 @@ def test_parts_that_are_not_timed_again_stay_on_the_page_of_the_same_machine(
     assert joined(before, now)["parts"] == {"digits": 5, "matrix": 6, "memory": 1}
     assert list(joined(before, now)["repeats"]) == ["digits", "matrix", "memory"]
     assert joined(document("b", memory=1), now) == now
+
+
+def test_footprint_is_larger_for_more_trials_and_said_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "footprint.json"
+    command = [sys.executable, "benchmarks/footprint.py", "--trials", "55", "--reports", "3", "5"]
+    done = subprocess.run(
+        [*command, "--json", str(path)], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    found = json.loads(path.read_text(encoding="utf-8"))
+    cost = model_cost(preset_config("digits"))
+    size = TrialCost(
+        generator_parameters=cost.generator_parameters,
+        discriminator_parameters=cost.discriminator_parameters,
+    )
+    weights = 2 * checkpoint_bytes(size) + 4 * cost.generator_parameters
+    assert found["trial"]["weights"] == pytest.approx(weights, rel=0.05)
+    assert 20 < found["trial"]["stats_a_kimg"] < 400
+    (ledger,) = found["ledgers"]
+    assert ledger["record_bytes_a_trial"] > found["trial"]["record"] / 3
+    assert ledger["journal_bytes_a_trial"] > 1000
+    few, more = found["reports"]
+    assert more["tables_bytes"] > few["tables_bytes"]
+    assert (
+        f"| weights: two checkpoints and a snapshot | {found['trial']['weights']:,} |"
+        in done.stdout
+    )
