@@ -1,12 +1,22 @@
 """What a sweep of the digits leaves on disk and in the driver's memory, a trial.
 
+<<<<<<< HEAD
     python benchmarks/footprint.py --trials 100 1000 --json docs/sweeps/footprint.json
+=======
+    python benchmarks/footprint.py --json docs/sweeps/footprint.json
+>>>>>>> house9
 
 One trial of the shipped spec `digits` is trained for a moment and scored at three rungs, as a sweep
 does it: the sizes of its files. Then the driver's ledger, in a process of its own for each number
 of trials and without Ray, proposes so many by TPE, two at once, hears scores that took no time, and
 stops by ASHA: the sizes of what it writes, its resident memory, its processor time, and what it
+<<<<<<< HEAD
 takes to open the same folder again. Bytes are the same on every machine; the times are not.
+=======
+takes to open the same folder again. Then reports of made-up sweeps (`report.py`). Bytes of files
+are about the same on every machine; memory and times are not. All times are of the processor, so
+that other work on the machine hardly counts.
+>>>>>>> house9
 """
 
 from __future__ import annotations
@@ -158,23 +168,94 @@ def _score(ledger: Ledger, spec: SweepSpec, run: RunFolder, task: TrialTask, run
     return ledger.hear(task.trial, TrialReport(kimg=kimg, state=state, rung=rung, value=value))
 
 
+<<<<<<< HEAD
+=======
+def of_a_report(num: int) -> dict[str, float]:
+    """What a report of so many trials weighs and takes."""
+    # By a process without torch: what a child's memory was at most begins with its parent's.
+    command = [sys.executable, str(Path(__file__).with_name("report.py")), "--trials", str(num)]
+    told = subprocess.run([*command, "--json"], check=True, stdout=subprocess.PIPE, text=True)
+    (cost,) = json.loads(told.stdout.splitlines()[-1])["reports"]
+    return {
+        "trials": num,
+        "page_bytes": cost["page_mb"] * 1e6,
+        "tables_bytes": (cost["results_mb"] + cost["curves_mb"]) * 1e6,
+        "cpu_seconds": cost["build_cpu_seconds"],
+        "peak_bytes": cost["peak_mib"] * 2**20,
+    }
+
+
+def lines(document: dict[str, Any]) -> list[str]:
+    """What was found, as a table in Markdown: its rows are on the page about scale."""
+    trial, ledgers, reports = document["trial"], document["ledgers"], document["reports"]
+    return [
+        "| a trial of the digits leaves | bytes |",
+        "|---|---:|",
+        f"| weights: two checkpoints and a snapshot | {trial['weights']:,.0f} |",
+        f"| images and distances, a rung | {trial['images_a_rung']:,.0f} |",
+        f"| `record.json`, after three rungs | {trial['record']:,.0f} |",
+        f"| `stats.jsonl`, a kimg | {trial['stats_a_kimg']:,.0f} |",
+        "",
+        _row("the driver, per trial", [f"{entry['trials']:,.0f} trials" for entry in ledgers]),
+        "|---|" + "---:|" * len(ledgers),
+        _row("`study.journal`, bytes", [_bytes(e["journal_bytes_a_trial"]) for e in ledgers]),
+        _row("`judgements.jsonl`, bytes", [_bytes(e["judgements_bytes_a_trial"]) for e in ledgers]),
+        _row("its memory, bytes", [_bytes(e["memory_bytes_a_trial"]) for e in ledgers]),
+        _row("its decisions, ms", [f"{1000 * e['cpu_seconds_a_trial']:.0f}" for e in ledgers]),
+        _row("opened again, s in all", [f"{e['reopened_cpu_seconds']:.2f}" for e in ledgers]),
+        "",
+        _row("a report", [f"{entry['trials']:,.0f} trials" for entry in reports]),
+        "|---|" + "---:|" * len(reports),
+        _row("`report.html`, MB", [f"{entry['page_bytes'] / 1e6:.1f}" for entry in reports]),
+        _row("both tables, MB", [f"{entry['tables_bytes'] / 1e6:.1f}" for entry in reports]),
+        _row("building it, s", [f"{entry['cpu_seconds']:.1f}" for entry in reports]),
+        _row("memory at most, MB", [f"{entry['peak_bytes'] / 1e6:,.0f}" for entry in reports]),
+    ]
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _bytes(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+>>>>>>> house9
 def resident_bytes() -> float:
     """Memory of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
+<<<<<<< HEAD
 def main() -> None:
     """Measure, each in a process of its own, and print a document."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--json", type=Path, help="where to write it, beside stdout")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
+=======
+PARTS: dict[str, Callable[[int, Path], dict[str, float]]] = {
+    "trial": lambda _, folder: files_of_a_trial(folder),
+    "ledger": of_a_ledger,
+}
+
+
+def main() -> None:
+    """Measure, each in a process of its own, and print a document."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000], metavar="N")
+    parser.add_argument("--reports", type=int, nargs="+", default=[100, 1000, 10_000], metavar="N")
+    parser.add_argument("--json", type=Path, help="where to write it, beside stdout")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+>>>>>>> house9
     asked = parser.parse_args()
     if min(asked.trials) <= FIRST_TRIALS:
         parser.error(f"--trials: more than {FIRST_TRIALS}, from where memory is counted")
     if asked.part is not None:
         with tempfile.TemporaryDirectory() as folder:
+<<<<<<< HEAD
             place = Path(folder)
             print(
                 json.dumps(
@@ -200,6 +281,27 @@ def main() -> None:
     print(text, end="")
     if asked.json:
         asked.json.write_text(text, encoding="utf-8")
+=======
+            print(json.dumps(PARTS[asked.part](asked.trials[0], Path(folder))))
+        return
+
+    def found(part: str, number: int = FIRST_TRIALS + 1) -> dict[str, Any]:
+        command = [sys.executable, __file__, "--part", part, "--trials", str(number)]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        entry: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+        return entry
+
+    document = {
+        "machine": f"{os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}",
+        "trial": found("trial"),
+        "ledgers": [found("ledger", number) for number in asked.trials],
+        "reports": [of_a_report(number) for number in asked.reports],
+    }
+    if asked.json:
+        asked.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(lines(document)))
+>>>>>>> house9
 
 
 if __name__ == "__main__":

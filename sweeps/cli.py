@@ -86,8 +86,9 @@ def run(
         from sweeps.spec import load_spec
         from sweeps.warm_start import keep, take_over
 
-        name, resolved = load_spec(spec, _overrides(set_, trials))
-        path = out or Path("runs") / name
+        of_spec, resolved = load_spec(spec, _overrides(set_, trials))
+        path = out or Path("runs") / of_spec
+        name = path.resolve().name  # sweeps of one spec are told apart by their folders
         prior = take_over(resolved)
         if not dry_run:
             check_vacant(path)
@@ -189,13 +190,18 @@ def resume(
             run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
+<<<<<<< HEAD
         say_resumed(run_folder, resolved.budget.trials, path.name, progress())
+=======
+        name = path.resolve().name
+        say_resumed(run_folder, resolved.budget.trials, name, progress())
+>>>>>>> house9
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
 
         data = usable_data(resolved)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
-        _execute(run_folder, resolved, data, path.name, address, dashboard, inception)
+        _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()

@@ -9,6 +9,14 @@ from typing import Any
 
 import pytest
 
+<<<<<<< HEAD
+=======
+from reports.records import TrialCost
+from sweeps.attempts import checkpoint_bytes
+from transgan.cost import model_cost
+from transgan.presets import preset_config
+
+>>>>>>> house9
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
@@ -124,3 +132,29 @@ def test_parts_that_are_not_timed_again_stay_on_the_page_of_the_same_machine(
     assert joined(before, now)["parts"] == {"digits": 5, "matrix": 6, "memory": 1}
     assert list(joined(before, now)["repeats"]) == ["digits", "matrix", "memory"]
     assert joined(document("b", memory=1), now) == now
+
+
+def test_footprint_is_larger_for_more_trials_and_said_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "footprint.json"
+    command = [sys.executable, "benchmarks/footprint.py", "--trials", "55", "--reports", "3", "5"]
+    done = subprocess.run(
+        [*command, "--json", str(path)], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    found = json.loads(path.read_text(encoding="utf-8"))
+    cost = model_cost(preset_config("digits"))
+    size = TrialCost(
+        generator_parameters=cost.generator_parameters,
+        discriminator_parameters=cost.discriminator_parameters,
+    )
+    weights = 2 * checkpoint_bytes(size) + 4 * cost.generator_parameters
+    assert found["trial"]["weights"] == pytest.approx(weights, rel=0.05)
+    assert 20 < found["trial"]["stats_a_kimg"] < 400
+    (ledger,) = found["ledgers"]
+    assert ledger["record_bytes_a_trial"] > found["trial"]["record"] / 3
+    assert ledger["journal_bytes_a_trial"] > 1000
+    few, more = found["reports"]
+    assert more["tables_bytes"] > few["tables_bytes"]
+    assert (
+        f"| weights: two checkpoints and a snapshot | {found['trial']['weights']:,} |"
+        in done.stdout
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -63,6 +64,15 @@ def test_numbers_of_the_page_on_scale_follow_from_the_models():
     assert f"with {in_all / 1e9:.1f} GB, {in_all * 1e5 / 1e12:.0f} TB" in text
     digits = kept["digits"][2]
     assert f"{digits / 1e6:.0f} MB of weights, that is {digits * 1e5 / 1e12:.1f} TB" in text
+
+
+def test_measured_figures_of_the_page_on_scale_are_those_of_its_document(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import footprint
+
+    page = (ROOT / "docs" / "sweeps" / "scale.md").read_text(encoding="utf-8")
+    document = json.loads((ROOT / "docs" / "sweeps" / "footprint.json").read_text("utf-8"))
+    assert "\n".join(footprint.lines(document)) in page
 
 
 @pytest.mark.slow

@@ -141,7 +141,7 @@ def test_plan_for_gpus_that_are_not_here_says_so_and_what_fits_elsewhere():
 def test_dry_run_writes_nothing(tmp_path):
     result = call("run", "digits", "-n", "--out", tmp_path / "new")
     assert result.exit_code == 0
-    assert "trials" in result.stderr
+    assert "new: 8 trials" in result.stderr  # called after its folder
     assert not (tmp_path / "new").exists()
 
 

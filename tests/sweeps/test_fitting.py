@@ -8,6 +8,8 @@ from sweeps.memory import needed_gb
 from sweeps.spec import load_spec
 from transgan.config import TrainingConfig
 
+pytestmark = pytest.mark.slow  # each kind of trial is rehearsed
+
 SPACE = "search={batch_size: {choice: [16, 128]}, optimizer.generator_lr: {uniform: [1e-3, 2e-3]}}"
 
 

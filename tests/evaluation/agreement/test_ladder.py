@@ -11,6 +11,7 @@ from evaluation.agreement.ladder import climb
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_quick_ladder_has_all_rungs_in_order_and_fails_none_above_the_algebra() -> None:
     checks = list(climb(quick=True))
     assert tuple(rung for rung, _ in groupby(check.rung for check in checks)) == RUNGS
