@@ -1,22 +1,14 @@
 """What a sweep of the digits leaves on disk and in the driver's memory, a trial.
 
-<<<<<<< HEAD
-    python benchmarks/footprint.py --trials 100 1000 --json docs/sweeps/footprint.json
-=======
     python benchmarks/footprint.py --json docs/sweeps/footprint.json
->>>>>>> house9
 
 One trial of the shipped spec `digits` is trained for a moment and scored at three rungs, as a sweep
 does it: the sizes of its files. Then the driver's ledger, in a process of its own for each number
 of trials and without Ray, proposes so many by TPE, two at once, hears scores that took no time, and
 stops by ASHA: the sizes of what it writes, its resident memory, its processor time, and what it
-<<<<<<< HEAD
-takes to open the same folder again. Bytes are the same on every machine; the times are not.
-=======
 takes to open the same folder again. Then reports of made-up sweeps (`report.py`). Bytes of files
 are about the same on every machine; memory and times are not. All times are of the processor, so
 that other work on the machine hardly counts.
->>>>>>> house9
 """
 
 from __future__ import annotations
@@ -168,8 +160,6 @@ def _score(ledger: Ledger, spec: SweepSpec, run: RunFolder, task: TrialTask, run
     return ledger.hear(task.trial, TrialReport(kimg=kimg, state=state, rung=rung, value=value))
 
 
-<<<<<<< HEAD
-=======
 def of_a_report(num: int) -> dict[str, float]:
     """What a report of so many trials weighs and takes."""
     # By a process without torch: what a child's memory was at most begins with its parent's.
@@ -221,21 +211,12 @@ def _bytes(number: float) -> str:
     return f"{number:,.0f}"
 
 
->>>>>>> house9
 def resident_bytes() -> float:
     """Memory of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-<<<<<<< HEAD
-def main() -> None:
-    """Measure, each in a process of its own, and print a document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--json", type=Path, help="where to write it, beside stdout")
-    parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
-=======
 PARTS: dict[str, Callable[[int, Path], dict[str, float]]] = {
     "trial": lambda _, folder: files_of_a_trial(folder),
     "ledger": of_a_ledger,
@@ -249,39 +230,11 @@ def main() -> None:
     parser.add_argument("--reports", type=int, nargs="+", default=[100, 1000, 10_000], metavar="N")
     parser.add_argument("--json", type=Path, help="where to write it, beside stdout")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
->>>>>>> house9
     asked = parser.parse_args()
     if min(asked.trials) <= FIRST_TRIALS:
         parser.error(f"--trials: more than {FIRST_TRIALS}, from where memory is counted")
     if asked.part is not None:
         with tempfile.TemporaryDirectory() as folder:
-<<<<<<< HEAD
-            place = Path(folder)
-            print(
-                json.dumps(
-                    of_a_ledger(asked.part, place) if asked.part else files_of_a_trial(place)
-                )
-            )
-        return
-
-    def part(number: int) -> dict[str, Any]:
-        command = [sys.executable, __file__, "--part", str(number)]
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
-        return found
-
-    python = f"Python {platform.python_version()}"
-    document = {
-        "command": "python benchmarks/footprint.py --trials " + " ".join(map(str, asked.trials)),
-        "machine": f"{os.cpu_count()} cores, {platform.system()}, {python}",
-        "trial": part(0),
-        "ledgers": [part(number) for number in asked.trials],
-    }
-    text = json.dumps(document, indent=1) + "\n"
-    print(text, end="")
-    if asked.json:
-        asked.json.write_text(text, encoding="utf-8")
-=======
             print(json.dumps(PARTS[asked.part](asked.trials[0], Path(folder))))
         return
 
@@ -301,7 +254,6 @@ def main() -> None:
     if asked.json:
         asked.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print("\n".join(lines(document)))
->>>>>>> house9
 
 
 if __name__ == "__main__":

@@ -190,12 +190,8 @@ def resume(
             run_folder.read_sweep()  # damaged, it is refused before any work is done
         if trials is not None:
             resolved = extend(run_folder, resolved, trials)
-<<<<<<< HEAD
-        say_resumed(run_folder, resolved.budget.trials, path.name, progress())
-=======
         name = path.resolve().name
         say_resumed(run_folder, resolved.budget.trials, name, progress())
->>>>>>> house9
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
 

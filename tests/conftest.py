@@ -15,11 +15,7 @@ FLAGS = (
 )
 
 SLOW_FIXTURES = {"browser", "evaluation_folder", "finished", "need", "prepared"}
-<<<<<<< HEAD
-"""A browser, and sweeps and evaluations that are trained and measured for seconds."""
-=======
 """A browser, and what is trained, measured or predicted for seconds."""
->>>>>>> house9
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied

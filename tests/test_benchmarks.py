@@ -9,14 +9,11 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
-=======
 from reports.records import TrialCost
 from sweeps.attempts import checkpoint_bytes
 from transgan.cost import model_cost
 from transgan.presets import preset_config
 
->>>>>>> house9
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent

@@ -78,7 +78,6 @@ def test_same_task_gives_the_same_losses_and_scores(task, data, evaluator, tmp_p
 
 
 @pytest.mark.slow
-<<<<<<< HEAD
 def test_slow_disk_makes_checkpoints_between_rungs_rare(
     task, data, evaluator, tmp_path, monkeypatch
 ):
@@ -100,8 +99,6 @@ def test_slow_disk_makes_checkpoints_between_rungs_rare(
 
 
 @pytest.mark.slow
-=======
->>>>>>> house9
 @pytest.mark.parametrize("reports_before_death", [2, 3, 4, 5])
 def test_trial_resumed_after_death_ends_as_if_it_had_lived(
     task, data, evaluator, tmp_path, reports_before_death

@@ -126,7 +126,6 @@ def test_penalty_is_counted_at_its_interval(make_config: MakeConfig) -> None:
 
 
 @pytest.mark.slow
-<<<<<<< HEAD
 @pytest.mark.parametrize("name", get_args(LossName))
 def test_losses_taken_to_be_alike_are_so(make_config: MakeConfig, name: str) -> None:
     config = make_config(
@@ -172,8 +171,6 @@ def test_numbers_alone_make_no_other_cost(make_config: MakeConfig) -> None:
 
 
 @pytest.mark.slow
-=======
->>>>>>> house9
 def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig) -> None:
     config = make_config({"batch_size": 97})
     whole = training_cost(config)
