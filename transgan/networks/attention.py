@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.networks.attend import attend
-from transgan.networks.linear import Linear, linear
+from transgan.networks.linear import Linear
 from transgan.networks.self_attention import self_attention
 
 
@@ -102,21 +102,21 @@ class Attention(nn.Module):
 
         `twice` tells that a second derivative is to come, which is then cheaper.
         """
-        B, N, C = x.shape
-        A = self.num_heads
+        N = x.shape[1]
         if self.noise is not None:
             x = self.noise(x, self.window_size)
         bias = None if self.bias_table is None else self.position_bias()
-        if first_only:
-            # What the other tokens would ask is not needed.
-            q_weight, kv_weight = self.qkv.weight.split([C, 2 * C])
-            q = linear(x[:, :1], q_weight).view(B, 1, A, -1).transpose(1, 2)
-            k, v = linear(x, kv_weight).view(B, N, 2, A, -1).permute(2, 0, 3, 1, 4)
-            return self.proj(attend(q, k, v, bias).transpose(1, 2).reshape(B, 1, C))
         if self.window_size is not None:
             x = to_windows(x, self.window_size)
         found = self_attention(
-            x, self.qkv.weight, bias, self.proj.weight, self.proj.bias, A, twice=twice
+            x,
+            self.qkv.weight,
+            bias,
+            self.proj.weight,
+            self.proj.bias,
+            self.num_heads,
+            first_only=first_only,
+            twice=twice,
         )
         return found if self.window_size is None else from_windows(found, self.window_size, N)
 
