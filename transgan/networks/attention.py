@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from transgan.networks.attend import attend
 from transgan.networks.linear import Linear
+from transgan.networks.position_bias import position_bias
 from transgan.networks.self_attention import self_attention
 
 
@@ -78,18 +78,10 @@ class Attention(nn.Module):
         self.noise = NoiseInjection() if noise else None
 
     def position_bias(self) -> Float[Tensor, "heads queries keys"]:
-        """The bias for each query and key, from the table of offsets (dy, dx).
-
-        Row dy·(2W - 1) + dx of the table, each counted from -(W - 1), is for the offset of query
-        minus key. That makes the bias of one query a W×W patch of the table seen as an image, with
-        rows and columns reversed; so all of them are the table's patches, which torch can cut out
-        (and sum up again in the backward pass) far faster than it can gather and scatter.
-        """
+        """The bias for each query and key, from the table of offsets (dy, dx)."""
         assert self.bias_table is not None
         assert self.bias_width is not None
-        W = self.bias_width
-        image = self.bias_table.t().reshape(1, self.num_heads, 2 * W - 1, 2 * W - 1)
-        return F.unfold(image, W).view(self.num_heads, W * W, W * W).flip(-1)
+        return position_bias(self.bias_table, self.bias_width)
 
     def forward(
         self,

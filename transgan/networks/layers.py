@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.network_config import NormName
+from transgan.networks import block
 from transgan.networks.attention import Attention, CrossAttention
 from transgan.networks.layer_norm import layer_norm
 from transgan.networks.mlp import Mlp
@@ -75,6 +76,8 @@ class Block(nn.Module):
 
         `twice` tells that a second derivative is to come, which is then cheaper.
         """
+        if not twice and block.serves(self, x):
+            return block.run_block(self, x, first_only=first_only)
         if self.cross_attn is not None:
             assert source is not None
             x = self.cross_attn(x, source)

@@ -47,13 +47,20 @@ class Mlp(nn.Module):
         Differentiable to any order; beyond the first, all but the derivative of an
         `input_gradient` takes another forward pass.
         """
-        tensors = (x, self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias, residual)
-        if not runs_as_written(x):
-            return _composed(*tensors)
-        if not torch.is_grad_enabled():
-            return _without_gradient(*tensors)
-        out: Tensor = _Mlp.apply(*tensors)[0]
-        return out
+        return mlp(x, self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias, residual)
+
+
+def mlp(
+    x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, residual: Tensor
+) -> Tensor:
+    """The same as a function."""
+    tensors = (x, weight1, bias1, weight2, bias2, residual)
+    if not runs_as_written(x):
+        return _composed(*tensors)
+    if not torch.is_grad_enabled():
+        return mlp_values(*tensors)
+    out: Tensor = _Mlp.apply(*tensors)[0]
+    return out
 
 
 def _composed(
@@ -63,16 +70,43 @@ def _composed(
     return residual + linear(F.gelu(linear(x, weight1, bias1)), weight2, bias2)
 
 
-def _without_gradient(
+def mlp_values(
     x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, residual: Tensor
 ) -> Tensor:
-    """With GELU taken as the product is written, where that is possible."""
+    """Without a graph, GELU taken as the product is written, where that is possible."""
     if x.numel() * len(weight1) >= LEAST_PRODUCTS and onednn_serves(x):
         operation = torch.ops.mkldnn._linear_pointwise.default
         active: Tensor = operation(x, weight1, bias1, "gelu", [], "none")
     else:
         active = F.gelu(F.linear(x, weight1, bias1))
     return product_onto(residual, active, weight2, bias2)
+
+
+def mlp_forward(
+    x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, residual: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Without a graph: the sum, and W₁ x + b₁ and its GELU, which `mlp_backward` needs."""
+    wide = product(x, weight1, bias1)
+    active = F.gelu(wide)
+    return product_onto(residual, active, weight2, bias2), wide, active
+
+
+def mlp_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight1: Tensor,
+    weight2: Tensor,
+    wide: Tensor,
+    active: Tensor,
+    wanted: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients for x, W₁, b₁, W₂ and b₂, those `wanted`, without a graph."""
+    d_active, d_weight2, d_bias2 = product_gradients(
+        grad, active, weight2, (True, wanted[3], wanted[4])
+    )
+    assert d_active is not None
+    torch.ops.aten.gelu_backward.grad_input(d_active, wide, grad_input=d_active)
+    return *product_gradients(d_active, x, weight1, wanted[:3]), d_weight2, d_bias2
 
 
 class _Mlp(torch.autograd.Function):
@@ -92,12 +126,11 @@ class _Mlp(torch.autograd.Function):
         bias2: Tensor,
         residual: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        wide = product(x, weight1, bias1)
-        active = F.gelu(wide)
+        out, wide, active = mlp_forward(x, weight1, bias1, weight2, bias2, residual)
         ctx.save_for_backward(x, weight1, bias1, weight2, bias2, wide, active)
         ctx.set_materialize_grads(False)
         ctx.slope = None
-        return product_onto(residual, active, weight2, bias2), wide
+        return out, wide
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -107,6 +140,10 @@ class _Mlp(torch.autograd.Function):
         wanted = ctx.needs_input_grad
         if torch.is_grad_enabled():
             return _Mlp._with_graph(ctx, inputs, wide, grad)
+        if d_wide is None:
+            assert grad is not None
+            grad = grad.contiguous()
+            return *mlp_backward(grad, x, weight1, weight2, wide, active, wanted[:5]), grad
         d_weight2 = d_bias2 = None
         if grad is not None:
             grad = grad.contiguous()
@@ -114,12 +151,7 @@ class _Mlp(torch.autograd.Function):
                 grad, active, weight2, (True, wanted[3], wanted[4])
             )
             assert d_active is not None
-            if ctx.slope is not None:
-                d_active *= ctx.slope
-            else:
-                torch.ops.aten.gelu_backward.grad_input(d_active, wide, grad_input=d_active)
-            d_wide = d_active if d_wide is None else d_active.add_(d_wide)
-        assert d_wide is not None
+            d_wide = d_active.mul_(ctx.slope).add_(d_wide)
         d_x, d_weight1, d_bias1 = product_gradients(d_wide, x, weight1, wanted[:3])
         return d_x, d_weight1, d_bias1, d_weight2, d_bias2, grad
 

@@ -86,6 +86,72 @@ def _composed(
     return linear(found, proj_weight, proj_bias)
 
 
+def attention_forward(
+    x: Tensor,
+    qkv_weight: Tensor,
+    bias: Tensor | None,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    num_heads: int,
+    first_only: bool,
+    residual: Tensor | None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Without a graph: what is found, on top of `residual` if there is one, and what is kept.
+
+    That is, for `attention_backward`: q, k, v, the table of weights, and what the heads found.
+    """
+    q, k, v = _heads(x, qkv_weight, num_heads, first_only)
+    logits, scale = torch.bmm(q.transpose(1, 2), k), q.shape[1] ** -0.5  # BA M N
+    if bias is None:
+        logits *= scale
+    else:
+        by_head = logits.view(-1, num_heads, *logits.shape[1:])
+        torch.add(bias, by_head, alpha=scale, out=by_head)
+    weights = torch.softmax(logits, dim=-1)
+    merged = _merged(torch.bmm(v, weights.transpose(1, 2)), num_heads)  # B M C
+    return product_onto(residual, merged, proj_weight, proj_bias), (q, k, v, weights, merged)
+
+
+def attention_backward(
+    grad: Tensor | None,
+    given: tuple[Tensor | None, ...],
+    x: Tensor,
+    qkv_weight: Tensor,
+    proj_weight: Tensor,
+    num_heads: int,
+    kept: tuple[Tensor, ...],
+    wanted: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients for x, W₁, the table's bias, W₂ and b₂, those `wanted`.
+
+    They come from `grad`, the gradient for what was found, and from those that are `given` for q,
+    k, v and the table of weights.
+    """
+    q, k, v, weights, merged = kept
+    d_q, d_k, d_v, d_weights = given
+    d_proj_weight = d_proj_bias = None
+    if grad is not None:
+        d_merged, d_proj_weight, d_proj_bias = product_gradients(
+            grad, merged, proj_weight, (True, wanted[3], wanted[4])
+        )
+        assert d_merged is not None
+        d_found = _parted(d_merged, num_heads)
+        d_v = _sum(d_v, torch.bmm(d_found, weights))
+        d_weights = _sum(d_weights, torch.bmm(d_found.transpose(1, 2), v))
+    assert d_weights is not None
+    d_logits = _softmax_backward(d_weights, weights)
+    d_bias = d_logits.view(-1, num_heads, *d_logits.shape[1:]).sum(0) if wanted[2] else None
+    scale = q.shape[1] ** -0.5
+    d_q = _sum(d_q, _scaled_bmm(k, d_logits.transpose(1, 2), scale))
+    d_k = _sum(d_k, _scaled_bmm(q, d_logits, scale))
+    assert d_v is not None
+    first_only = q.shape[-1] != k.shape[-1]
+    d_qkv = _unparted((d_q, d_k, d_v), num_heads, first_only)
+    d_x = _projected_back(d_qkv, qkv_weight) if wanted[0] else None
+    d_qkv_weight = _projection_gradient(d_qkv, x) if wanted[1] else None
+    return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias
+
+
 class _SelfAttention(torch.autograd.Function):
     """With the table of weights kept: y = W₂ o + b₂, o = v Pᵀ, P = softmax(qᵀ k / √D + bias).
 
@@ -104,19 +170,13 @@ class _SelfAttention(torch.autograd.Function):
         num_heads: int,
         first_only: bool,
     ) -> tuple[Tensor, ...]:
-        q, k, v = _heads(x, qkv_weight, num_heads, first_only)
-        logits, scale = torch.bmm(q.transpose(1, 2), k), q.shape[1] ** -0.5  # BA M N
-        if bias is None:
-            logits *= scale
-        else:
-            by_head = logits.view(-1, num_heads, *logits.shape[1:])
-            torch.add(bias, by_head, alpha=scale, out=by_head)
-        weights = torch.softmax(logits, dim=-1)
-        merged = _merged(torch.bmm(v, weights.transpose(1, 2)), num_heads)  # B M C
-        ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, q, k, v, weights, merged)
+        out, kept = attention_forward(
+            x, qkv_weight, bias, proj_weight, proj_bias, num_heads, first_only, None
+        )
+        ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, *kept)
         ctx.set_materialize_grads(False)
         ctx.num_heads, ctx.first_only = num_heads, first_only
-        return product_onto(None, merged, proj_weight, proj_bias), q, k, v, weights
+        return out, *kept[:4]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -136,25 +196,13 @@ class _SelfAttention(torch.autograd.Function):
                 None,
                 None,
             )
-        d_q, d_k, d_v, d_weights = given
-        d_proj_weight = d_proj_bias = None
         if grad is not None:
-            d_merged, d_proj_weight, d_proj_bias = product_gradients(
-                grad.contiguous(), merged, proj_weight, (True, wanted[3], wanted[4])
-            )
-            assert d_merged is not None
-            d_found = _parted(d_merged, A)
-            d_v = _sum(d_v, torch.bmm(d_found, weights))
-            d_weights = _sum(d_weights, torch.bmm(d_found.transpose(1, 2), v))
-        assert d_weights is not None
-        d_logits = _softmax_backward(d_weights, weights)
-        d_bias = d_logits.view(-1, A, *d_logits.shape[1:]).sum(0) if wanted[2] else None
-        scale = q.shape[1] ** -0.5
-        d_q = _sum(d_q, _scaled_bmm(k, d_logits.transpose(1, 2), scale))
-        d_k = _sum(d_k, _scaled_bmm(q, d_logits, scale))
-        assert d_v is not None
-        d_x, d_qkv_weight = _heads_backward(x, qkv_weight, A, (d_q, d_k, d_v), wanted[:2])
-        return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias, None, None
+            grad = grad.contiguous()
+        kept = (q, k, v, weights, merged)
+        gradients = attention_backward(
+            grad, tuple(given), x, qkv_weight, proj_weight, A, kept, wanted[:5]
+        )
+        return *gradients, None, None
 
 
 class _SelfAttentionGradient(torch.autograd.Function):
@@ -330,22 +378,6 @@ def _projection_gradient(d_qkv: tuple[Tensor, ...], x: Tensor) -> Tensor:
     if len(d_qkv) == 1:
         return to_weight
     return torch.cat([product(d_qkv[0].t(), x[:, 0].t()), to_weight])
-
-
-def _heads_backward(
-    x: Tensor,
-    qkv_weight: Tensor,
-    num_heads: int,
-    heads: tuple[Tensor, Tensor, Tensor],
-    wanted: tuple[bool, ...],
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients for the tokens and for the projection's weight, those `wanted`."""
-    first_only = heads[0].shape[-1] != heads[1].shape[-1]
-    d_qkv = _unparted(heads, num_heads, first_only)
-    return (
-        _projected_back(d_qkv, qkv_weight) if wanted[0] else None,
-        _projection_gradient(d_qkv, x) if wanted[1] else None,
-    )
 
 
 def _merged(heads: Tensor, num_heads: int) -> Tensor:

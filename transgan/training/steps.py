@@ -95,7 +95,7 @@ class Steps:
         `penalised`), logits of reals and of fakes, both augmented.
         """
         loss, B = self.config.loss, len(real)
-        self.discriminator.requires_grad_(True)
+        self._freeze_discriminator(False)
         z, draws = self._latents(B), self._draw_augmentation(2 * B)
         mix = self.draw_mix(B) if penalised and loss.resolved_penalty == "gp" else None
         mean_real = None
@@ -147,7 +147,7 @@ class Steps:
         loss, B = self.config.loss, self.config.resolved_generator_batch_size
         # Frozen, so that no gradient of this step is left in the discriminator (the authors' code
         # adds it to the next discriminator step).
-        self.discriminator.requires_grad_(False)
+        self._freeze_discriminator(True)
         z, draws = self._latents(B), self._draw_augmentation(B)
         real_draws: tuple[Draw, ...] = ()
         if loss.name == "rpgan":
@@ -177,6 +177,10 @@ class Steps:
         self.generator_descent.take()
         self._share_running_averages()
         return mean
+
+    def _freeze_discriminator(self, frozen: bool) -> None:
+        for parameter in self.discriminator_descent.parameters:
+            parameter.requires_grad = not frozen
 
     def _share_running_averages(self) -> None:
         """Let all processes have one and the same, each having averaged what it saw itself."""
