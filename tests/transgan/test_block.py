@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.networks import block as module
+from transgan.networks.input_gradient import input_gradient
 from transgan.networks.layers import Block
 
 PLAIN: dict[str, Any] = {"norm": "layernorm", "window_size": None, "bias_width": 3, "noise": False}
@@ -99,3 +100,16 @@ def test_large_tables_rewritten_code_and_second_derivatives_to_come_go_by_the_pa
     assert not seen
     block(x, twice=True)
     assert seen == [block.mlp]
+
+
+def test_input_gradient_that_was_not_told_to_come_is_differentiable() -> None:
+    """As where images are not what was asked about, but made of it."""
+    block, x = setting()
+    wanted = [x, *block.parameters()]
+    results = []
+    for run in (module.run_block, by_parts):
+        out = run(block, x, first_only=False)
+        gradient = input_gradient(out.pow(3).flatten(1).sum(1), x)
+        slopes = torch.autograd.grad(gradient.square().sum(), wanted, allow_unused=True)
+        results.append([gradient, *(s for s in slopes if s is not None and s.any())])
+    torch.testing.assert_close(*results)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from transgan.networks.attend import attend
 from transgan.networks.linear import Linear
-from transgan.networks.position_bias import position_bias
+from transgan.networks.position_bias import position_bias, position_index
 from transgan.networks.self_attention import self_attention
 
 
@@ -75,6 +75,7 @@ class Attention(nn.Module):
         if bias_width is not None:
             self.bias_table = nn.Parameter(torch.empty((2 * bias_width - 1) ** 2, num_heads))
             nn.init.trunc_normal_(self.bias_table, std=0.02)
+            position_index(bias_width)
         self.noise = NoiseInjection() if noise else None
 
     def position_bias(self) -> Float[Tensor, "heads queries keys"]:

@@ -22,6 +22,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.networks.input_gradient import weights_are_left_out
+
 LEAST_SHARED = 64
 """Products of two transposed matrices, which oneDNN has copied first, take a sum as long as
 that to be worth the copies."""
@@ -138,9 +140,13 @@ def graph_gradients(
 ) -> tuple[Tensor | None, ...]:
     """Gradients for the `wanted` of the first inputs, with a graph, by running `function` again.
 
+    Amid an `input_gradient`, the first alone.
+
     For the backward pass of operations that are whole to autograd, where the gradient of the
     gradient is asked for.
     """
+    if weights_are_left_out():
+        wanted = (wanted[0], *(False for _ in wanted[1:]))
     asked = [value for value, is_wanted in zip(inputs, wanted, strict=False) if is_wanted]
     grads = iter(torch.autograd.grad(function(*inputs), asked, grad, create_graph=True))
     return tuple(next(grads) if is_wanted else None for is_wanted in wanted)

@@ -127,26 +127,20 @@ def attention_backward(
     They come from `grad`, the gradient for what was found, and from those that are `given` for q,
     k, v and the table of weights.
     """
-    q, k, v, weights, merged = kept
-    d_q, d_k, d_v, d_weights = given
-    d_proj_weight = d_proj_bias = None
+    _, _, v, weights, merged = kept
+    *d_heads, d_weights = given
+    d_found = d_proj_weight = d_proj_bias = None
     if grad is not None:
         d_merged, d_proj_weight, d_proj_bias = product_gradients(
             grad, merged, proj_weight, (True, wanted[3], wanted[4])
         )
         assert d_merged is not None
         d_found = _parted(d_merged, num_heads)
-        d_v = _sum(d_v, torch.bmm(d_found, weights))
         d_weights = _sum(d_weights, torch.bmm(d_found.transpose(1, 2), v))
     assert d_weights is not None
     d_logits = _softmax_backward(d_weights, weights)
     d_bias = d_logits.view(-1, num_heads, *d_logits.shape[1:]).sum(0) if wanted[2] else None
-    scale = q.shape[1] ** -0.5
-    d_q = _sum(d_q, _scaled_bmm(k, d_logits.transpose(1, 2), scale))
-    d_k = _sum(d_k, _scaled_bmm(q, d_logits, scale))
-    assert d_v is not None
-    first_only = q.shape[-1] != k.shape[-1]
-    d_qkv = _unparted((d_q, d_k, d_v), num_heads, first_only)
+    d_qkv = _heads_gradients(kept, d_found, d_logits, tuple(d_heads), num_heads)
     d_x = _projected_back(d_qkv, qkv_weight) if wanted[0] else None
     d_qkv_weight = _projection_gradient(d_qkv, x) if wanted[1] else None
     return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias
@@ -232,16 +226,12 @@ class _SelfAttentionGradient(torch.autograd.Function):
         num_heads: int,
         first_only: bool,
     ) -> Tensor:
-        grad, scale = grad.contiguous(), q.shape[1] ** -0.5
+        grad = grad.contiguous()
         d_found = _parted(product(grad, proj_weight.t()), num_heads)
         d_weights = torch.bmm(d_found.transpose(1, 2), v)
         d_logits = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
-        heads = (
-            _scaled_bmm(k, d_logits.transpose(1, 2), scale),
-            _scaled_bmm(q, d_logits, scale),
-            torch.bmm(d_found, weights),
-        )
-        d_qkv = _unparted(heads, num_heads, first_only)
+        kept, none = (q, k, v, weights), (None, None, None)
+        d_qkv = _heads_gradients(kept, d_found, d_logits, none, num_heads)
         ctx.save_for_backward(
             grad, q, k, v, weights, qkv_weight, proj_weight, d_found, d_weights, d_logits, *d_qkv
         )
@@ -343,22 +333,34 @@ def _heads(
     return q, k, v
 
 
-def _unparted(
-    heads: tuple[Tensor, Tensor, Tensor], num_heads: int, first_only: bool
+def _heads_gradients(
+    kept: tuple[Tensor, ...],
+    d_found: Tensor | None,
+    d_logits: Tensor,
+    given: tuple[Tensor | None, ...],
+    num_heads: int,
 ) -> tuple[Tensor, ...]:
-    """q, k and v as `_heads` gives them, but as their projections have them.
+    """Gradients for q, k and v, with those `given` from elsewhere, as their projection has them.
 
-    One tensor (B, N, 3C), or two, of the first token (B, C) and of all (B, N, 2C).
+    That is one tensor (B, N, 3C), or two: of the first token (B, C), which alone asks, and of all
+    (B, N, 2C).
     """
-    if first_only:
-        q, *kv = heads
-        return q.view(len(q) // num_heads, -1), _side_by_side(kv, num_heads)
-    return (_side_by_side(list(heads), num_heads),)
-
-
-def _side_by_side(heads: list[Tensor], num_heads: int) -> Tensor:
-    parts = [head.view(len(head) // num_heads, -1, head.shape[-1]) for head in heads]
-    return torch.cat(parts, dim=1).transpose(1, 2).contiguous()
+    q, k, _, weights, *_ = kept
+    (B, C, N), scale = (len(k) // num_heads, num_heads * k.shape[1], k.shape[2]), k.shape[1] ** -0.5
+    first_only = q.shape != k.shape
+    together = k.new_empty(2 if first_only else 3, *k.shape)
+    d_q, d_k, d_v = (torch.empty_like(q), *together) if first_only else together
+    torch.baddbmm(d_q, k, d_logits.transpose(1, 2), beta=0, alpha=scale, out=d_q)
+    torch.baddbmm(d_k, q, d_logits, beta=0, alpha=scale, out=d_k)
+    if d_found is None:
+        d_v.zero_()
+    else:
+        torch.bmm(d_found, weights, out=d_v)
+    for gradient, more in zip((d_q, d_k, d_v), given, strict=True):
+        if more is not None:
+            gradient += more
+    d_qkv = together.view(-1, B, C, N).permute(1, 3, 0, 2).reshape(B, N, -1)
+    return (d_q.view(B, C), d_qkv) if first_only else (d_qkv,)
 
 
 def _projected_back(d_qkv: tuple[Tensor, ...], qkv_weight: Tensor) -> Tensor:
