@@ -53,7 +53,7 @@ def position_index(width: int) -> Tensor:
 
     `Attention` asks for it when it is built, so that none is made where tensors have no memory.
     """
-    place = torch.arange(width**2, device="cpu", dtype=torch.int32)
+    place = torch.arange(width**2, device="cpu")
     y, x = place // width, place % width
     down, right = y[:, None] - y + width - 1, x[:, None] - x + width - 1
     return (down * (2 * width - 1) + right).flatten()

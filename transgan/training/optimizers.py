@@ -46,10 +46,11 @@ def learning_rate_factor(
 def clip_gradients(parameters: Sequence[Tensor], largest: float) -> None:
     """Scale all gradients by one factor so that their norm, as one vector, is at most `largest`.
 
-    As `torch.nn.utils.clip_grad_norm_` does, with one operation for all norms.
+    As `torch.nn.utils.clip_grad_norm_` does for tensors of one device and type, without sorting
+    them by these first.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
     torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1))
 
 
