@@ -62,9 +62,27 @@ def test_gradients_without_a_graph_are_those_of_torch(shape: tuple[int, ...], ou
     )
 
 
+@pytest.mark.parametrize(
+    ("vendor", "family", "least"),
+    [
+        ("AuthenticAMD", 26, 1 << 21),
+        ("AuthenticAMD", 25, 1 << 24),
+        ("GenuineIntel", 6, 1 << 24),
+        ("HygonGenuine", 26, 1 << 24),
+    ],
+)
+def test_onednn_takes_smaller_products_where_it_is_twice_as_fast(
+    vendor: str, family: int, least: int
+) -> None:
+    info = f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 17\n"
+    assert module.least_products(info * 2) == least
+    assert module.least_products("CPU architecture: 8\n") == 1 << 24
+
+
 @pytest.mark.skipif(not module.CARRIES_ONEDNN, reason="torch without oneDNN")
 def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
+    monkeypatch.setattr(module, "LEAST_PRODUCTS", 512 * 64 * 64)
     ours = module._onednn
     monkeypatch.setattr(module, "_onednn", lambda *given: taken.append(given) or ours(*given))
     x, weight = torch.randn(512, 64), torch.randn(64, 64)

@@ -31,11 +31,10 @@ def plain(layer: Mlp, x: Tensor, residual: Tensor) -> Tensor:
 
 
 @pytest.mark.usefixtures("_library")
-@pytest.mark.parametrize("twice", [True, False])
-def test_values_and_two_derivatives_are_those_of_torch(twice: bool) -> None:
+def test_values_and_two_derivatives_are_those_of_torch() -> None:
     layer, x, residual, wanted = setting()
     results = []
-    for out in (layer(x, residual, twice=twice), plain(layer, x, residual)):
+    for out in (layer(x, residual), plain(layer, x, residual)):
         grads = torch.autograd.grad(out.pow(3).sum(), wanted, create_graph=True)
         slope = sum(grad.square().sum() for grad in grads)
         results.append([out, *grads, *torch.autograd.grad(slope, wanted)])
@@ -47,9 +46,9 @@ def test_first_gradient_and_values_without_one_are_those_of_torch() -> None:
     layer, x, residual, wanted = setting()
     expected = plain(layer, x, residual)
     with torch.no_grad():
-        torch.testing.assert_close(layer(x, residual, twice=False), expected)
+        torch.testing.assert_close(layer(x, residual), expected)
     weights = torch.randn_like(expected)
-    out = layer(x, residual, twice=False)
+    out = layer(x, residual)
     torch.testing.assert_close(
         torch.autograd.grad((out * weights).sum(), wanted),
         torch.autograd.grad((expected * weights).sum(), wanted),
@@ -59,7 +58,7 @@ def test_first_gradient_and_values_without_one_are_those_of_torch() -> None:
 def test_frozen_weights_get_no_gradient() -> None:
     layer, x, residual, _ = setting()
     layer.requires_grad_(False)
-    layer(x, residual, twice=False).sum().backward()
+    layer(x, residual).sum().backward()
     assert x.grad is not None
     assert residual.grad is not None
     assert all(parameter.grad is None for parameter in layer.parameters())

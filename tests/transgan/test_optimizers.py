@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from transgan.config import OptimizerConfig, TrainingConfig
-from transgan.training.optimizers import Descent, build_optimizer, learning_rate_factor
+from transgan.training.optimizers import (
+    Descent,
+    build_optimizer,
+    clip_gradients,
+    learning_rate_factor,
+)
 from transgan.training.ranks import Ranks
 from transgan.training.trainer import Trainer
 
@@ -93,3 +98,15 @@ def test_gradients_of_several_parts_are_clipped_as_one() -> None:
     descent.take()
     assert module.weight.grad is not None
     torch.testing.assert_close(module.weight.grad, torch.tensor([[0.3, 0.4]]))
+
+
+@pytest.mark.parametrize("largest", [0.5, 50.0])
+def test_gradients_are_clipped_as_torch_clips_them(largest: float) -> None:
+    rng = torch.Generator().manual_seed(1)
+    ours, theirs = ([nn.Parameter(torch.zeros(shape)) for shape in ((3, 5), (7,))] for _ in "ab")
+    for mine, other in zip(ours, theirs, strict=True):
+        mine.grad = torch.randn(mine.shape, generator=rng)
+        other.grad = mine.grad.clone()
+    clip_gradients(ours, largest)
+    nn.utils.clip_grad_norm_(theirs, largest)
+    torch.testing.assert_close([p.grad for p in ours], [p.grad for p in theirs])

@@ -55,6 +55,45 @@ def test_microbatches_give_the_gradients_of_the_whole_batch(
     assert (parts - whole).abs().max() < 1e-5 * whole.abs().max()
 
 
+@pytest.mark.parametrize("microbatch_size", [None, 4])
+def test_penalty_in_one_pass_with_the_loss_has_the_gradients_of_two(
+    make_config: MakeConfig, images: Tensor, microbatch_size: int | None
+) -> None:
+    changes = {"loss.penalty": "r1+r2", "batch_size": 10, "microbatch_size": microbatch_size}
+    found, passes = [], []
+    for at_once in (True, False):
+        trainer = Trainer(make_config(changes), images)
+        assert trainer._steps._penalises_at_once
+        trainer._steps._penalises_at_once = at_once
+        passes.append(0)
+
+        def count(*_: Any) -> None:
+            passes[-1] += 1
+
+        trainer.discriminator.register_forward_hook(count)
+        found.append(gradients(trainer, images, "discriminator"))
+    assert (found[0] - found[1]).abs().max() < 1e-5 * found[1].abs().max()
+    assert passes[1] == 2 * passes[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss.penalty": "r1"},
+        {"loss.penalty": "gp"},
+        {"precision": "bfloat16"},
+        {"activation_checkpointing": True},
+        {"discriminator.noise": True},
+    ],
+    ids=str,
+)
+def test_penalty_takes_a_pass_of_its_own_where_one_does_not_serve_both(
+    make_config: MakeConfig, images: Tensor, changes: dict[str, Any]
+) -> None:
+    changes = {"loss.penalty": "r1+r2"} | changes
+    assert not Trainer(make_config(changes), images)._steps._penalises_at_once
+
+
 def test_drift_and_mode_seeking_change_the_gradients(
     make_config: MakeConfig, images: Tensor
 ) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from transgan.networks.attend import attend
-from transgan.networks.linear import Linear, linear
+from transgan.networks.linear import Linear
+from transgan.networks.position_bias import position_bias, position_index
 from transgan.networks.self_attention import self_attention
 
 
@@ -75,21 +75,14 @@ class Attention(nn.Module):
         if bias_width is not None:
             self.bias_table = nn.Parameter(torch.empty((2 * bias_width - 1) ** 2, num_heads))
             nn.init.trunc_normal_(self.bias_table, std=0.02)
+            position_index(bias_width)
         self.noise = NoiseInjection() if noise else None
 
     def position_bias(self) -> Float[Tensor, "heads queries keys"]:
-        """The bias for each query and key, from the table of offsets (dy, dx).
-
-        Row dy·(2W - 1) + dx of the table, each counted from -(W - 1), is for the offset of query
-        minus key. That makes the bias of one query a W×W patch of the table seen as an image, with
-        rows and columns reversed; so all of them are the table's patches, which torch can cut out
-        (and sum up again in the backward pass) far faster than it can gather and scatter.
-        """
+        """The bias for each query and key, from the table of offsets (dy, dx)."""
         assert self.bias_table is not None
         assert self.bias_width is not None
-        W = self.bias_width
-        image = self.bias_table.t().reshape(1, self.num_heads, 2 * W - 1, 2 * W - 1)
-        return F.unfold(image, W).view(self.num_heads, W * W, W * W).flip(-1)
+        return position_bias(self.bias_table, self.bias_width)
 
     def forward(
         self,
@@ -102,21 +95,21 @@ class Attention(nn.Module):
 
         `twice` tells that a second derivative is to come, which is then cheaper.
         """
-        B, N, C = x.shape
-        A = self.num_heads
+        N = x.shape[1]
         if self.noise is not None:
             x = self.noise(x, self.window_size)
         bias = None if self.bias_table is None else self.position_bias()
-        if first_only:
-            # What the other tokens would ask is not needed.
-            q_weight, kv_weight = self.qkv.weight.split([C, 2 * C])
-            q = linear(x[:, :1], q_weight).view(B, 1, A, -1).transpose(1, 2)
-            k, v = linear(x, kv_weight).view(B, N, 2, A, -1).permute(2, 0, 3, 1, 4)
-            return self.proj(attend(q, k, v, bias).transpose(1, 2).reshape(B, 1, C))
         if self.window_size is not None:
             x = to_windows(x, self.window_size)
         found = self_attention(
-            x, self.qkv.weight, bias, self.proj.weight, self.proj.bias, A, twice=twice
+            x,
+            self.qkv.weight,
+            bias,
+            self.proj.weight,
+            self.proj.bias,
+            self.num_heads,
+            first_only=first_only,
+            twice=twice,
         )
         return found if self.window_size is None else from_windows(found, self.window_size, N)
 

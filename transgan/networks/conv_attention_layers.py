@@ -166,7 +166,7 @@ class GlobalBlock(nn.Module):
         """`x`, each place with what it has found anywhere."""
         tokens = to_places(x)
         tokens = tokens + self.attn(self.norm1(tokens))
-        return to_grid(self.mlp(self.norm2(tokens), tokens, twice=False), x)
+        return to_grid(self.mlp(self.norm2(tokens), tokens), x)
 
 
 def to_places(

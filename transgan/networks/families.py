@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from torch import nn
+
 from transgan.config import TrainingConfig
 from transgan.conv_attention_config import (
     ConvAttentionDiscriminatorConfig,
@@ -34,3 +36,11 @@ def build_discriminator(config: TrainingConfig) -> AnyDiscriminator:
     if isinstance(network, ConvAttentionDiscriminatorConfig):
         return ConvAttentionDiscriminator(network, *shape, activation_checkpointing=checkpointing)
     return Discriminator(network, *shape, activation_checkpointing=checkpointing)
+
+
+def repeats_itself(discriminator: nn.Module) -> bool:
+    """Whether a second pass gives the same logits and leaves nothing behind.
+
+    Noise is drawn anew in each pass, and batch norm, which the other family has, counts each.
+    """
+    return isinstance(discriminator, Discriminator) and not discriminator.config.noise

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.network_config import NormName
+from transgan.networks import block
 from transgan.networks.attention import Attention, CrossAttention
+from transgan.networks.layer_norm import layer_norm
 from transgan.networks.mlp import Mlp
 
 
@@ -74,12 +76,21 @@ class Block(nn.Module):
 
         `twice` tells that a second derivative is to come, which is then cheaper.
         """
+        if not twice and block.serves(self, x):
+            return block.run_block(self, x, first_only=first_only)
         if self.cross_attn is not None:
             assert source is not None
             x = self.cross_attn(x, source)
-        found = self.attn(self.norm1(x), first_only=first_only, twice=twice)
+        found = self.attn(_normed(self.norm1, x, twice), first_only=first_only, twice=twice)
         x = (x[:, :1] if first_only else x) + found
-        return self.mlp(self.norm2(x), x, twice=twice)
+        return self.mlp(_normed(self.norm2, x, twice), x)
+
+
+def _normed(norm: nn.Module, x: Tensor, twice: bool) -> Tensor:
+    if isinstance(norm, nn.LayerNorm):
+        return layer_norm(x, norm.weight, norm.bias, norm.eps, twice=twice)
+    out: Tensor = norm(x)
+    return out
 
 
 def pixel_shuffle_tokens(
@@ -91,7 +102,9 @@ def pixel_shuffle_tokens(
     """
     B, N, C = x.shape
     width = round(N**0.5)
-    x = x.view(B, width, width, C // 4, 2, 2).permute(0, 1, 4, 2, 5, 3)  # B H 2 W 2 C/4
+    # In two copies, each of long stretches: one alone takes several times as long on its way back.
+    x = x.view(B, N, C // 4, 2, 2).permute(0, 1, 3, 4, 2).contiguous()  # B N 2 2 C/4
+    x = x.view(B, width, width, 2, C // 2).transpose(2, 3)  # B H 2 W 2·C/4
     return x.reshape(B, 4 * N, C // 4)
 
 
@@ -109,7 +122,8 @@ def pool_tokens(x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch fe
     """Average each 2×2 neighbourhood of a square grid of tokens."""
     B, N, C = x.shape
     width = round(N**0.5)
-    return x.view(B, width // 2, 2, width // 2, 2, C).mean(dim=(2, 4)).flatten(1, 2)
+    grid = x.transpose(1, 2).reshape(B, C, width, width)  # a view, in channels-last order
+    return F.avg_pool2d(grid, 2).flatten(2).transpose(1, 2)
 
 
 class Blur(nn.Module):

@@ -3,15 +3,18 @@
 Without gradients, that is, and in operations that have their own backward pass (`mlp`,
 `self_attention`); else by torch's choice.
 
-torch takes MKL's product for float32. oneDNN's, which torch carries too, is as fast on Intel's
-processors and twice as fast on AMD's, where MKL leaves AVX-512 alone: 240 against 105 GFLOP/s on
-one core of an EPYC of 2024. Small products stay with MKL, whose call costs less.
+torch takes MKL's product for float32. oneDNN's, which torch carries too, is twice as fast on AMD's
+processors with AVX-512 units of full width (Zen 5: 240 against 105 GFLOP/s on one core of an EPYC
+of 2024), where MKL leaves AVX-512 alone. On others it is faster by a tenth at most (Zen 4: 105
+against 97 GFLOP/s). Smaller products stay with MKL, whose call costs less.
 Both compute in full float32; they round in different places.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,11 +22,26 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAST_PRODUCTS = 1 << 21
-"""Multiply-adds below which oneDNN's call, about 10 µs more, is not worth it."""
+from transgan.networks.input_gradient import weights_are_left_out
+
 LEAST_SHARED = 64
 """Products of two transposed matrices, which oneDNN has copied first, take a sum as long as
 that to be worth the copies."""
+
+
+def least_products(cpu_info: str) -> int:
+    """Multiply-adds below which oneDNN's call, about 15 µs more, is not worth it.
+
+    Args:
+        cpu_info: what Linux tells of the processors in `/proc/cpuinfo`.
+    """
+    fields = dict(re.findall(r"^(vendor_id|cpu family)\s*: (.*)$", cpu_info, re.MULTILINE))
+    is_zen5 = fields.get("vendor_id") == "AuthenticAMD" and int(fields.get("cpu family", 0)) >= 26
+    return 1 << 21 if is_zen5 else 1 << 24
+
+
+_CPU_INFO = Path("/proc/cpuinfo")
+LEAST_PRODUCTS = least_products(_CPU_INFO.read_text("utf-8") if _CPU_INFO.exists() else "")
 
 
 def carries_onednn() -> bool:
@@ -122,9 +140,13 @@ def graph_gradients(
 ) -> tuple[Tensor | None, ...]:
     """Gradients for the `wanted` of the first inputs, with a graph, by running `function` again.
 
+    Amid an `input_gradient`, the first alone.
+
     For the backward pass of operations that are whole to autograd, where the gradient of the
     gradient is asked for.
     """
+    if weights_are_left_out():
+        wanted = (wanted[0], *(False for _ in wanted[1:]))
     asked = [value for value, is_wanted in zip(inputs, wanted, strict=False) if is_wanted]
     grads = iter(torch.autograd.grad(function(*inputs), asked, grad, create_graph=True))
     return tuple(next(grads) if is_wanted else None for is_wanted in wanted)

@@ -3,7 +3,9 @@
 What `attend` is to the arithmetic of attention, this is to all that lies between the norm and the
 sum: forward and backward pass without autograd's bookkeeping, q, k and v copied into place once.
 
-Shapes: B batch (or windows), N tokens, C channels, A heads, D = C/A channels a head.
+Shapes: B batch (or windows), N tokens, M of them that ask, C channels, A heads, D = C/A channels a
+head. Heads' tokens lie along the last axis, (BA, D, N): products then have long rows, also where a
+head has few channels.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from transgan.networks import attend as attention
+from transgan.networks.input_gradient import weights_are_left_out
 from transgan.networks.linear import (
     graph_gradients,
     linear,
@@ -24,6 +28,9 @@ from transgan.networks.linear import (
     product_onto,
     runs_as_written,
 )
+
+FREE_WEIGHTS = 1 << 12
+"""Without gradients, a table of up to so many weights (M·N) is faster than torch's attention."""
 
 
 def self_attention(
@@ -34,17 +41,25 @@ def self_attention(
     proj_bias: Float[Tensor, " dim"],
     num_heads: int,
     *,
+    first_only: bool = False,
     twice: bool,
-) -> Float[Tensor, "batch tokens dim"]:
-    """What each token of `x` finds among all, projected.
+) -> Float[Tensor, "batch queries dim"]:
+    """What each token of `x` (with `first_only` the first) finds among all, projected.
 
-    `twice` tells that a second derivative is to come. Without, there is one too, at the price of
-    another forward pass.
+    Differentiable to any order; beyond the first, all but the derivative of an `input_gradient`
+    takes another forward pass. Of large tables it does too, unless `twice` tells that it is to
+    come.
     """
     tensors = (x, qkv_weight, bias, proj_weight, proj_bias)
-    if twice or not runs_as_written(x) or not torch.is_grad_enabled():
-        return _composed(*tensors, num_heads)
-    out: Tensor = _SelfAttention.apply(*tensors, num_heads)
+    table = x.shape[1] * (1 if first_only else x.shape[1])
+    if not runs_as_written(x):
+        return _composed(*tensors, num_heads, first_only)
+    if table > (attention.PLAIN_WEIGHTS if torch.is_grad_enabled() else FREE_WEIGHTS):
+        if twice or first_only or not torch.is_grad_enabled():
+            return _composed(*tensors, num_heads, first_only)
+        out: Tensor = _LargeSelfAttention.apply(*tensors, num_heads)
+        return out
+    out = _SelfAttention.apply(*tensors, num_heads, first_only)[0]
     return out
 
 
@@ -55,16 +70,211 @@ def _composed(
     proj_weight: Tensor,
     proj_bias: Tensor,
     num_heads: int,
+    first_only: bool,
 ) -> Tensor:
     """Of operations that have a derivative of any order."""
     B, N, C = x.shape
-    q, k, v = linear(x, qkv_weight).view(B, N, 3, num_heads, -1).permute(2, 0, 3, 1, 4)  # B A N D
-    found = attention.attend(q, k, v, bias).transpose(1, 2).reshape(B, N, C)
+    if first_only:
+        # What the other tokens would ask is not needed.
+        q_weight, kv_weight = qkv_weight.split([C, 2 * C])
+        q = linear(x[:, :1], q_weight).view(B, 1, num_heads, -1).transpose(1, 2)  # B A 1 D
+        k, v = linear(x, kv_weight).view(B, N, 2, num_heads, -1).permute(2, 0, 3, 1, 4)  # B A N D
+    else:
+        qkv = linear(x, qkv_weight).view(B, N, 3, num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # B A N D
+    found = attention.attend(q, k, v, bias).transpose(1, 2).flatten(2)  # B M C
     return linear(found, proj_weight, proj_bias)
 
 
+def attention_forward(
+    x: Tensor,
+    qkv_weight: Tensor,
+    bias: Tensor | None,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    num_heads: int,
+    first_only: bool,
+    residual: Tensor | None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Without a graph: what is found, on top of `residual` if there is one, and what is kept.
+
+    That is, for `attention_backward`: q, k, v, the table of weights, and what the heads found.
+    """
+    q, k, v = _heads(x, qkv_weight, num_heads, first_only)
+    logits, scale = torch.bmm(q.transpose(1, 2), k), q.shape[1] ** -0.5  # BA M N
+    if bias is None:
+        logits *= scale
+    else:
+        by_head = logits.view(-1, num_heads, *logits.shape[1:])
+        torch.add(bias, by_head, alpha=scale, out=by_head)
+    weights = torch.softmax(logits, dim=-1)
+    merged = _merged(torch.bmm(v, weights.transpose(1, 2)), num_heads)  # B M C
+    return product_onto(residual, merged, proj_weight, proj_bias), (q, k, v, weights, merged)
+
+
+def attention_backward(
+    grad: Tensor | None,
+    given: tuple[Tensor | None, ...],
+    x: Tensor,
+    qkv_weight: Tensor,
+    proj_weight: Tensor,
+    num_heads: int,
+    kept: tuple[Tensor, ...],
+    wanted: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients for x, W₁, the table's bias, W₂ and b₂, those `wanted`.
+
+    They come from `grad`, the gradient for what was found, and from those that are `given` for q,
+    k, v and the table of weights.
+    """
+    _, _, v, weights, merged = kept
+    *d_heads, d_weights = given
+    d_found = d_proj_weight = d_proj_bias = None
+    if grad is not None:
+        d_merged, d_proj_weight, d_proj_bias = product_gradients(
+            grad, merged, proj_weight, (True, wanted[3], wanted[4])
+        )
+        assert d_merged is not None
+        d_found = _parted(d_merged, num_heads)
+        d_weights = _sum(d_weights, torch.bmm(d_found.transpose(1, 2), v))
+    assert d_weights is not None
+    d_logits = _softmax_backward(d_weights, weights)
+    d_bias = d_logits.view(-1, num_heads, *d_logits.shape[1:]).sum(0) if wanted[2] else None
+    d_qkv = _heads_gradients(kept, d_found, d_logits, tuple(d_heads), num_heads)
+    d_x = _projected_back(d_qkv, qkv_weight) if wanted[0] else None
+    d_qkv_weight = _projection_gradient(d_qkv, x) if wanted[1] else None
+    return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias
+
+
 class _SelfAttention(torch.autograd.Function):
-    """Keeps the table of weights where that is small; else it is computed again, in parts."""
+    """With the table of weights kept: y = W₂ o + b₂, o = v Pᵀ, P = softmax(qᵀ k / √D + bias).
+
+    q, k, v and P are given out too, for `_SelfAttentionGradient` to hand back what it has for
+    them: so one pass goes back through the projection with the gradients of both.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        qkv_weight: Tensor,
+        bias: Tensor | None,
+        proj_weight: Tensor,
+        proj_bias: Tensor,
+        num_heads: int,
+        first_only: bool,
+    ) -> tuple[Tensor, ...]:
+        out, kept = attention_forward(
+            x, qkv_weight, bias, proj_weight, proj_bias, num_heads, first_only, None
+        )
+        ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, *kept)
+        ctx.set_materialize_grads(False)
+        ctx.num_heads, ctx.first_only = num_heads, first_only
+        return out, *kept[:4]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        *inputs, q, k, v, weights, merged = ctx.saved_tensors
+        x, qkv_weight, _, proj_weight, _ = inputs
+        A, wanted, (grad, *given) = ctx.num_heads, ctx.needs_input_grad, grads
+        if torch.is_grad_enabled():
+            assert grad is not None
+            if weights_are_left_out():
+                d_x = _SelfAttentionGradient.apply(
+                    grad, q, k, v, weights, qkv_weight, proj_weight, A, ctx.first_only
+                )
+                return d_x, *(None,) * 6
+            further = (A, ctx.first_only)
+            return (
+                *graph_gradients(_composed, (*inputs, *further), grad, wanted[:5]),
+                None,
+                None,
+            )
+        if grad is not None:
+            grad = grad.contiguous()
+        kept = (q, k, v, weights, merged)
+        gradients = attention_backward(
+            grad, tuple(given), x, qkv_weight, proj_weight, A, kept, wanted[:5]
+        )
+        return *gradients, None, None
+
+
+class _SelfAttentionGradient(torch.autograd.Function):
+    """The gradient for x, from g for y.
+
+    By way of o' = W₂ᵀ g, P' = o'ᵀ v, L' = P (P' - Σ P P'), q' = k L'ᵀ / √D, k' = q L' / √D and
+    v' = o' P. With u for its own gradient, and a dot for how what it follows moves when x moves
+    along u (q., k. and v. are projected from u):
+
+    - L. = (q.ᵀ k + qᵀ k.) / √D, P. = P (L. - Σ P L.), and for g it is W₂ o., o. = v. Pᵀ + v P.ᵀ;
+    - for q, k and v it is k. L'ᵀ / √D, q. L' / √D and o' P.;
+    - for P it is o'ᵀ v. + L. (P' - Σ P P') - P' Σ P L..
+
+    Sums Σ are over a query's keys.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        grad: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        weights: Tensor,
+        qkv_weight: Tensor,
+        proj_weight: Tensor,
+        num_heads: int,
+        first_only: bool,
+    ) -> Tensor:
+        grad = grad.contiguous()
+        d_found = _parted(product(grad, proj_weight.t()), num_heads)
+        d_weights = torch.bmm(d_found.transpose(1, 2), v)
+        d_logits = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
+        kept, none = (q, k, v, weights), (None, None, None)
+        d_qkv = _heads_gradients(kept, d_found, d_logits, none, num_heads)
+        ctx.save_for_backward(
+            grad, q, k, v, weights, qkv_weight, proj_weight, d_found, d_weights, d_logits, *d_qkv
+        )
+        ctx.num_heads, ctx.first_only = num_heads, first_only
+        return _projected_back(d_qkv, qkv_weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (
+            grad, q, k, v, weights, qkv_weight, proj_weight, d_found, d_weights, d_logits, *d_qkv
+        ) = ctx.saved_tensors  # fmt: skip
+        u, A, scale = grads[0].contiguous(), ctx.num_heads, q.shape[1] ** -0.5
+        along_q, along_k, along_v = _heads(u, qkv_weight, A, ctx.first_only)
+        along_logits = _scaled_bmm(along_q.transpose(1, 2), k, scale)
+        along_logits.baddbmm_(q.transpose(1, 2), along_k, alpha=scale)  # BA M N
+        along_weights = torch._softmax_backward_data(along_logits, weights, -1, weights.dtype)
+        along_found = torch.bmm(along_v, weights.transpose(1, 2))
+        along_found.baddbmm_(v, along_weights.transpose(1, 2))
+        along_merged = _merged(along_found, A)
+        _, to_proj_weight, _ = product_gradients(
+            grad, along_merged, proj_weight, (False, True, False)
+        )
+        # Σ P P' is what P' and L' differ by, but for the factor P, which may be 0
+        sums = (weights * d_weights).sum(-1, keepdim=True)
+        along_sums = (weights * along_logits).sum(-1, keepdim=True)
+        to_weights = along_logits.mul_(d_weights - sums).sub_(d_weights * along_sums)
+        to_weights.baddbmm_(d_found.transpose(1, 2), along_v)
+        return (
+            product(along_merged, proj_weight),
+            _scaled_bmm(along_k, d_logits.transpose(1, 2), scale),
+            _scaled_bmm(along_q, d_logits, scale),
+            torch.bmm(d_found, along_weights),
+            to_weights,
+            _projection_gradient(tuple(d_qkv), u),
+            to_proj_weight,
+            None,
+            None,
+        )
+
+
+class _LargeSelfAttention(torch.autograd.Function):
+    """Without a table of weights: it is computed again, in parts; `attend` says how."""
 
     @staticmethod
     def forward(
@@ -78,65 +288,123 @@ class _SelfAttention(torch.autograd.Function):
     ) -> Tensor:
         B, N, C = x.shape
         qkv = product(x, qkv_weight).view(B, N, 3, num_heads, -1).permute(2, 0, 3, 1, 4)
-        if N * N <= attention.PLAIN_WEIGHTS:
-            qkv = qkv.contiguous()  # 3 B A N D
-            q, k, v = qkv.flatten(1, 2)  # BA N D each
-            logits = torch.bmm(q, k.transpose(1, 2))
-            scale = q.shape[-1] ** -0.5
-            if bias is None:
-                logits *= scale
-            else:
-                by_head = logits.view(B, num_heads, N, N)
-                torch.add(bias, by_head, alpha=scale, out=by_head)
-            kept = torch.softmax(logits, dim=-1)
-            found = torch.bmm(kept, v).view(B, num_heads, N, -1)
-        else:
-            q, k, v = qkv
-            mask = None if bias is None else bias[None]
-            found = kept = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        q, k, v = qkv  # B A N D
+        mask = None if bias is None else bias[None]
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         merged = found.transpose(1, 2).reshape(B, N, C)
-        ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, qkv, kept, merged)
+        ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, qkv, found, merged)
         ctx.num_heads = num_heads
         return product_onto(None, merged, proj_weight, proj_bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        *inputs, qkv, kept, merged = ctx.saved_tensors
+        *inputs, qkv, found, merged = ctx.saved_tensors
         x, qkv_weight, bias, proj_weight, _ = inputs
         A, wanted = ctx.num_heads, ctx.needs_input_grad
         if torch.is_grad_enabled():
-            return (*graph_gradients(_composed, (*inputs, A), grads[0], wanted[:5]), None)
+            further = (A, False)
+            return (*graph_gradients(_composed, (*inputs, *further), grads[0], wanted[:5]), None)
         d_merged, d_proj_weight, d_proj_bias = product_gradients(
             grads[0].contiguous(), merged, proj_weight, (True, wanted[3], wanted[4])
         )
         assert d_merged is not None
         d_found = d_merged.unflatten(-1, (A, -1)).transpose(1, 2)  # B A N D
-        if x.shape[1] ** 2 <= attention.PLAIN_WEIGHTS:
-            d_qkv, d_bias = _gradients_from_weights(qkv, kept, d_found, to_bias=wanted[2])
-        else:
-            q, k, v = qkv
-            d_q, d_k, d_v, d_bias = attention.chunked_backward(q, k, v, bias, kept, d_found)
-            d_qkv = torch.stack([d_q, d_k, d_v])
-        d_qkv = d_qkv.permute(1, 3, 0, 2, 4).reshape(*x.shape[:2], -1)  # B N 3C
+        q, k, v = qkv
+        d_q, d_k, d_v, d_bias = attention.chunked_backward(q, k, v, bias, found, d_found)
+        d_qkv = torch.stack([d_q, d_k, d_v]).permute(1, 3, 0, 2, 4)
+        d_qkv = d_qkv.reshape(*x.shape[:2], -1)  # B N 3C
         d_x, d_qkv_weight, _ = product_gradients(d_qkv, x, qkv_weight, (*wanted[:2], False))
         return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias, None
 
 
-def _gradients_from_weights(
-    qkv: Tensor, weights: Tensor, d_found: Tensor, *, to_bias: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Gradients for q, k and v, (3, B, A, N, D), and for the bias, from the table of weights."""
-    (_, B, A, N, D), scale = qkv.shape, qkv.shape[-1] ** -0.5
-    q, k, v = qkv.flatten(1, 2)
-    d_found = d_found.reshape(B * A, N, D)
-    d_qkv = torch.empty_like(qkv)
-    d_q, d_k, d_v = d_qkv.flatten(1, 2)
-    torch.bmm(weights.transpose(1, 2), d_found, out=d_v)
-    d_logits = torch._softmax_backward_data(
-        torch.bmm(d_found, v.transpose(1, 2)), weights, -1, weights.dtype
+def _heads(
+    x: Tensor, qkv_weight: Tensor, num_heads: int, first_only: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The heads' q (BA, D, M), k and v (BA, D, N), projected from tokens (B, N, C)."""
+    B, N, C = x.shape
+    D = C // num_heads
+    if first_only:
+        q = product(x[:, 0], qkv_weight[:C]).view(B * num_heads, D, 1)
+        kv = product(x, qkv_weight[C:]).view(B, N, 2, C).permute(2, 0, 3, 1).contiguous()
+        k, v = kv.view(2, B * num_heads, D, N).unbind()
+        return q, k, v
+    qkv = product(x, qkv_weight).view(B, N, 3, C).permute(2, 0, 3, 1).contiguous()  # 3 B C N
+    q, k, v = qkv.view(3, B * num_heads, D, N).unbind()
+    return q, k, v
+
+
+def _heads_gradients(
+    kept: tuple[Tensor, ...],
+    d_found: Tensor | None,
+    d_logits: Tensor,
+    given: tuple[Tensor | None, ...],
+    num_heads: int,
+) -> tuple[Tensor, ...]:
+    """Gradients for q, k and v, with those `given` from elsewhere, as their projection has them.
+
+    That is one tensor (B, N, 3C), or two: of the first token (B, C), which alone asks, and of all
+    (B, N, 2C).
+    """
+    q, k, _, weights, *_ = kept
+    (B, C, N), scale = (len(k) // num_heads, num_heads * k.shape[1], k.shape[2]), k.shape[1] ** -0.5
+    first_only = q.shape != k.shape
+    together = k.new_empty(2 if first_only else 3, *k.shape)
+    d_q, d_k, d_v = (torch.empty_like(q), *together) if first_only else together
+    torch.baddbmm(d_q, k, d_logits.transpose(1, 2), beta=0, alpha=scale, out=d_q)
+    torch.baddbmm(d_k, q, d_logits, beta=0, alpha=scale, out=d_k)
+    if d_found is None:
+        d_v.zero_()
+    else:
+        torch.bmm(d_found, weights, out=d_v)
+    for gradient, more in zip((d_q, d_k, d_v), given, strict=True):
+        if more is not None:
+            gradient += more
+    d_qkv = together.view(-1, B, C, N).permute(1, 3, 0, 2).reshape(B, N, -1)
+    return (d_q.view(B, C), d_qkv) if first_only else (d_qkv,)
+
+
+def _projected_back(d_qkv: tuple[Tensor, ...], qkv_weight: Tensor) -> Tensor:
+    """The gradient for the tokens (B, N, C)."""
+    if len(d_qkv) == 1:
+        return product(d_qkv[0], qkv_weight.t())
+    C = qkv_weight.shape[1]
+    d_x = product(d_qkv[1], qkv_weight[C:].t())
+    d_x[:, 0] += product(d_qkv[0], qkv_weight[:C].t())
+    return d_x
+
+
+def _projection_gradient(d_qkv: tuple[Tensor, ...], x: Tensor) -> Tensor:
+    """The gradient for the projection's weight."""
+    rows = d_qkv[-1].flatten(0, 1)
+    to_weight = product(rows.t(), x.flatten(0, 1).t())
+    if len(d_qkv) == 1:
+        return to_weight
+    return torch.cat([product(d_qkv[0].t(), x[:, 0].t()), to_weight])
+
+
+def _merged(heads: Tensor, num_heads: int) -> Tensor:
+    """(BA, D, M) → (B, M, C), the heads' channels side by side."""
+    return heads.view(len(heads) // num_heads, -1, heads.shape[-1]).transpose(1, 2).contiguous()
+
+
+def _parted(merged: Tensor, num_heads: int) -> Tensor:
+    """The inverse of `_merged`."""
+    B, M, C = merged.shape
+    return merged.transpose(1, 2).contiguous().view(B * num_heads, C // num_heads, M)
+
+
+def _softmax_backward(grad: Tensor, weights: Tensor) -> Tensor:
+    """In the place of `grad`."""
+    return torch.ops.aten._softmax_backward_data.out(
+        grad, weights, -1, weights.dtype, grad_input=grad
     )
-    d_bias = d_logits.view(B, A, N, N).sum(0) if to_bias else None
-    torch.bmm(d_logits, k, out=d_q)
-    torch.bmm(d_logits.transpose(1, 2), q, out=d_k)
-    d_qkv[:2] *= scale
-    return d_qkv, d_bias
+
+
+def _scaled_bmm(a: Tensor, b: Tensor, scale: float) -> Tensor:
+    shape = (len(a), a.shape[1], b.shape[2])
+    return torch.baddbmm(a.new_empty(shape), a, b, beta=0, alpha=scale)
+
+
+def _sum(a: Tensor | None, b: Tensor) -> Tensor:
+    """In the place of `b`."""
+    return b if a is None else b.add_(a)

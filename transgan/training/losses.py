@@ -6,7 +6,7 @@ every penalty. The mean of a batch's parts, weighted by their sizes, is thus the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transgan.config import LossName
+from transgan.networks.input_gradient import input_gradient
 
 Logits = Float[Tensor, " batch"]
 Images = Float[Tensor, "batch channels height width"]
@@ -64,8 +65,15 @@ def zero_centred_penalty(
 
     R1 on reals, R1 + R2 on reals and fakes (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).
     """
-    squares = _gradient(critic, torch.cat(batches)).square().sum(dim=(1, 2, 3))
-    means = [part.mean() for part in squares.split([len(batch) for batch in batches])]
+    gradient = _gradient(critic, torch.cat(batches))
+    return squared_slopes(gradient.split([len(batch) for batch in batches]))
+
+
+def squared_slopes(
+    gradients: Sequence[Float[Tensor, "_ channels height width"]],
+) -> Float[Tensor, ""]:
+    """E‖g‖² / 2, summed over batches of gradients g."""
+    means = [gradient.square().sum() / len(gradient) for gradient in gradients]
     return torch.stack(means).sum() / 2
 
 
@@ -114,5 +122,4 @@ def mode_seeking_loss(
 
 def _gradient(critic: Critic, images: Tensor) -> Tensor:
     images = images.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return gradient
+    return input_gradient(critic(images), images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,17 @@ def learning_rate_factor(
     return factor
 
 
+def clip_gradients(parameters: Sequence[Tensor], largest: float) -> None:
+    """Scale all gradients by one factor so that their norm, as one vector, is at most `largest`.
+
+    As `torch.nn.utils.clip_grad_norm_` does for tensors of one device and type, without sorting
+    them by these first.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1))
+
+
 class Descent:
     """The steps of one network: gradients gathered part by part, then taken at once."""
 
@@ -54,6 +66,7 @@ class Descent:
         ranks: Ranks,
     ) -> None:
         self.module, self.ranks, self.lr = module, ranks, lr
+        self.parameters = list(module.parameters())
         self.clip = config.gradient_clip
         self.optimizer = build_optimizer(module, config, lr)
         device = next(module.parameters()).device
@@ -67,7 +80,8 @@ class Descent:
 
     def begin(self) -> None:
         """Forget the last step's gradients."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def gather(self, loss: Tensor) -> None:
         """Add the gradients of `loss`, and let go of its graph."""
@@ -84,7 +98,7 @@ class Descent:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         if self.clip is not None:
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.clip, foreach=True)
+            clip_gradients(self.parameters, self.clip)
         if self.scaler is None:
             self.optimizer.step()
         else:

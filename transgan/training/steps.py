@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from transgan.config import TrainingConfig
 from transgan.networks.conv_attention_layers import running_averages, unobserved
+from transgan.networks.families import repeats_itself
+from transgan.networks.input_gradient import input_gradient
 from transgan.training.augment import Draw, apply_augmentation, draw_augmentation
 from transgan.training.losses import (
     discriminator_loss,
@@ -26,6 +28,7 @@ from transgan.training.losses import (
     gradient_penalty,
     mode_seeking_loss,
     pair_distance,
+    squared_slopes,
     zero_centred_penalty,
 )
 from transgan.training.optimizers import Descent
@@ -69,6 +72,15 @@ class Steps:
         self.discriminator_descent = Descent(
             discriminator, rates, rates.discriminator_lr, config.precision, ranks
         )
+        # The penalty takes the loss's own pass where both are of the same images and logits, and
+        # where that keeps all that both need; else it has a pass of its own.
+        self._penalises_at_once = (
+            config.loss.resolved_penalty == "r1+r2"
+            and config.precision == "float32"
+            and not config.compile
+            and not config.activation_checkpointing
+            and repeats_itself(discriminator)
+        )
         largest, fakes = config.microbatch_size, config.resolved_generator_batch_size
         pairs = 2 if config.loss.mode_seeking_weight else 1
         self._discriminator_parts = split_batch(config.batch_size, ranks, largest)
@@ -83,7 +95,7 @@ class Steps:
         `penalised`), logits of reals and of fakes, both augmented.
         """
         loss, B = self.config.loss, len(real)
-        self.discriminator.requires_grad_(True)
+        self._freeze_discriminator(False)
         z, draws = self._latents(B), self._draw_augmentation(2 * B)
         mix = self.draw_mix(B) if penalised and loss.resolved_penalty == "gp" else None
         mean_real = None
@@ -97,20 +109,27 @@ class Steps:
             both = apply_augmentation(
                 torch.cat([real[part.rows], fake]), _part_of_both(draws, part)
             )
-            real_logits, fake_logits = self._judge(both).chunk(2)
+            at_once = penalised and self._penalises_at_once
+            if at_once:
+                both.requires_grad_(True)
+            logits = self._judge(both)
+            real_logits, fake_logits = logits.chunk(2)
             adversarial = discriminator_loss(loss.name, real_logits, fake_logits)
             total = part.share * adversarial
             if loss.drift_weight:
                 mean = part.mean(real_logits.mean(), mean_real)
                 total = total + loss.drift_weight * drift_penalty(mean)
-            self.discriminator_descent.gather(total)
+            weight = loss.gradient_penalty * loss.penalty_interval * part.share
             penalty = torch.zeros_like(adversarial)
-            if penalised:
+            if at_once:
+                penalty = squared_slopes(input_gradient(logits, both).chunk(2))
+                total = total + weight * penalty
+            self.discriminator_descent.gather(total)
+            if penalised and not at_once:
                 # After the loss's gradients, so that only one graph is in memory at a time.
                 real_views, fake_views = both.chunk(2)
                 of_part = None if mix is None else mix[part.rows]
                 penalty = self.penalty(real_views, fake_views, of_part)
-                weight = loss.gradient_penalty * loss.penalty_interval * part.share
                 self.discriminator_descent.gather(weight * penalty)
             values = [adversarial, penalty, real_logits.mean(), fake_logits.mean()]
             means += part.share * torch.stack(values).detach()
@@ -128,7 +147,7 @@ class Steps:
         loss, B = self.config.loss, self.config.resolved_generator_batch_size
         # Frozen, so that no gradient of this step is left in the discriminator (the authors' code
         # adds it to the next discriminator step).
-        self.discriminator.requires_grad_(False)
+        self._freeze_discriminator(True)
         z, draws = self._latents(B), self._draw_augmentation(B)
         real_draws: tuple[Draw, ...] = ()
         if loss.name == "rpgan":
@@ -158,6 +177,10 @@ class Steps:
         self.generator_descent.take()
         self._share_running_averages()
         return mean
+
+    def _freeze_discriminator(self, frozen: bool) -> None:
+        for parameter in self.discriminator_descent.parameters:
+            parameter.requires_grad = not frozen
 
     def _share_running_averages(self) -> None:
         """Let all processes have one and the same, each having averaged what it saw itself."""
