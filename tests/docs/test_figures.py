@@ -9,6 +9,7 @@ import pytest
 
 from reports.records import TrialCost
 from sweeps.attempts import checkpoint_bytes
+from sweeps.trial import SAVING_SHARE
 from tests.docs.pages import ROOT, blocks, figures, links
 from transgan.cost import model_cost
 from transgan.presets import preset_config
@@ -59,8 +60,11 @@ def test_numbers_of_the_page_on_scale_follow_from_the_models():
         kept[preset] = sum(networks), checkpoint, 2 * checkpoint + 4 * networks[0]
     parameters, checkpoint, in_all = kept["cifar10"]
     assert f"{parameters / 1e6:.1f} million parameters" in text
-    assert f"is {checkpoint / 1e9:.2f} GB each time" in text
-    assert f"some\n  {1000 * checkpoint / 20 / 1e9:.0f} GB a second" in text
+    assert f"one is {checkpoint / 1e9:.2f} GB" in text
+    seconds = 1000 * checkpoint / 10e9  # of saving all at once, on a share of 10 GB a second
+    assert seconds / 60 == pytest.approx(2.5, rel=0.05)
+    assert seconds / SAVING_SHARE / 3600 == pytest.approx(2, rel=0.05)
+    assert "in two and a half minutes, and so every\n  two hours" in text
     assert f"with {in_all / 1e9:.1f} GB, {in_all * 1e5 / 1e12:.0f} TB" in text
     digits = kept["digits"][2]
     assert f"{digits / 1e6:.0f} MB of weights, that is {digits * 1e5 / 1e12:.1f} TB" in text
