@@ -57,9 +57,9 @@ from sweeps.trial import TrialReport
 OBJECTIVE = "fd_digits_classifier"
 TABLE_STOPPING = "early_stopping={name: none, grace_kimg: 4}"
 """Scored after 4, 12, 36 and 108 kimg, of which the spec has the last three."""
-NONE = "early_stopping={name: none, grace_kimg: 12}"
-SPECS_OWN = "early_stopping={name: asha, grace_kimg: 12, reduction_factor: 3}"
-TPE = "sampler={{name: tpe, seed: {seed}, startup_trials: 4}}"
+NONE = "early_stopping.name=none"
+SPECS_OWN = "early_stopping.name=asha"
+TPE = "sampler.seed={seed}"
 RANDOM = "sampler={{name: random, seed: {seed}}}"
 
 SEARCHES = {
