@@ -4,8 +4,8 @@
     python benchmarks/search_efficiency.py replay             # searches them, many times over
 
 `table` runs the `digits` spec's space at random without early stopping, to the spec's full length,
-and keeps every trial's score at each of the spec's rungs, and at an earlier one, in
-`benchmarks/tables/digits.csv`; it goes on where it was stopped. `replay` then
+and keeps every trial's score after each 12 kimg in `benchmarks/tables/digits.csv`; it goes on where
+it was stopped. `replay` then
 runs whole sweeps with the sweep's own ledger, whose trials take their scores from the table: of the
 rows with the same choices, and not yet used in that sweep, the one with the nearest learning rates
 (the trial is then that row's, rates and all). Each search has fifty seeds. A sweep's first trial is
@@ -55,8 +55,8 @@ from sweeps.spec import SweepSpec, load_spec
 from sweeps.trial import TrialReport
 
 OBJECTIVE = "fd_digits_classifier"
-TABLE_STOPPING = "early_stopping={name: none, grace_kimg: 4}"
-"""Scored after 4, 12, 36 and 108 kimg, of which the spec has the last three."""
+TABLE_STOPPING = "early_stopping={name: none, interval_kimg: 12}"
+TABLE_METRICS = "evaluation.metrics=[fd]"
 NONE = "early_stopping.name=none"
 SPECS_OWN = "early_stopping.name=asha"
 TPE = "sampler.seed={seed}"
@@ -94,7 +94,7 @@ def train_table(run: Path, num_trials: int) -> None:
         command = ["resume", str(run)]
     else:
         budget, reuse = f"budget={{trials: {num_trials}}}", "resources={reuse_workers: true}"
-        options = (TABLE_STOPPING, RANDOM.format(seed=1), budget, reuse)
+        options = (TABLE_STOPPING, TABLE_METRICS, RANDOM.format(seed=1), budget, reuse)
         sets = [word for option in options for word in ("--set", option)]
         command = ["run", "digits", "--out", str(run), *sets]
     program = [sys.executable, "-c", "from sweeps.cli import main; main()"]

@@ -34,6 +34,9 @@ MOST_TURNS = 10_000
 LEAST_OTHERS = 3
 """Trials that the median rule wants to know before it stops another, as many as Ray Tune's."""
 
+EVENLY_SPACED = ("median", "none", "pbt")
+"""Rules whose rungs may lie at even intervals: they don't keep a share of each."""
+
 
 class Score(NamedTuple):
     """A trial's objective at a rung."""
@@ -78,13 +81,14 @@ class EarlyStopping(FrozenModel):
     """The first rung: no trial is stopped before."""
     reduction_factor: int = Field(3, ge=2)
     """`asha` and `hyperband` let the best 1/reduction_factor of a rung go on; the next rung lies
-    that many times as far, whatever the rule."""
+    that many times as far, whatever the rule, unless `interval_kimg` is given."""
     tie_standard_errors: float = Field(1.0, ge=0)
     """A trial that is to be stopped goes on if it misses the bar by no more than so many standard
     errors of the difference, and with `pbt` one that is to take over from another keeps its own
     training; 0 for no such ties."""
     interval_kimg: float | None = Field(None, gt=0)
-    """For `pbt`: from one rung to the next. It stands for `grace_kimg` too."""
+    """For `pbt`, and if you like for `median` and `none`: rungs are its multiples. It stands for
+    `grace_kimg` too."""
     quantile: float | None = Field(None, gt=0, le=0.5)
     """For `pbt`: the share of the worst that take over from as many of the best; null for 0.25."""
     perturb_factor: float | None = Field(None, gt=1)
@@ -93,24 +97,33 @@ class EarlyStopping(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _interval_is_grace(cls, values: Any) -> Any:
-        """With `pbt` the first rung is as far as all others."""
-        if isinstance(values, dict) and values.get("name") == "pbt" and "interval_kimg" in values:
+        """At even intervals the first rung is as far as all others."""
+        if (
+            isinstance(values, dict)
+            and values.get("name") in EVENLY_SPACED
+            and values.get("interval_kimg") is not None
+        ):
             return {"grace_kimg": values["interval_kimg"]} | values
         return values
 
     @model_validator(mode="after")
-    def _options_of_a_population_have_an_effect(self) -> Self:
-        if self.name == "pbt":
-            if self.interval_kimg is None:
-                raise ValueError("pbt needs interval_kimg, such as interval_kimg: 12")
+    def _options_have_an_effect(self) -> Self:
+        if self.name == "pbt" and self.interval_kimg is None:
+            raise ValueError("pbt needs interval_kimg, such as interval_kimg: 12")
+        if self.interval_kimg is not None:
+            if self.name not in EVENLY_SPACED:
+                raise ValueError(
+                    f"interval_kimg has no effect on {self.name}, whose rungs lie "
+                    "reduction_factor times as far as the one before; leave it out, or set name to "
+                    f"{' or '.join(EVENLY_SPACED)}"
+                )
             if self.grace_kimg != self.interval_kimg or self.reduction_factor != 3:
                 raise ValueError(
-                    "grace_kimg and reduction_factor have no effect on pbt, whose rungs are "
-                    "multiples of interval_kimg; leave them out"
+                    f"grace_kimg and reduction_factor have no effect on {self.name} with "
+                    "interval_kimg, whose rungs are its multiples; leave them out"
                 )
-            return self
-        for option in ("interval_kimg", "quantile", "perturb_factor"):
-            if getattr(self, option) is not None:
+        for option in ("quantile", "perturb_factor"):
+            if self.name != "pbt" and getattr(self, option) is not None:
                 raise ValueError(
                     f"{option} has no effect on {self.name}; leave it out, or set name to pbt"
                 )

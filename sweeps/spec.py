@@ -304,7 +304,7 @@ def _presets_for(training: dict[str, Any]) -> str:
 
 def _check_ranking(spec: SweepSpec, source: str) -> None:
     """Refuse what can't stop or rank a trial."""
-    first = "interval_kimg" if spec.early_stopping.name == "pbt" else "grace_kimg"
+    first = "grace_kimg" if spec.early_stopping.interval_kimg is None else "interval_kimg"
     if spec.early_stopping.name != "none" and len(spec.rungs) < 2:
         total_kimg = spec.training.total_kimg
         lower = total_kimg / spec.early_stopping.reduction_factor

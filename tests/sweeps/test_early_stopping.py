@@ -27,6 +27,21 @@ def test_rungs_grow_by_the_factor_and_end_with_training():
     assert len(EarlyStopping(name="pbt", interval_kimg=0.29).rungs(29)) == 100
 
 
+@pytest.mark.parametrize("name", ["median", "none", "pbt"])
+def test_rungs_may_lie_at_even_intervals_where_no_share_of_each_is_kept(name):
+    assert EarlyStopping(name=name, interval_kimg=4).rungs(14) == (4, 8, 12, 14)
+    assert EarlyStopping(name=name, interval_kimg=4, grace_kimg=4).rungs(8) == (4, 8)
+    for other in ({"grace_kimg": 2}, {"reduction_factor": 2}):
+        with pytest.raises(ValidationError, match=f"no effect on {name} with interval_kimg"):
+            EarlyStopping(name=name, interval_kimg=4, **other)
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_even_intervals_where_a_share_of_each_rung_is_kept_are_refused(name):
+    with pytest.raises(ValidationError, match=f"interval_kimg has no effect on {name}.* median or"):
+        EarlyStopping(name=name, grace_kimg=4, interval_kimg=4)
+
+
 @pytest.mark.parametrize("stopping", [ASHA, HYPERBAND, MEDIAN])
 def test_first_at_a_rung_goes_on(stopping):
     assert answer(stopping, 7.0, []) is Answer.GOES_ON

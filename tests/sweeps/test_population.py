@@ -120,7 +120,7 @@ def test_one_that_is_left_has_nobody_to_take_over_from():
         ("early_stopping={name: pbt, grace_kimg: 2}", r"pbt needs interval_kimg, such as"),
         (
             "early_stopping={name: pbt, interval_kimg: 2, grace_kimg: 3}",
-            r"grace_kimg and reduction_factor have no effect on pbt",
+            r"grace_kimg and reduction_factor have no effect on pbt with",
         ),
         (
             "early_stopping={name: asha, grace_kimg: 2, quantile: 0.2}",
