@@ -38,8 +38,6 @@ class TooLarge:
 
     settings: dict[str, Setting]
     needed_gb: float
-    way_out: str
-    """What would make them fit, in spec terms."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,11 @@ class Fit:
     at_once: int
     """Trials of the largest fitting kind that the device holds at once, by memory alone."""
     too_large: tuple[TooLarge, ...]
+    """The largest first."""
+    num_hopeless: int
+    """The first so many of them fit with no batch, however small."""
+    way_out: str | None
+    """What would make the largest of the others fit, in spec terms; None where there is none."""
 
 
 def memory_needs(
@@ -78,17 +81,21 @@ def memory_needs(
 def fit(spec: SweepSpec, needs: Sequence[MemoryNeed], device: Device) -> Fit:
     """How trials with `needs` fit `device`."""
     fitting = [need.on(device) for need in needs if need.on(device) <= device.memory_gb]
+    too_large = tuple(
+        TooLarge(need.settings, need.on(device))
+        for need in sorted(needs, key=lambda need: -need.on(device))
+        if need.on(device) > device.memory_gb
+    )
+    num_hopeless, way_out = _way_out(spec, too_large, device)
     return Fit(
         device=device.name,
         memory_gb=device.memory_gb,
         num_needs=len(needs),
         num_fitting=len(fitting),
         at_once=int(device.memory_gb / max(fitting)) if fitting else 0,
-        too_large=tuple(
-            TooLarge(need.settings, need.on(device), _way_out(spec, need.settings, device))
-            for need in needs
-            if need.on(device) > device.memory_gb
-        ),
+        too_large=too_large,
+        num_hopeless=num_hopeless,
+        way_out=way_out,
     )
 
 
@@ -103,13 +110,29 @@ def _distinct(spec: SweepSpec) -> Iterator[tuple[TrainingConfig, dict[str, Setti
             yield config, settings
 
 
-def _way_out(spec: SweepSpec, settings: dict[str, Setting], device: Device) -> str:
-    """The mildest change that fits: recompute activations, then split batches, then both.
+def _way_out(
+    spec: SweepSpec, too_large: Sequence[TooLarge], device: Device
+) -> tuple[int, str | None]:
+    """How many of the largest nothing helps, and what helps the next.
+
+    It is looked for that one alone, since what is said of `training` holds for every trial, and
+    looking for all would take minutes.
+    """
+    for num_hopeless, large in enumerate(too_large):
+        config = spec.trial_config(large.settings, spec.training.seed)
+        change = _mildest_change(config, device)
+        if change is not None:
+            words = (f"training.{name}: {str(value).lower()}" for name, value in change.items())
+            return num_hopeless, " and ".join(words)
+    return len(too_large), None
+
+
+def _mildest_change(config: TrainingConfig, device: Device) -> dict[str, int | bool] | None:
+    """The mildest that fits: recompute activations, then split batches, then both.
 
     None of them changes what is learned, but for losses that look at a whole batch, which can't be
     split.
     """
-    config = spec.trial_config(settings, spec.training.seed)
     whole = config.microbatch_size or config.batch_size
     sizes = [whole >> halvings for halvings in range(1, MOST_HALVINGS + 1) if whole >> halvings]
     splits: list[dict[str, int | bool]] = [{"microbatch_size": size} for size in sizes]
@@ -119,11 +142,9 @@ def _way_out(spec: SweepSpec, settings: dict[str, Setting], device: Device) -> s
         changes = [again, *splits, *(again | split for split in splits)]
     possible = [(change, made) for change in changes if (made := _changed(config, change))]
     # The last takes least: where it does not fit, the others need not be looked at.
-    if possible and _fits(possible[-1][1], device):
-        change, _ = next(entry for entry in possible if _fits(entry[1], device))
-        words = (f"training.{name}: {str(value).lower()}" for name, value in change.items())
-        return "fits with " + " and ".join(words)
-    return "fits with no batch, however small; take it out of the search, or use a larger device"
+    if not possible or not _fits(possible[-1][1], device):
+        return None
+    return next(change for change, made in possible if _fits(made, device))
 
 
 def _changed(config: TrainingConfig, change: dict[str, int | bool]) -> TrainingConfig | None:

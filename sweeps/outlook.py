@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -9,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from reports.formats import setting_text
+from reports.records import Setting
 from sweeps.announcement import concurrent_here, labelled
-from sweeps.devices import devices
+from sweeps.devices import Device, devices
 from sweeps.fitting import Fit, MemoryNeed, TooLarge, fit, memory_needs
 from sweeps.plan import device_here
 from sweeps.spec import SweepSpec
@@ -28,7 +30,7 @@ class Outlook(NamedTuple):
 
     needs: tuple[MemoryNeed, ...]
     fits: tuple[Fit, ...]
-    """For each device: those of this machine first."""
+    """For what the spec allows a trial, if it says so; then for devices, this machine's first."""
     concurrent: int
     """Trials at once on this machine; 0 if none can run here."""
     not_here_because: str | None
@@ -46,7 +48,7 @@ def foresee(spec: SweepSpec, console: Console) -> Outlook:
         needs = memory_needs(
             spec, lambda done, of: status.update(f"Predicting memory: {done} of {of} kinds …")
         )
-        fits = tuple(fit(spec, needs, device) for device in devices())
+        fits = tuple(fit(spec, needs, device) for device in (*_allowed(spec), *devices()))
     concurrent, why = 0, None
     try:
         device = device_here(spec)
@@ -56,6 +58,15 @@ def foresee(spec: SweepSpec, console: Console) -> Outlook:
     with console.status("Measuring how fast this machine trains …"):
         time = try_out(spec, concurrent, device)
     return Outlook(needs, fits, concurrent, why, time)
+
+
+def _allowed(spec: SweepSpec) -> tuple[Device, ...]:
+    """The memory that the spec allows a trial, as a device that holds one."""
+    limit = spec.resources.memory_gb
+    if limit is None:
+        return ()
+    is_gpu = spec.resources.computes_on_gpu
+    return (Device("resources.memory_gb", limit, is_gpu=is_gpu, is_here=True),)
 
 
 def outlook_document(outlook: Outlook) -> dict[str, Any]:
@@ -78,12 +89,18 @@ def say_outlook(outlook: Outlook, console: Console) -> None:
         f"{_range(least.gpu_gb, most.gpu_gb)} GB of a GPU, as predicted for "
         f"{len(outlook.needs)} kinds of trial",
     )
+    telling = _telling_paths(outlook.needs)
     for found in outlook.fits:
         say("", f"{escape(found.device)} ({found.memory_gb:.1f} GB): {_verdict(found)}")
         for large in found.too_large[:SHOWN_TOO_LARGE]:
-            say("", f"  {_too_large(large)}")
+            say("", f"  {_too_large(large, telling)}")
         if len(found.too_large) > SHOWN_TOO_LARGE:
             say("", f"  and {len(found.too_large) - SHOWN_TOO_LARGE} more kinds")
+        if found.num_hopeless:
+            say("", f"  {_hopeless(found)}")
+        if found.way_out is not None:
+            others = " of the others" if found.num_hopeless else ""
+            say("", f"  the largest{others} fits with {found.way_out}")
     time = outlook.time
     if outlook.not_here_because is not None:
         say("Here", f"it can't run on this machine: {escape(outlook.not_here_because)}")
@@ -115,9 +132,31 @@ def _verdict(found: Fit) -> str:
     return f"{found.num_fitting} of {found.num_needs} kinds of trial fit, {at_once}"
 
 
-def _too_large(large: TooLarge) -> str:
-    settings = ", ".join(f"{path}={setting_text(to)}" for path, to in large.settings.items())
-    return escape(f"{settings or 'the training'}: needs {large.needed_gb:.3g} GB; {large.way_out}")
+def _telling_paths(needs: Sequence[MemoryNeed]) -> set[str]:
+    """The paths that tell kinds of trial apart; rates are the same in all of them."""
+    values: dict[str, set[Setting | None]] = {
+        path: set() for need in needs for path in need.settings
+    }
+    for need in needs:
+        for path, seen in values.items():
+            seen.add(need.settings.get(path))
+    return {path for path, seen in values.items() if len(seen) > 1}
+
+
+def _too_large(large: TooLarge, telling: set[str]) -> str:
+    settings = ", ".join(
+        f"{path}: {setting_text(to)}" for path, to in large.settings.items() if path in telling
+    )
+    return escape(f"{settings or 'the training'} takes {large.needed_gb:.3g} GB")
+
+
+def _hopeless(found: Fit) -> str:
+    if found.num_hopeless == found.num_needs:
+        return "no kind of trial fits with any batch, however small; give trials more memory"
+    largest = (
+        "the largest fits" if found.num_hopeless == 1 else f"the {found.num_hopeless} largest fit"
+    )
+    return f"{largest} with no batch, however small; search without, or give trials more memory"
 
 
 def _range(low: float, high: float) -> str:

@@ -138,6 +138,21 @@ def test_plan_for_gpus_that_are_not_here_says_so_and_what_fits_elsewhere():
 
 
 @pytest.mark.slow
+def test_plan_names_what_does_not_fit_the_memory_that_the_spec_allows(quick_tries):
+    space = (
+        "search={batch_size: {choice: [16, 256]}, optimizer.generator_lr: {uniform: [1e-3, 2e-3]}}"
+    )
+    result = call("plan", "digits", "--set", space, "--set", "resources.memory_gb=1.05")
+    assert result.exit_code == 0, result.output
+    (place,) = (n for n, line in enumerate(result.stdout.splitlines()) if "resources.mem" in line)
+    told, large, way_out, here = result.stdout.splitlines()[place : place + 4]
+    assert "1 of 2 kinds of trial fit, 1 at once" in told
+    assert re.search(r"^ +batch_size: 256 takes 1\.\d+ GB", large)
+    assert re.search(r"^ +the largest fits with training\.microbatch_size: \d+$", way_out.rstrip())
+    assert "this machine's CPU" in here
+
+
+@pytest.mark.slow
 def test_dry_run_writes_nothing(tmp_path):
     result = call("run", "digits", "-n", "--out", tmp_path / "new")
     assert result.exit_code == 0

@@ -39,9 +39,10 @@ def test_device_between_two_kinds_holds_one_and_is_told_what_would_make_the_othe
     (too_large,) = found.too_large
     assert too_large.settings["batch_size"] == 128
     assert too_large.needed_gb == large.gpu_gb
-    assert too_large.way_out.startswith("fits with training.")
+    assert found.num_hopeless == 0
+    assert found.way_out is not None
     config = spec.trial_config(too_large.settings, 0).model_dump()
-    for assignment in too_large.way_out.removeprefix("fits with ").split(" and "):
+    for assignment in found.way_out.split(" and "):
         name, value = assignment.removeprefix("training.").split(": ")
         config[name] = json.loads(value)
     changed = TrainingConfig.model_validate(config)
@@ -52,7 +53,23 @@ def test_device_too_small_for_anything_is_told_so():
     spec = spec_with()
     found = fit(spec, memory_needs(spec), gpu_of(0.1))
     assert (found.num_fitting, found.at_once) == (0, 0)
-    assert all("no batch, however small" in large.way_out for large in found.too_large)
+    assert [large.settings["batch_size"] for large in found.too_large] == [128, 16]
+    assert (found.num_hopeless, found.way_out) == (2, None)
+
+
+def test_way_out_is_of_the_largest_that_has_one():
+    heavy = (
+        "search={generator.embed_dim: {choice: [64, 1024]}, batch_size: {choice: [16, 256]}}",
+        "training.activation_checkpointing=true",
+    )
+    spec = spec_with(*heavy)
+    needs = memory_needs(spec)
+    assert [need.settings["generator.embed_dim"] for need in needs] == [64, 64, 1024, 1024]
+    between = (needs[0].gpu_gb + needs[1].gpu_gb) / 2  # less than the large weights take
+    found = fit(spec, needs, gpu_of(between))
+    assert [large.needed_gb for large in found.too_large] == [need.gpu_gb for need in needs[:0:-1]]
+    assert found.num_hopeless == 2
+    assert found.way_out.startswith("training.microbatch_size: ")
 
 
 def test_many_small_trials_share_a_large_device():
