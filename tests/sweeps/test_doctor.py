@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from evaluation.agreement.check import Check, compare, not_run
 from evaluation.inception_weights import INCEPTION_VARIABLE
 from sweeps import doctor
-from sweeps.cli import app
 from sweeps.doctor_text import RUNG_TITLES
+from tests.sweeps import command_line
 
 Ladder = Callable[[list[Check]], None]
 
@@ -24,7 +24,7 @@ LEFT_OUT = not_run("golden", "CIFAR-10", "the weights are not there")
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+    return command_line.call("doctor", *arguments)
 
 
 @pytest.fixture

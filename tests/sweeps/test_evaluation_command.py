@@ -8,21 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from evaluation.protocol import EvaluationProtocol
 from evaluation.scoring import score
 from reports.records import TrialRecord
 from reports.run_folder import TrialFolder
-from sweeps.cli import app
 from sweeps.trial import run_trial
+from tests.sweeps import command_line
 
 NUM = 101
 OBJECTIVE = "fd_digits_classifier"
 
 
 def call(*arguments):
-    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    return command_line.call("evaluate", *arguments)
 
 
 def document(*arguments):
@@ -32,14 +31,7 @@ def document(*arguments):
 
 
 def error_line(*arguments):
-    result = call(*arguments)
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert result.stdout == ""
-    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    assert "Traceback" not in result.output
-    return lines[0]
+    return command_line.error_line("evaluate", *arguments)
 
 
 def values(taken):

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from sweeps.cli import app
 from sweeps.new_spec import new_spec
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
+from tests.sweeps import command_line
 from transgan.data import DataError
 from transgan.data.survey import Survey, survey
 
@@ -27,7 +26,7 @@ def write_images(folder, num, size, label=""):
 
 
 def call(*arguments):
-    return CliRunner().invoke(app, ["init", *map(str, arguments)])
+    return command_line.call("init", *arguments)
 
 
 def test_survey_counts_images_and_labels_and_finds_the_shorter_side(tmp_path):

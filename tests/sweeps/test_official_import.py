@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
-from typer.testing import CliRunner
 
-from sweeps.cli import app
+from tests.sweeps.command_line import call, error_line
 from tests.transgan import formula
 from transgan.config import TrainingConfig
 from transgan.official import load_discriminator, load_generator
@@ -21,20 +20,6 @@ from transgan.training.checkpoint import load_snapshot
 from transgan.training.trainer import Trainer
 
 KEYS = Path(__file__).parent.parent / "transgan" / "golden" / "official_keys.json"
-runner = CliRunner()
-
-
-def call(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
-
-
-def error_line(*arguments):
-    result = call(*arguments)
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert "Traceback" not in result.output
-    return line
 
 
 def weights(network):
