@@ -18,12 +18,8 @@ from transgan.networks import attend
 from transgan.networks.linear import graph_gradients, runs_as_written
 from transgan.networks.mlp import mlp, mlp_backward, mlp_forward, mlp_values
 from transgan.networks.position_bias import position_bias, table_gradient
-from transgan.networks.self_attention import (
-    FREE_WEIGHTS,
-    attention_backward,
-    attention_forward,
-    self_attention,
-)
+from transgan.networks.self_attention import FREE_WEIGHTS, self_attention
+from transgan.networks.table_attention import attention_backward, attention_forward
 
 if TYPE_CHECKING:
     from transgan.networks.layers import Block
