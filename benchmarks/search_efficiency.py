@@ -5,12 +5,11 @@
 
 `table` runs the `digits` spec's space at random without early stopping, to the spec's full length,
 and keeps every trial's score after each 12 kimg in `benchmarks/tables/digits.csv`; it goes on where
-it was stopped. `replay` then
-runs whole sweeps with the sweep's own ledger, whose trials take their scores from the table: of the
-rows with the same choices, and not yet used in that sweep, the one with the nearest learning rates
-(the trial is then that row's, rates and all). Each search has fifty seeds. A sweep's first trial is
-the spec's own setting, which has been tuned before; here it is a row drawn by the seed, the same
-for all searches, since it is searching that is compared.
+it was stopped. `replay` then runs whole sweeps with the sweep's own ledger, whose trials take their
+scores from the table: of the rows with the same choices, and not yet used in that sweep, the one
+with the nearest learning rates (the trial is then that row's, rates and all). Each search has fifty
+seeds. A sweep's first trial is the spec's own setting, which has been tuned before; here it is a
+row drawn by the seed, the same for all searches, since it is searching that is compared.
 
 What is measured is training: the kimg, over all trials, after which a search has a trial that was
 trained to the end and scores no worse than the best of a random search of so many trials, none of

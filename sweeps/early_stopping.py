@@ -37,6 +37,9 @@ LEAST_OTHERS = 3
 EVENLY_SPACED = ("median", "none", "pbt")
 """Rules whose rungs may lie at even intervals: they don't keep a share of each."""
 
+MOST_EVEN_RUNGS = 200
+"""At each a trial is scored, and with `pbt` all wait for the last and start anew."""
+
 
 class Score(NamedTuple):
     """A trial's objective at a rung."""

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from reports.formats import setting_text
-from reports.records import Setting
 from sweeps.announcement import concurrent_here, labelled
 from sweeps.devices import Device, devices
 from sweeps.fitting import Fit, MemoryNeed, TooLarge, fit, memory_needs
@@ -134,13 +133,8 @@ def _verdict(found: Fit) -> str:
 
 def _telling_paths(needs: Sequence[MemoryNeed]) -> set[str]:
     """The paths that tell kinds of trial apart; rates are the same in all of them."""
-    values: dict[str, set[Setting | None]] = {
-        path: set() for need in needs for path in need.settings
-    }
-    for need in needs:
-        for path, seen in values.items():
-            seen.add(need.settings.get(path))
-    return {path for path, seen in values.items() if len(seen) > 1}
+    paths = {path for need in needs for path in need.settings}
+    return {path for path in paths if len({need.settings.get(path) for need in needs}) > 1}
 
 
 def _too_large(large: TooLarge, telling: set[str]) -> str:

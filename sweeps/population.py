@@ -33,8 +33,6 @@ PERTURBABLE = (
     *("ema.half_life_kimg", "ema.ramp_up", "augment_probability"),
 )
 """Settings that a training can go on with others of: numbers that no tensor's shape hangs on."""
-MOST_RUNGS = 200
-"""At each all wait for the last, and a process starts for each trial."""
 FEWEST_MEMBERS = 2
 """Of one there is nobody to take over from."""
 
@@ -116,12 +114,6 @@ def check_population(spec: SweepSpec, source: str) -> None:
         raise SpecError(
             f"{source}: budget.trials: {spec.budget.trials} given, and pbt is a population of "
             f"trials; set it to {FEWEST_MEMBERS} or more"
-        )
-    if len(spec.rungs) > MOST_RUNGS:
-        raise SpecError(
-            f"{source}: early_stopping.interval_kimg: {spec.early_stopping.interval_kimg:g} makes "
-            f"{len(spec.rungs)} rungs of training.total_kimg {spec.training.total_kimg:g}, more "
-            f"than {MOST_RUNGS}; raise it"
         )
     if not spec.search:
         raise SpecError(

@@ -14,7 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from evaluation.metrics import Goal, find_metric
 from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
-from sweeps.early_stopping import EarlyStopping
+from sweeps.early_stopping import MOST_EVEN_RUNGS, EarlyStopping
 from sweeps.faults import FaultsConfig
 from sweeps.refusal import refusal
 from sweeps.resources import Resources
@@ -304,7 +304,17 @@ def _presets_for(training: dict[str, Any]) -> str:
 
 def _check_ranking(spec: SweepSpec, source: str) -> None:
     """Refuse what can't stop or rank a trial."""
-    first = "grace_kimg" if spec.early_stopping.interval_kimg is None else "interval_kimg"
+    interval = spec.early_stopping.interval_kimg
+    if (
+        interval is not None
+        and (num_rungs := spec.training.total_kimg / interval) > MOST_EVEN_RUNGS
+    ):
+        raise SpecError(
+            f"{source}: early_stopping.interval_kimg: {interval:g} makes {num_rungs:.0f} rungs of "
+            f"training.total_kimg {spec.training.total_kimg:g}, more than {MOST_EVEN_RUNGS}; raise "
+            "it"
+        )
+    first = "grace_kimg" if interval is None else "interval_kimg"
     if spec.early_stopping.name != "none" and len(spec.rungs) < 2:
         total_kimg = spec.training.total_kimg
         lower = total_kimg / spec.early_stopping.reduction_factor

@@ -15,6 +15,7 @@ def error_line(*arguments: object) -> str:
     result = call(*arguments)
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert "Traceback" not in result.output
     return line

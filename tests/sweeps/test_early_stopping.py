@@ -4,6 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from sweeps.early_stopping import Answer, EarlyStopping, Score
+from sweeps.spec import load_spec
+from sweeps.spec_text import SpecError
 
 ASHA = EarlyStopping(grace_kimg=2, reduction_factor=3)
 HYPERBAND = EarlyStopping(name="hyperband", grace_kimg=2, reduction_factor=3)
@@ -34,6 +36,15 @@ def test_rungs_may_lie_at_even_intervals_where_no_share_of_each_is_kept(name):
     for other in ({"grace_kimg": 2}, {"reduction_factor": 2}):
         with pytest.raises(ValidationError, match=f"no effect on {name} with interval_kimg"):
             EarlyStopping(name=name, interval_kimg=4, **other)
+
+
+@pytest.mark.parametrize("name", ["median", "none"])
+@pytest.mark.parametrize("interval", [0.01, 1e-12])
+def test_even_intervals_that_make_too_many_rungs_are_refused_at_once(name, interval):
+    with pytest.raises(
+        SpecError, match=r"interval_kimg: .* rungs of training\.total_kimg 108, more"
+    ):
+        load_spec("digits", (f"early_stopping={{name: {name}, interval_kimg: {interval}}}",))
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband"])

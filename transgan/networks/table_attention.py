@@ -19,12 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from transgan.networks.composed_attention import composed_attention
 from transgan.networks.input_gradient import weights_are_left_out
-from transgan.networks.linear import (
-    graph_gradients,
-    product,
-    product_gradients,
-    product_onto,
-)
+from transgan.networks.linear import graph_gradients, product, product_gradients, product_onto
 
 
 def table_attention(
