@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 import torch
 from speed_page import NETWORK_ALONE, OURS, THREE, TORCH_FIDELITY, page
+from threadpoolctl import threadpool_limits
 from timing import Timing
 from torch import Tensor
 
@@ -303,6 +304,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
+    # numpy's and scipy's, too: a second thread that waits spends processor time.
+    threadpool_limits(arguments.threads, user_api="blas")
     if arguments.peak_of is not None:
         print(own_peak(arguments.peak_of))
         return

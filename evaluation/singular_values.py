@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.linalg import lapack
 
 MAX_LOG_DETERMINANT_ERROR = 1e-9
 """Largest difference of log determinants, R triangular's own and its eigenvalues', that passes."""
@@ -36,8 +37,10 @@ def graded_singular_values(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.nda
     largest_first = np.argsort(-np.sum(matrix**2, axis=0), kind="stable")
     triangular = _triangle(matrix[:, largest_first])
     diagonal = np.abs(np.diag(triangular))
-    # UPLO decides at which end the reduction begins: with "U" it loses the small eigenvalues.
-    eigenvalues = np.linalg.eigvalsh(triangular @ triangular.T, UPLO="L")
+    # R Rᵀ in a third of a product's work; both hold anything below the diagonal. Transposed, its
+    # upper half is the lower one, with which the reduction begins at the right end.
+    squared, _ = lapack.dlauum(triangular, lower=0)
+    eigenvalues = np.linalg.eigvalsh(squared.T, UPLO="L")
     if not (np.all(diagonal > 0) and np.all(eigenvalues > 0)):
         return singular_values(matrix)
     difference = np.sum(np.log(eigenvalues)) - 2 * np.sum(np.log(diagonal))
@@ -48,6 +51,11 @@ def graded_singular_values(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.nda
 
 
 def _triangle(matrix: Float64[np.ndarray, "N R"]) -> Float64[np.ndarray, "R R"]:
-    """The R of a matrix's QR decomposition."""
-    # numpy's types say that this is always a pair.
-    return np.asarray(np.linalg.qr(matrix, mode="r"))
+    """The R of a matrix's QR decomposition, in the upper half of what is returned.
+
+    By LAPACK itself: numpy's would copy the matrix twice more and clear the lower half.
+    """
+    length, _ = lapack.dgeqrf_lwork(*matrix.shape)
+    decomposed, *_ = lapack.dgeqrf(matrix, lwork=int(length))
+    upper: Float64[np.ndarray, "R R"] = decomposed[: matrix.shape[1]]
+    return upper
