@@ -131,6 +131,7 @@ def plan(
         from sweeps.derived_resources import derive_resources
         from sweeps.devices import this_machine
         from sweeps.outlook import foresee, outlook_document, say_outlook
+        from sweeps.rehearsal import foresee_extractor
         from sweeps.warm_start import take_over
 
         resolved, derived = derive_resources(resolved, [this_machine()])
@@ -158,6 +159,8 @@ def plan(
             if derived is not None:
                 labelled(result())("Resources", f"derived for this machine: {derived}")
             say_outlook(outlook, result())
+        for note in foresee_extractor(resolved):
+            print(note, file=sys.stderr)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from evaluation.dinov2_weights import Dinov2WeightsError
 from evaluation.extractor_module import ExtractorModuleError
 from evaluation.inception_weights import (
     INCEPTION_VARIABLE,
+    USUAL_FILE,
     InceptionFile,
     InceptionWeightsError,
     locate_inception_weights,
@@ -65,6 +66,16 @@ def rehearse(
         except _OBSTACLES as error:
             found.append(str(error))
     return Rehearsal(tuple(found), tuple(notes))
+
+
+def foresee_extractor(spec: SweepSpec) -> tuple[str, ...]:
+    """What a run would have to fetch for its scores first, or would stop at; no option given."""
+    notes: list[str] = []
+    try:
+        _check_extractor(spec, USUAL_FILE, notes)
+    except _OBSTACLES as error:
+        notes.append(f"a run would stop at this: {error}")
+    return tuple(notes)
 
 
 def _check_data(spec: SweepSpec, notes: list[str]) -> None:

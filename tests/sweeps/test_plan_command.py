@@ -175,6 +175,17 @@ def test_plan_calls_nothing_fid_that_unverified_weights_will_give(command, tmp_p
 
 
 @pytest.mark.slow
+def test_plan_says_that_its_extractor_can_not_be_had(quick_tries, tmp_path, monkeypatch):
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"other")
+    monkeypatch.setenv("TG_SWEEP_INCEPTION_WEIGHTS", str(weights))
+    spec = ("--set", "evaluation.extractor=inception", "--set", "evaluation.metrics=[fid]")
+    result = call("plan", *spec, *HEADS_ALONE)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"a run would stop at this: .*w\.pth.*SHA-256", result.stderr)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("plan", *HEADS_ALONE), ("plan", "--json", *HEADS_ALONE)],
