@@ -4,12 +4,13 @@
     python benchmarks/search_efficiency.py replay             # searches them, many times over
 
 `table` runs the `digits` spec's space at random without early stopping, to the spec's full length,
-and keeps every trial's score after each 12 kimg in `benchmarks/tables/digits.csv`; it goes on where
-it was stopped. `replay` then runs whole sweeps with the sweep's own ledger, whose trials take their
-scores from the table: of the rows with the same choices, and not yet used in that sweep, the one
-with the nearest learning rates (the trial is then that row's, rates and all). Each search has fifty
-seeds. A sweep's first trial is the spec's own setting, which has been tuned before; here it is a
-row drawn by the seed, the same for all searches, since it is searching that is compared.
+and keeps every trial's score after each 12 kimg in `benchmarks/tables/digits.csv`, and where it
+collapsed if it did; it goes on where it was stopped. `replay` then runs whole sweeps with the
+sweep's own ledger, whose trials take their scores from the table: of the rows with the same
+choices, and not yet used in that sweep, the one with the nearest learning rates (the trial is then
+that row's, rates and all). Each search has fifty seeds. A sweep's first trial is the spec's own
+setting, which has been tuned before; here it is a row drawn by the seed, the same for all searches,
+since it is searching that is compared.
 
 What is measured is training: the kimg, over all trials, after which a search has a trial that was
 trained to the end and scores no worse than the best of a random search of so many trials, none of
@@ -56,6 +57,7 @@ from sweeps.trial import TrialReport
 OBJECTIVE = "fd_digits_classifier"
 TABLE_STOPPING = "early_stopping={name: none, interval_kimg: 12}"
 TABLE_METRICS = "evaluation.metrics=[fd]"
+ENDS = (TrialState.COMPLETED, TrialState.COLLAPSED)
 NONE = "early_stopping.name=none"
 SPECS_OWN = "early_stopping.name=asha"
 TPE = "sampler.seed={seed}"
@@ -79,6 +81,8 @@ class Row(NamedTuple):
     settings: dict[str, Setting]
     scores: dict[float, Measurement]
     """By kimg."""
+    collapsed_at: float | None
+    """The kimg at which it collapsed; None where it was trained to its end."""
 
 
 def spec_of(sampler: str, stopping: str, num_trials: int, seed: int) -> SweepSpec:
@@ -101,25 +105,28 @@ def train_table(run: Path, num_trials: int) -> None:
 
 
 def write_table(run: Path, table: Path) -> int:
-    """Keep the scores of the completed trials of a run folder; how many there are."""
-    records = [r for r in RunFolder(run).read_trials() if r.state is TrialState.COMPLETED]
+    """Keep the scores of the ended trials of a run folder; how many there are."""
+    records = [record for record in RunFolder(run).read_trials() if record.state in ENDS]
     table.parent.mkdir(exist_ok=True)
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["trial", "settings", "kimg", "num_images", "fd", "fd_se"])
         for record in records:
+            settings = json.dumps(record.settings)
             for rung in record.scores:
                 taken = rung.measurement(OBJECTIVE)
                 assert taken is not None
-                settings = json.dumps(record.settings)
                 values = (taken.num_images, taken.value, taken.standard_error)
                 writer.writerow([record.trial, settings, rung.kimg, *values])
+            if record.state is TrialState.COLLAPSED:
+                writer.writerow([record.trial, settings, record.kimg, "", "", ""])
     return len(records)
 
 
 def read_table(table: Path) -> list[Row]:
     """The rows of the table."""
     scores: dict[str, dict[float, Measurement]] = {}
+    collapsed: dict[str, float] = {}
     settings: dict[str, dict[str, Setting]] = {}
     with table.open(encoding="utf-8", newline="") as file:
         for entry in csv.DictReader(file):
@@ -128,13 +135,17 @@ def read_table(table: Path) -> list[Row]:
                 path: tuple(value) if isinstance(value, list) else value
                 for path, value in given.items()
             }
-            scores.setdefault(entry["trial"], {})[float(entry["kimg"])] = Measurement(
+            taken = scores.setdefault(entry["trial"], {})
+            if not entry["fd"]:
+                collapsed[entry["trial"]] = float(entry["kimg"])
+                continue
+            taken[float(entry["kimg"])] = Measurement(
                 name=OBJECTIVE,
                 value=float(entry["fd"]),
                 standard_error=float(entry["fd_se"]) if entry["fd_se"] else None,
                 num_images=int(entry["num_images"]),
             )
-    return [Row(settings[trial], taken) for trial, taken in scores.items()]
+    return [Row(settings[trial], taken, collapsed.get(trial)) for trial, taken in scores.items()]
 
 
 @dataclass
@@ -183,23 +194,30 @@ def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point
         assert task is not None
         row = trials.nearest(task.settings) if task.number else trials.drawn(spec.sampler.seed)
         trial = run.trial(task.trial)
-        ledger.records[task.number] = trial.read().model_copy(update={"settings": row.settings})
-        trial.write(ledger.records[task.number])
+        changes: dict[str, Any] = {"settings": row.settings}
+        score, start = math.inf, 0.0
         for rung, reached in enumerate(spec.rungs):
-            measurement = row.scores[reached]
-            kimg += reached - (spec.rungs[rung - 1] if rung else 0.0)
-            is_last = rung == len(spec.rungs) - 1
-            state = TrialState.COMPLETED if is_last else TrialState.RUNNING
-            record = trial.read()
-            scores = RungScores(kimg=reached, measurements=(measurement,), fakes_path="none.png")
-            changes = {"scores": (*record.scores, scores), "state": state, "kimg": scores.kimg}
-            trial.write(record.model_copy(update=changes))
-            report = TrialReport(kimg=scores.kimg, state=state, rung=rung, value=measurement.value)
-            is_over = ledger.hear(task.trial, report)
-            if is_last:
-                yield Point(kimg, measurement.value)
-            if is_over:
+            measurement = row.scores.get(reached)
+            trained = row.collapsed_at if measurement is None else reached
+            assert trained is not None
+            kimg += trained - start
+            start = trained
+            state, value = TrialState.RUNNING, None
+            scores = ledger.records[task.number].scores
+            if measurement is None:
+                state = TrialState.COLLAPSED
+            else:
+                value = measurement.value
+                taken = RungScores(kimg=reached, measurements=(measurement,), fakes_path="none.png")
+                scores = (*scores, taken)
+                if rung == len(spec.rungs) - 1:
+                    state, score = TrialState.COMPLETED, value
+            changes |= {"state": state, "kimg": trained, "scores": scores}
+            trial.write(ledger.records[task.number].model_copy(update=changes))
+            heard_rung = None if measurement is None else rung
+            if ledger.hear(task.trial, TrialReport(trained, state, rung=heard_rung, value=value)):
                 break
+        yield Point(kimg, score)
 
 
 def _quick() -> None:
@@ -266,9 +284,11 @@ def main() -> None:
         for name in SEARCHES
     ]
     rows = read_table(arguments.table)
-    page = document(outcomes, num_rows=len(rows), rungs=list(rows[0].scores))
+    rungs = list(max((row.scores for row in rows), key=len))
+    num_collapsed = sum(row.collapsed_at is not None for row in rows)
+    page = document(outcomes, num_rows=len(rows), num_collapsed=num_collapsed, rungs=rungs)
     DOCUMENT.with_suffix(".md").write_text(page, encoding="utf-8")
-    until = max(NUM_TRIALS) * max(rows[0].scores)
+    until = max(NUM_TRIALS) * max(rungs)
     paths = {name: [searches[name] for searches in found] for name in SEARCHES}
     DOCUMENT.with_suffix(".svg").write_text(figure(paths, until), encoding="utf-8")
     kept = {"machine": f"{platform.machine()}", "table": len(rows), "seeds": arguments.seeds}

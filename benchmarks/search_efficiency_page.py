@@ -21,11 +21,12 @@ NUM_STEPS = 120
 
 
 class Point(NamedTuple):
-    """A trial of a search that was trained to the end."""
+    """The end of a trial of a search."""
 
     kimg: float
     """Trained by then, over all trials."""
     score: float
+    """Infinite for one that was not trained to its end."""
 
 
 class Outcome(NamedTuple):
@@ -39,7 +40,9 @@ class Outcome(NamedTuple):
     it was not reached."""
 
 
-def document(outcomes: Sequence[Outcome], *, num_rows: int, rungs: Sequence[float]) -> str:
+def document(
+    outcomes: Sequence[Outcome], *, num_rows: int, num_collapsed: int, rungs: Sequence[float]
+) -> str:
     """The page."""
     num_seeds = len(outcomes[0].shares)
     lines = [
@@ -48,7 +51,8 @@ def document(outcomes: Sequence[Outcome], *, num_rows: int, rungs: Sequence[floa
         "Made by `python benchmarks/search_efficiency.py replay`; the text at its head says how. "
         f"The table has {num_rows} trials of the `digits` space, trained once each to "
         f"{rungs[-1]:g} kimg and scored after {', '.join(f'{rung:g}' for rung in rungs)} "
-        f"(`benchmarks/tables/digits.csv`). {num_seeds} seeds of every search.",
+        f"(`benchmarks/tables/digits.csv`); {num_collapsed} of them collapsed on the way, and do "
+        f"so in every search. {num_seeds} seeds of every search.",
         "",
         "A search's training until it has a finished trial that scores no worse than the best of "
         "a random search without early stopping, over all of that search's training: median, the "
