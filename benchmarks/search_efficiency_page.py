@@ -15,7 +15,7 @@ DOCUMENT = HERE.parent / "docs" / "sweeps" / "efficiency.json"
 RANDOM_SEARCH, DEFAULT_SEARCH = "random", "tpe, asha (default)"
 """What the search that is to be equalled is called, and the one that a spec has by default."""
 
-COLOURS = ("#969ba3", "#009e73", "#0072b2", "#d55e00")
+COLOURS = ("#969ba3", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 380, 60, 50, 20
 NUM_STEPS = 120
 
@@ -122,7 +122,7 @@ def figure(paths: Mapping[str, Sequence[Sequence[Point]]], until: float) -> str:
         lines.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )
-        x, y = WIDTH - 210, TOP + 16 * (place + 1)
+        x, y = WIDTH - 230, TOP + 16 * (place + 1)
         lines.append(f'<rect x="{x}" y="{y - 8}" width="14" height="4" fill="{colour}"/>')
         lines.append(f'<text x="{x + 20}" y="{y}">{name}</text>')
     for value in (math.exp(low), math.exp((low + high) / 2), math.exp(high)):

@@ -25,7 +25,7 @@ class SamplerConfig(FrozenModel):
     but `grid` are Optuna's."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the sweep: of its proposals and, with their settings, of its trials."""
-    startup_trials: int = Field(5, ge=1)
+    startup_trials: int = Field(10, ge=1)
     """Trials drawn at random before `tpe`, `gp` or `cmaes` have enough to learn from."""
     warm_start: str | None = Field(None, min_length=1)
     """Run folder of an earlier sweep, whose finished trials `tpe` or `gp` learn from as if they had
