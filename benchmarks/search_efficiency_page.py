@@ -56,7 +56,13 @@ def document(
         "",
         "A search's training until it has a finished trial that scores no worse than the best of "
         "a random search without early stopping, over all of that search's training: median, the "
-        "quartiles in brackets, and how many seeds got there with twice as many trials.",
+        "quartiles in brackets, and how many seeds got there with twice as many trials (those "
+        "that did not are infinite in median and quartiles).",
+        "",
+        "The searches of a seed are paired: until a sampler has enough to learn from, it draws "
+        "what the random search drew. So the row of random search itself says only where its "
+        "best lay, and is what the others are to be held against. All draw from the same few "
+        "hundred rows, each once; and the default of `startup_trials` was settled on them.",
         "",
         "| search | "
         + " | ".join(f"random search of {n} trials" for n in _numbers(outcomes))
@@ -75,15 +81,21 @@ def _numbers(outcomes: Sequence[Outcome]) -> list[int]:
 
 
 def _cell(outcome: Outcome) -> str:
-    low, middle, high = (_quantile(outcome.shares, share) for share in (0.25, 0.5, 0.75))
+    low, middle, high = (quantile(outcome.shares, share) for share in (0.25, 0.5, 0.75))
     reached = sum(map(math.isfinite, outcome.shares))
     return f"{_share(middle)} ({_share(low)} to {_share(high)}), {reached} of {len(outcome.shares)}"
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
-    """The value below which a share of the others lies; a mean of two might be infinite."""
+def quantile(values: Sequence[float], share: float) -> float:
+    """As numpy's by default, of values some of which may be infinite."""
     ordered = sorted(values)
-    return ordered[min(math.floor(share * len(ordered)), len(ordered) - 1)]
+    place = share * (len(ordered) - 1)
+    below, part = math.floor(place), place % 1
+    if part == 0:
+        return ordered[below]
+    if math.isinf(ordered[below + 1]):
+        return math.inf
+    return ordered[below] + part * (ordered[below + 1] - ordered[below])
 
 
 def _share(value: float) -> str:

@@ -138,12 +138,13 @@ def _overhead_rows(document: Document) -> list[Row]:
 def _efficiency_rows(document: Document) -> list[Row]:
     def spread(search: str, num_trials: int) -> Spread:
         (shares,) = (
-            sorted(outcome["shares"])
+            outcome["shares"]
             for outcome in document["outcomes"]
             if (outcome["search"], outcome["num_trials"]) == (search, num_trials)
         )
-        last = len(shares) - 1
-        return Spread(*(shares[round(last * share)] for share in (0.5, 0.25, 0.75)))
+        return Spread(
+            *(search_efficiency_page.quantile(shares, part) for part in (0.5, 0.25, 0.75))
+        )
 
     numbers = dict.fromkeys(outcome["num_trials"] for outcome in document["outcomes"])
     return [

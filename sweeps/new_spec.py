@@ -108,8 +108,8 @@ search:
   optimizer.discriminator_lr: {{loguniform: [{", ".join(scale.rates)}]}}
   loss.name: {{choice: [nonsaturating, hinge, rpgan]}}
 
-# How trials are proposed: tpe learns from those before; random and grid do not. The same seed gives
-# the same sweep.
+# How trials are proposed: tpe learns from those before, once there are ten (startup_trials); random
+# and grid do not. The same seed gives the same sweep.
 sampler: {{name: tpe, seed: 0}}
 
 # Every trial is scored after {scale.total_kimg // 9}, {scale.total_kimg // 3} and {scale.total_kimg} kimg, and the best third goes on.

@@ -4,8 +4,8 @@ A proposal depends on the sweep's seed, the trial's number, the scores *at the f
 trials before it (but the last few, which may still be on their way there), and what was refused
 before as impossible to train. All trials are scored at the first rung, at the same kimg and with
 the same latents, so that the comparison is fair; and when a proposal is made no longer matters, so
-that a sweep proposes the same trials on a fast and on a busy machine, with one worker or after a
-resume.
+that a sweep of as many trials at once proposes the same trials on a fast and on a busy machine, and
+after a resume.
 """
 
 from __future__ import annotations

@@ -48,6 +48,14 @@ def sampler_notes(spec: SweepSpec) -> tuple[str, ...]:
     notes, sampler = [], spec.sampler
     conditional = [path for path, domain in spec.search.items() if domain.when]
     choices = [path for path, domain in spec.search.items() if domain.kind == "choice"]
+    if sampler.name in ("tpe", "gp") and sampler.warm_start is None and spec.search:
+        # A proposal looks at the trials before it, but for those that may still be on their way.
+        most_known = spec.budget.trials - 1 - (spec.budget.concurrent_trials or 1)
+        if most_known < sampler.startup_trials:
+            notes.append(
+                f"{sampler.name}: all {spec.budget.trials} trials are drawn at random, since it "
+                f"learns from {sampler.startup_trials} first (sampler.startup_trials)"
+            )
     match sampler.name:
         case "grid":
             total = len(Grid(spec.search, sampler.seed).points)

@@ -13,6 +13,7 @@ NUMBERS = (
     "optimizer.discriminator_lr: {loguniform: [1.0e-4, 1.0e-2]}}"
 )
 HEADS = "search={generator.num_heads: {choice: [2, 3, 4]}, batch_size: {choice: [16, 32]}}"
+TEN = "sampler.startup_trials=10"
 CONDITIONAL = (
     "search={loss.name: {choice: [nonsaturating, rpgan]}, "
     "loss.gradient_penalty: {loguniform: [0.1, 100], when: {loss.name: [rpgan]}}, "
@@ -100,9 +101,21 @@ def test_missing_package_is_named_with_the_way_to_install_it(monkeypatch):
     ("name", "overrides", "notes"),
     [
         ("random", (CONDITIONAL,), []),
-        ("tpe", (NUMBERS,), []),
-        ("tpe", (CONDITIONAL,), ["tpe looks at those together .*: loss.gradient_penalty$"]),
-        ("gp", (CONDITIONAL,), ["gp does not learn about .*: loss.gradient_penalty at random$"]),
+        ("tpe", (NUMBERS, "budget.trials=8", TEN), ["tpe: all 8 trials .* learns from 10 first"]),
+        ("tpe", (NUMBERS, "budget.trials=11", TEN), ["tpe: all 11 trials are drawn at random"]),
+        ("tpe", (NUMBERS, "budget.trials=12", TEN), []),
+        ("gp", (NUMBERS, "budget={trials: 12, concurrent_trials: 2}", TEN), ["gp: all 12 trials"]),
+        ("gp", (NUMBERS, "budget={trials: 13, concurrent_trials: 2}", TEN), []),
+        (
+            "tpe",
+            (CONDITIONAL, "budget.trials=12"),
+            ["tpe looks at those together .*: loss.gradient_penalty$"],
+        ),
+        (
+            "gp",
+            (CONDITIONAL, "budget.trials=12"),
+            ["gp does not learn about .*: loss.gradient_penalty at random$"],
+        ),
         ("cmaes", (CONDITIONAL,), ["cmaes learns .*: loss.name, loss.gradient_penalty at random$"]),
         ("cmaes", (NUMBERS,), []),
         ("grid", (HEADS, "budget.trials=4"), ["grid: 4 of 6 combinations, in an order shuffled"]),
