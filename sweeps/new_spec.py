@@ -8,11 +8,13 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from sweeps.sampler_config import SamplerConfig
 from sweeps.spec_text import SpecError
 from transgan.data.survey import Survey
 from transgan.data_config import DATA_SETS
 from transgan.presets import PRESETS
 
+_STARTUP_TRIALS = SamplerConfig().startup_trials
 LARGEST_BY_ITSELF = {False: 32, True: 64}
 """Side in pixels that is chosen at most without and with a GPU: larger ones take days."""
 
@@ -108,7 +110,7 @@ search:
   optimizer.discriminator_lr: {{loguniform: [{", ".join(scale.rates)}]}}
   loss.name: {{choice: [nonsaturating, hinge, rpgan]}}
 
-# How trials are proposed: tpe learns from those before, once there are ten (startup_trials); random
+# How trials are proposed: tpe learns from those before, once there are {_STARTUP_TRIALS} (startup_trials); random
 # and grid do not. The same seed gives the same sweep.
 sampler: {{name: tpe, seed: 0}}
 
