@@ -83,7 +83,7 @@ def make_plan(spec: SweepSpec, concurrent: int | None) -> Plan:
         smallest=by_parameters[0],
         largest=by_parameters[-1],
         corners=judge_corners(spec),
-        sampler_notes=sampler_notes(spec),
+        sampler_notes=sampler_notes(spec, concurrent),
     )
 
 

@@ -43,14 +43,18 @@ def check_sampler(spec: SweepSpec, source: str) -> None:
         )
 
 
-def sampler_notes(spec: SweepSpec) -> tuple[str, ...]:
-    """What the sampler does with this space that one might not expect, a line each."""
+def sampler_notes(spec: SweepSpec, concurrent: int | None) -> tuple[str, ...]:
+    """What the sampler does with this space that one might not expect, a line each.
+
+    `concurrent` trials are at work at once; None where only a cluster can say.
+    """
     notes, sampler = [], spec.sampler
     conditional = [path for path, domain in spec.search.items() if domain.when]
     choices = [path for path, domain in spec.search.items() if domain.kind == "choice"]
     if sampler.name in ("tpe", "gp") and sampler.warm_start is None and spec.search:
         # A proposal looks at the trials before it, but for those that may still be on their way.
-        most_known = spec.budget.trials - 1 - (spec.budget.concurrent_trials or 1)
+        at_work = spec.budget.concurrent_trials or concurrent or 1
+        most_known = spec.budget.trials - 1 - at_work
         if most_known < sampler.startup_trials:
             notes.append(
                 f"{sampler.name}: all {spec.budget.trials} trials are drawn at random, since it "

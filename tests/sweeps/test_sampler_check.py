@@ -128,9 +128,18 @@ def test_missing_package_is_named_with_the_way_to_install_it(monkeypatch):
 )
 def test_what_a_sampler_does_with_the_space_is_said_in_the_plan(name, overrides, notes):
     pytest.importorskip("cmaes")
-    said = sampler_notes(spec_with(name, *overrides))
+    said = sampler_notes(spec_with(name, *overrides), concurrent=None)
     assert len(said) == len(notes)
     assert all(re.search(note, line) for note, line in zip(notes, said, strict=True))
+
+
+def test_trials_at_once_are_counted_that_the_machine_allows_where_the_spec_names_none():
+    spec = spec_with("tpe", NUMBERS, "budget.trials=12", TEN)
+    assert sampler_notes(spec, concurrent=1) == ()
+    (note,) = sampler_notes(spec, concurrent=2)
+    assert note.startswith("tpe: all 12 trials are drawn at random")
+    spec = spec_with("tpe", NUMBERS, "budget={trials: 12, concurrent_trials: 1}", TEN)
+    assert sampler_notes(spec, concurrent=2) == ()
 
 
 def test_sweep_is_not_made_longer_than_its_grid(tmp_path):
