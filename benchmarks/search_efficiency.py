@@ -61,6 +61,7 @@ TABLE_METRICS = "evaluation.metrics=[fd]"
 ENDS = (TrialState.COMPLETED, TrialState.COLLAPSED)
 NONE = "early_stopping.name=none"
 SPECS_OWN = "early_stopping.name=asha"
+NO_SLACK = "early_stopping.slack_factor=0"
 TPE = "sampler={{name: tpe, seed: {seed}}}"
 SOON = "sampler={{name: tpe, seed: {seed}, startup_trials: 4}}"
 RANDOM = "sampler={{name: random, seed: {seed}}}"
@@ -70,6 +71,7 @@ SEARCHES = {
     "random, asha": (RANDOM, SPECS_OWN),
     "tpe": (TPE, NONE),
     DEFAULT_SEARCH: (TPE, SPECS_OWN),
+    "tpe, asha without slack": (TPE, NO_SLACK),
     "tpe after 4 at random, asha": (SOON, SPECS_OWN),
 }
 NUM_TRIALS = (12, 24, 48)

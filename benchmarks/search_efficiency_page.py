@@ -15,7 +15,7 @@ DOCUMENT = HERE.parent / "docs" / "sweeps" / "efficiency.json"
 RANDOM_SEARCH, DEFAULT_SEARCH = "random", "tpe, asha (default)"
 """What the search that is to be equalled is called, and the one that a spec has by default."""
 
-COLOURS = ("#969ba3", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
+COLOURS = ("#969ba3", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#e69f00")
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 380, 60, 50, 20
 NUM_STEPS = 120
 
@@ -62,7 +62,8 @@ def document(
         "The searches of a seed are paired: until a sampler has enough to learn from, it draws "
         "what the random search drew. So the row of random search itself says only where its "
         "best lay, and is what the others are to be held against. All draw from the same few "
-        "hundred rows, each once; and the default of `startup_trials` was settled on them.",
+        "hundred rows, each once; and the defaults of `startup_trials` and `slack_factor` were "
+        "settled on them.",
         "",
         "| search | "
         + " | ".join(f"random search of {n} trials" for n in _numbers(outcomes))

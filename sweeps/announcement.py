@@ -55,7 +55,7 @@ def say_plan(
     stopping, evaluation = spec.early_stopping, spec.evaluation
     rule = "nobody is stopped early"
     if stopping.name != "none":
-        rule = stopping_rule(stopping, len(spec.rungs))
+        rule = stopping_rule(spec)
     say = labelled(console)
     say(
         "Sweep",

@@ -10,7 +10,7 @@ from evaluation.metrics import find_metric
 from evaluation.protocol import EvaluationRecord
 from reports.records import FinalistsRecord, Forecast, MetricColumn, Segment, SweepRecord
 from reports.warm_start import WarmStart
-from sweeps.early_stopping import LEAST_OTHERS, EarlyStopping
+from sweeps.early_stopping import LEAST_OTHERS
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import describe
 from sweeps.spec import SweepSpec
@@ -43,7 +43,7 @@ def describe_sweep(
         total_kimg=spec.training.total_kimg,
         rungs_kimg=spec.rungs,
         sampler=_sampler(spec.sampler) + (f"; told of {prior.sentence}" if prior else ""),
-        early_stopping=stopping_rule(spec.early_stopping, len(spec.rungs)),
+        early_stopping=stopping_rule(spec),
         seed=spec.sampler.seed,
         extractor=f"{evaluation.extractor} ({evaluation.extractor_sha256[:12]})",
         extractor_note=_extractor_note(evaluation),
@@ -57,8 +57,9 @@ def describe_sweep(
     )
 
 
-def stopping_rule(stopping: EarlyStopping, num_rungs: int) -> str:
-    """Early stopping in words: `asha, best 1/3 at each rung, ties within 1 SE go on`."""
+def stopping_rule(spec: SweepSpec) -> str:
+    """Early stopping in words: `asha, best 1/3 at each rung, ties within 20% or 1 SE go on`."""
+    stopping = spec.early_stopping
     kept = f"best 1/{stopping.reduction_factor}"
     match stopping.name:
         case "none":
@@ -66,7 +67,7 @@ def stopping_rule(stopping: EarlyStopping, num_rungs: int) -> str:
         case "asha":
             rule = f"asha, {kept} at each rung"
         case "hyperband":
-            rule = f"hyperband, {kept} at each rung, in {num_rungs} brackets"
+            rule = f"hyperband, {kept} at each rung, in {len(spec.rungs)} brackets"
         case "median":
             rule = f"median of {LEAST_OTHERS} others or more, at each rung"
         case "pbt":
@@ -74,11 +75,12 @@ def stopping_rule(stopping: EarlyStopping, num_rungs: int) -> str:
                 f"pbt, every {stopping.interval_kimg:g} kimg the worst "
                 f"{stopping.resolved_quantile:.0%} take over from the best"
             )
-    if stopping.tie_standard_errors and stopping.name == "pbt":
-        rule += f" unless they are within {stopping.tie_standard_errors:g} SE"
-    elif stopping.tie_standard_errors:
-        rule += f", ties within {stopping.tie_standard_errors:g} SE go on"
-    return rule
+    errors = [f"{stopping.tie_standard_errors:g} SE"] if stopping.tie_standard_errors else []
+    if stopping.name == "pbt":
+        return f"{rule} unless they are within {errors[0]}" if errors else rule
+    slack = stopping.resolved_slack_factor(spec.goal)
+    within = " or ".join([f"{100 * slack:.3g}%"] * (slack > 0) + errors)
+    return f"{rule}, ties within {within} go on" if within else rule
 
 
 def _sampler(sampler: SamplerConfig) -> str:

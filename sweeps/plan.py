@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import random
 import statistics
@@ -36,6 +37,9 @@ SIMULATIONS = 300
 FEWEST_SIMULATIONS = 20
 MANY_TRIALS = 300
 """Beyond, fewer simulations do: each takes time by the square of the trials, and varies less."""
+SCORE_SPREAD = 0.4
+"""Standard deviation of the logarithm of imagined scores: with it, as much is trained as when real
+trials are searched again (benchmarks/search_efficiency.py), whatever the slack."""
 BASELINE_MERIT = 0.25
 """Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
 
@@ -253,10 +257,13 @@ def _simulate(
     rng: random.Random,
 ) -> tuple[float, float]:
     """Seconds and kimg of one imagined sweep."""
-    rungs, stopping = spec.rungs, spec.early_stopping
-    merits = [rng.random() for _ in range(spec.budget.trials)]
+    slack = spec.early_stopping.resolved_slack_factor(spec.goal)
+    rungs, stopping = spec.rungs, spec.early_stopping.model_copy(update={"slack_factor": slack})
+    merits = [rng.uniform(1e-9, 1 - 1e-9) for _ in range(spec.budget.trials)]
     if spec.baseline() is not None:
         merits[0] *= BASELINE_MERIT
+    # As far apart as distances are, since those that only just miss the bar go on.
+    merits = [math.exp(SCORE_SPREAD * statistics.NormalDist().inv_cdf(merit)) for merit in merits]
     speeds = list(calibration.seconds_per_kimg)
     speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
     at_rung: list[dict[int, History]] = [{} for _ in rungs]
@@ -349,7 +356,7 @@ def _races_left(spec: SweepSpec, done: int) -> Sequence[Sequence[Sequence[Run]]]
 def _would_stop(
     stopping: EarlyStopping, number: int, at_rung: Mapping[int, History], num_rungs: int
 ) -> bool:
-    """Whether a trial would stop at a rung; merits have no standard errors, so nobody is tied."""
+    """Whether a trial would stop at a rung; merits have no standard errors."""
     bracket = stopping.bracket(number, num_rungs)
     others = [
         history

@@ -7,9 +7,9 @@ from sweeps.early_stopping import Answer, EarlyStopping, Score
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 
-ASHA = EarlyStopping(grace_kimg=2, reduction_factor=3)
-HYPERBAND = EarlyStopping(name="hyperband", grace_kimg=2, reduction_factor=3)
-MEDIAN = EarlyStopping(name="median", grace_kimg=2)
+ASHA = EarlyStopping(grace_kimg=2, reduction_factor=3, slack_factor=0)
+HYPERBAND = EarlyStopping(name="hyperband", grace_kimg=2, reduction_factor=3, slack_factor=0)
+MEDIAN = EarlyStopping(name="median", grace_kimg=2, slack_factor=0)
 
 
 def answer(stopping, value, others, goal="minimize", error=None):
@@ -99,6 +99,34 @@ def test_score_without_a_standard_error_is_tied_with_none():
     assert answer(ASHA, 2.0 + 1e-9, [2.0]) is Answer.STOPPED
     own, other = [Score(2.01, 5.0)], [Score(2.0, None)]
     assert ASHA.judge(own, [other], "minimize").answer is Answer.STOPPED
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_trial_that_misses_the_bar_by_less_than_its_slack_goes_on(name):
+    stopping = EarlyStopping(name=name, grace_kimg=2, slack_factor=0.5)
+    others = [4.0, 4.0, 4.0]
+    assert answer(stopping, 6.0, others) is Answer.TIED
+    assert answer(stopping, 6.01, others) is Answer.STOPPED
+    assert answer(stopping, -1.9, [-4.0] * 3) is Answer.STOPPED
+    assert answer(stopping, -2.1, [-4.0] * 3) is Answer.TIED
+    assert answer(stopping, 4.0, [6.0] * 3, "maximize") is Answer.TIED
+    assert answer(stopping, 3.99, [6.0] * 3, "maximize") is Answer.STOPPED
+
+
+def test_slack_is_a_fifth_for_distances_and_none_for_what_is_maximized():
+    stopping = EarlyStopping(grace_kimg=2)
+    assert answer(stopping, 2.4, [2.0]) is Answer.TIED
+    assert answer(stopping, 2.41, [2.0]) is Answer.STOPPED
+    assert answer(stopping, 1.99, [2.0], "maximize") is Answer.STOPPED
+    assert answer(ASHA, 2.01, [2.0]) is Answer.STOPPED
+
+
+@pytest.mark.parametrize(
+    "given", [{"name": "none", "grace_kimg": 2}, {"name": "pbt", "interval_kimg": 2}]
+)
+def test_slack_is_refused_where_nobody_is_stopped(given):
+    with pytest.raises(ValidationError, match=f"slack_factor has no effect on {given['name']}"):
+        EarlyStopping(**given, slack_factor=0.1)
 
 
 def test_bar_is_the_score_of_the_last_that_goes_on():

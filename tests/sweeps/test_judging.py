@@ -204,7 +204,7 @@ def test_rules_differ_in_whom_they_stop(tmp_path):
 
 
 def test_tied_trial_goes_on_and_that_is_written_down(tmp_path):
-    spec = spec_for("asha", 2)
+    spec = spec_for("asha", 2, "early_stopping.slack_factor=0")
     run = new_run(tmp_path / "run")
     workers = Workers(run, spec, 2)
     for _ in range(2):
@@ -222,12 +222,14 @@ def test_tied_trial_goes_on_and_that_is_written_down(tmp_path):
     )
 
 
-def test_trial_not_tied_stops(tmp_path):
-    workers = Workers(new_run(tmp_path / "run"), spec_for("asha", 2), 2)
+@pytest.mark.parametrize(("slack", "reach"), [(0, math.hypot(0.05, 0.05)), (0.1, 0.1)])
+def test_trial_not_tied_stops(tmp_path, slack, reach):
+    spec = spec_for("asha", 2, f"early_stopping.slack_factor={slack}")
+    workers = Workers(new_run(tmp_path / "run"), spec, 2)
     for _ in range(2):
         workers.ledger.next_task()
     assert not say(workers, 0, 1.0)
-    assert say(workers, 1, 1.0 + 1.01 * math.hypot(0.05, 0.05))
+    assert say(workers, 1, 1.0 + 1.01 * reach)
 
 
 def say(workers, number, value, rung=0, error=0.05):
