@@ -7,7 +7,7 @@ Trials take no time: their score is a function of their settings. All sides sear
 `digits` spec by TPE, two trials at once, and their workers import torch, as any that trains has to.
 Each measurement has a process and a Ray of its own; the sides take turns. What it takes until the
 first trial has ended, which is mostly the start of its worker, stands by itself; the cost of a
-trial is from there to the last one's end.
+trial is from there to the last one's end; what each does after that is in neither.
 
 `ours`: the ledger, its records on disk, the study for Optuna's tools, the live table.
 `plain`: `Tuner` and `OptunaSearch` as their guides have it. Like ours, it keeps each trial's result
@@ -178,7 +178,7 @@ def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
     taken = gauge.taken()
     odd = [r for r in ledger.records.values() if r.state is not TrialState.COMPLETED]
     assert not odd, (len(odd), ledger.stop_because, odd[0].state, odd[0].faults, odd[0].cause)
-    assert len(ledger.records) == num
+    assert len(ledger.records) == len(gauge.ends) == num
     started, used = time.perf_counter(), time.process_time()
     again = Ledger(spec, run, objective=OBJECTIVE, concurrent=AT_ONCE, device="cpu")
     assert again.num_left == 0
@@ -209,7 +209,7 @@ def run_of_tune(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
         ),
     )
     results = tuner.fit()
-    assert len(results) == num
+    assert len(results) == len(gauge.ends) == num
     assert not results.errors
     return gauge.taken()
 

@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     GOES_ON = "goes_on"
     """It may still be stopped by who comes after."""
     TIED = "tied"
-    """The same, though it missed the bar: by less than the standard error allows for."""
+    """The same, though it missed the bar: by no more than slack or standard error allow for."""
     SETTLED = "settled"
     """Nothing stops it any more before its next rung."""
     STOPPED = "stopped"

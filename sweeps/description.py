@@ -79,7 +79,7 @@ def stopping_rule(spec: SweepSpec) -> str:
     if stopping.name == "pbt":
         return f"{rule} unless they are within {errors[0]}" if errors else rule
     slack = stopping.resolved_slack_factor(spec.goal)
-    within = " or ".join([f"{100 * slack:.3g}%"] * (slack > 0) + errors)
+    within = " or ".join([f"{100 * slack:g}%"] * (slack > 0) + errors)
     return f"{rule}, ties within {within} go on" if within else rule
 
 

@@ -121,6 +121,13 @@ def test_slack_is_a_fifth_for_distances_and_none_for_what_is_maximized():
     assert answer(ASHA, 2.01, [2.0]) is Answer.STOPPED
 
 
+def test_score_on_the_edge_of_the_slack_goes_on_however_it_is_rounded():
+    stopping = EarlyStopping(grace_kimg=2, slack_factor=0.2)
+    for bar in (0.1, 0.7, 0.36, 3.3, 100.0):
+        assert answer(stopping, bar * 1.2, [bar]) is Answer.TIED
+        assert answer(stopping, bar / 1.2, [bar], "maximize") is Answer.TIED
+
+
 @pytest.mark.parametrize(
     "given", [{"name": "none", "grace_kimg": 2}, {"name": "pbt", "interval_kimg": 2}]
 )

@@ -35,3 +35,13 @@ def test_machine_may_change_before_the_first_trial(run):
     spec = settle(run, load_spec("digits")[1], [Node("here", 5, 0)]).spec
     assert settle(run, spec, [Node("here", 2, 0)]).spec.budget.concurrent_trials == 2
     assert restore_spec(run).resources.memory_gb is None
+
+
+@pytest.mark.parametrize(
+    ("given", "slack"),
+    [("name=asha", 0.2), ("slack_factor=0.1", 0.1), ("name=median", 0.2), ("name=none", None)],
+)
+def test_slack_is_settled_where_it_decides_anything(run, given, slack):
+    spec = load_spec("digits", (f"early_stopping.{given}",))[1]
+    assert settle(run, spec, [Node("here", 2, 0)]).spec.early_stopping.slack_factor == slack
+    assert restore_spec(run).early_stopping.slack_factor == slack
