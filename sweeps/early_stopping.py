@@ -151,6 +151,12 @@ class EarlyStopping(FrozenModel):
             return self.slack_factor
         return DISTANCE_SLACK if goal == "minimize" else 0.0
 
+    def settled(self, goal: Goal) -> EarlyStopping:
+        """The same with its slack as a number, whatever a later version takes by default."""
+        if self.name in ("none", "pbt"):  # have none
+            return self
+        return self.model_copy(update={"slack_factor": self.resolved_slack_factor(goal)})
+
     @property
     def resolved_quantile(self) -> float:
         """The share that takes over with `pbt`."""

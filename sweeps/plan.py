@@ -258,8 +258,7 @@ def _simulate(
     rng: random.Random,
 ) -> tuple[float, float]:
     """Seconds and kimg of one imagined sweep."""
-    slack = spec.early_stopping.resolved_slack_factor(spec.goal)
-    rungs, stopping = spec.rungs, spec.early_stopping.model_copy(update={"slack_factor": slack})
+    rungs, stopping = spec.rungs, spec.early_stopping.settled(spec.goal)
     merits = [rng.uniform(1e-9, 1 - 1e-9) for _ in range(spec.budget.trials)]
     if spec.baseline() is not None:
         merits[0] *= BASELINE_MERIT

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from evaluation.whole_files import write_atomically
 from reports.run_folder import RunFolder
 from sweeps.derived_resources import Derived, derive_resources
-from sweeps.early_stopping import EarlyStopping
 from sweeps.plan import fitting_trials
 from sweeps.resources import Node
 from sweeps.spec import MOST_TRIALS, SweepSpec
@@ -40,15 +39,8 @@ def settle(run: RunFolder, spec: SweepSpec, nodes: Sequence[Node]) -> Derived:
     if has_share and sizes:
         share = min(resources.gpus, 1.0)
         resources = resources.model_copy(update={"memory_gb": round(min(sizes) * share, 3)})
-    changes = {"budget": budget, "resources": resources, "early_stopping": _with_slack(spec)}
+    stopping = spec.early_stopping.settled(spec.goal)
+    changes = {"budget": budget, "resources": resources, "early_stopping": stopping}
     settled = spec.model_copy(update=changes)
     write_atomically(run.spec, settled.to_yaml().encode())
     return Derived(settled, reason)
-
-
-def _with_slack(spec: SweepSpec) -> EarlyStopping:
-    """Early stopping as it will decide, whatever a later version takes by default."""
-    stopping = spec.early_stopping
-    if stopping.name in ("none", "pbt"):
-        return stopping
-    return stopping.model_copy(update={"slack_factor": stopping.resolved_slack_factor(spec.goal)})
