@@ -179,7 +179,7 @@ def _settings(
     shares = None
     if importance.rows:
         text = ", ".join(map(_share_text, importance.rows))
-        height = 12 + 48 * len(importance.rows)
+        height = 38 + 48 * len(importance.rows)
         shares = Chart("importance", "", importance_figure(importance), height, text)
     found = setting_slices(comparison)
     slices = tuple(

@@ -13,6 +13,8 @@ MAX_LETTERS = 200
 """Of a line of text in a chart; tables have all of it."""
 MAX_NAME_LETTERS = 24
 """Of a name at an axis: with more, of the widest letters, plotly finds no margins on a phone."""
+MAX_PATH_LETTERS = 40
+"""Of a setting's path, which is no tick label: those of the config are shorter."""
 
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""

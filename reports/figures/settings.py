@@ -5,7 +5,14 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from reports.comparison import Comparison
-from reports.figures.canvas import MAX_NAME_LETTERS, empty_figure, log_axis, needs_log, plain
+from reports.figures.canvas import (
+    MAX_NAME_LETTERS,
+    MAX_PATH_LETTERS,
+    empty_figure,
+    log_axis,
+    needs_log,
+    plain,
+)
 from reports.figures.palette import ACCENT_COLOUR, with_alpha
 from reports.formats import setting_text
 from reports.importance import Importance
@@ -40,7 +47,7 @@ def importance_figure(importance: Importance) -> go.Figure:
         text = f"<b>{row.importance:.0%}</b>"
         if interval:
             text += f"  {interval[0]:.0%} to {interval[1]:.0%}"
-        for side, shown in ((0, plain(row.path, at_most=MAX_NAME_LETTERS)), (1, text)):
+        for side, shown in ((0, plain(row.path, at_most=MAX_PATH_LETTERS)), (1, text)):
             figure.add_annotation(
                 x=side,
                 y=place + 0.36,
@@ -53,7 +60,8 @@ def importance_figure(importance: Importance) -> go.Figure:
             )
     figure.update_yaxes(visible=False, range=[-0.3, len(rows) - 0.3])
     figure.update_xaxes(visible=False, range=[0, 1.02])
-    figure.update_layout(margin={"t": 0, "b": 0})
+    # Below the buttons, which always show where nothing hovers.
+    figure.update_layout(margin={"t": 26, "b": 0})
     return figure
 
 

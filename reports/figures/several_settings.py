@@ -7,7 +7,14 @@ import math
 import plotly.graph_objects as go
 
 from reports.comparison import Comparison
-from reports.figures.canvas import MAX_NAME_LETTERS, empty_figure, log_ticks, needs_log, plain
+from reports.figures.canvas import (
+    MAX_NAME_LETTERS,
+    MAX_PATH_LETTERS,
+    empty_figure,
+    log_ticks,
+    needs_log,
+    plain,
+)
 from reports.figures.palette import OTHERS_COLOUR, SCORE_SCALE, with_alpha
 from reports.figures.settings import axis_value, set_setting_axis
 from reports.formats import value_text
@@ -79,8 +86,8 @@ def parallel_figure(parallel: ParallelAxes, colours: dict[str, str]) -> go.Figur
 def pair_figure(pair: Pair, comparison: Comparison) -> go.Figure:
     """The score against two settings: contours where there are some, and a dot for each trial."""
     figure = empty_figure(
-        x_title=plain(pair.x.path, at_most=MAX_NAME_LETTERS),
-        y_title=plain(pair.y.path, at_most=MAX_NAME_LETTERS),
+        x_title=plain(pair.x.path, at_most=MAX_PATH_LETTERS),
+        y_title=plain(pair.y.path, at_most=MAX_PATH_LETTERS),
     )
     scores = [point.score for point in pair.points]
     is_log = needs_log(scores)

@@ -40,3 +40,9 @@ def test_share_has_its_interval_drawn_within_zero_and_one() -> None:
     assert whiskers.x[3:5] == pytest.approx((0.7, 1.0))
     assert len(whiskers.x) == 6
     assert "<b>90%</b>  70% to 100%" in [note.text for note in figure.layout.annotations]
+
+
+def test_paths_of_the_config_are_shown_whole() -> None:
+    path = "optimizer.discriminator_lr"  # none is longer
+    figure = importance_figure(Importance((ImportanceRow(path, 0.9),), ""))
+    assert path in [note.text for note in figure.layout.annotations]
