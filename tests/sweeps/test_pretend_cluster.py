@@ -47,7 +47,8 @@ TINY = (
 def nodes():
     """The pretend cluster: its head, and a second node that can be taken away."""
     fast = {"_system_config": {"metrics_report_interval_ms": 500}}
-    cluster = PretendCluster(initialize_head=True, head_node_args=NODE | fast)
+    own = {"dashboard_port": None}  # else Ray tries 8265 alone, and leaks its socket where that is taken
+    cluster = PretendCluster(initialize_head=True, head_node_args=NODE | fast | own)
     cluster.add_node(**NODE)
     yield cluster
     cluster.shutdown()
