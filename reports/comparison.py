@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.cost import STATE_ORDER, Ledger, ledger, moment, work_seconds_until
-from reports.failures import FailureGroup, failure_groups
+from reports.failures import FailureGroup, failure_groups, retried
 from reports.finalists import Finalists, finalists_of
 from reports.finalists_words import verdict_with_finalists
 from reports.formats import setting_key
@@ -86,6 +86,8 @@ class Comparison:
     failures: tuple[FailureGroup, ...]
     unfinished: tuple[TrialRecord, ...]
     """Running and interrupted trials."""
+    restarted: tuple[TrialRecord, ...]
+    """Trials that were started again after a fault, whatever came of them."""
     damaged: tuple[DamagedRecord, ...]
     finalists: Finalists | None
     """The best again from fresh seeds; None for a sweep without finalists."""
@@ -161,6 +163,7 @@ def compare(
         equal_budget=_equal_budget(in_order, objective.name),
         failures=failure_groups(in_order),
         unfinished=tuple(record for record in in_order if not record.state.is_final),
+        restarted=tuple(record for record in in_order if retried(record)),
         damaged=damaged,
         finalists=finalists,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from reports.records import Segment, SweepRecord, TrialRecord, TrialState
 
@@ -143,6 +143,8 @@ def work_seconds_until(when: datetime, segments: Sequence[Segment]) -> float | N
         start, end = moment(segment.started_at), moment(segment.ended_at)
         if start is None or when < start:
             continue
+        if end is None and segment.outcome != "running":  # killed: as far as it had noted
+            end = start + timedelta(seconds=segment.seconds)
         until = min(when, end) if end else when
         total = (total or 0.0) + (until - start).total_seconds()
     return total

@@ -23,7 +23,7 @@ from reports.comparison import Comparison
 from reports.curves import learning_curves, training_losses
 from reports.factor_charts import factor_charts
 from reports.factors import factor_answers
-from reports.failures import fault_text
+from reports.failures import fault_text, retried
 from reports.figures.palette import OTHERS_COLOUR, trial_colours
 from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
@@ -121,6 +121,7 @@ def environment() -> Environment:
         "kimg": formats.kimg_text,
         "number": formats.number_text,
         "percent": formats.percent_text,
+        "retried": retried,
         "setting": formats.setting_text,
         "state": state_text,
         "listed": formats.listed,

@@ -310,12 +310,15 @@ class Segment(FrozenModel):
     """One stretch of work on the sweep, from a start or resume to its end."""
 
     started_at: str
+    """When its command was given."""
     ended_at: str | None = None
+    """None until it ends, and for good if it was killed."""
     command: str
     """The command that started it, as it can be typed again."""
     outcome: str = "running"
     """`running`, `finished`, `interrupted`, or `killed`, as the next one finds it."""
     seconds: float = 0.0
+    """From its start to its end, or to the last that was noted of it."""
 
 
 class FinalistsRecord(FrozenModel):

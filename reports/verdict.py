@@ -61,7 +61,10 @@ def sweep_verdict(
     if best is None:
         headline = _headline_without_best(objective, standings, num_damaged)
     else:
-        headline = _headline(sweep, objective, best, standings)
+        is_over = not _is_running(sweep, standings) and not _ended_before_its_end(sweep)
+        if best.record.state is TrialState.STOPPED_EARLY and not is_over:
+            best = _leader(objective, standings)
+        headline = _headline(objective, best, len(standings), is_over=is_over)
         sentences += _level_sentences(objective, best)
         sentences += _certainty_sentences(best, standings)
     sentences += _progress_sentences(sweep, standings, headline)
@@ -90,22 +93,41 @@ def _headline_without_best(
     return f"No winner: no finished trial has a {objective.label} that can be ranked."
 
 
-def _headline(
-    sweep: SweepRecord, objective: MetricColumn, best: Standing, standings: Sequence[Standing]
-) -> str:
+def _headline(objective: MetricColumn, best: Standing, num_trials: int, *, is_over: bool) -> str:
     assert best.objective is not None
     assert best.rung is not None
     score = f"{objective.label} = {measurement_text(objective, best.objective)}"
     if interval := interval_text(objective, best.objective):
         score += f" (95% interval {interval})"
     score += f" after {kimg_text(best.rung.kimg)}"
-    if best.record.state is TrialState.STOPPED_EARLY:
-        return f"No trial completed; trial {best.trial}, stopped early, got furthest: {score}."
-    if _is_running(sweep, standings):
+    if best.record.state is not TrialState.COMPLETED:
+        who = f"trial {best.trial}, {best.record.state.value.replace('_', ' ')}"
+        if is_over:
+            return f"No trial completed; {who}, got furthest: {score}."
+        return f"No trial has completed yet; {who}, leads so far: {score}."
+    if not is_over:
         return f"Trial {best.trial} leads so far: {score}."
-    if len(standings) == 1:
+    if num_trials == 1:
         return f"The only trial, {best.trial}, reached {score}."
     return f"Trial {best.trial} won: {score}."
+
+
+def _leader(objective: MetricColumn, standings: Sequence[Standing]) -> Standing:
+    """The best of those scored after the most training, while some of them are still on their way.
+
+    A rank, which only trials that have ended have, would name one that was stopped instead.
+    """
+    scored = [
+        standing
+        for standing in standings
+        if standing.objective and standing.rung and not standing.record.state.is_failure
+    ]
+    furthest = max(standing.rung.kimg for standing in scored if standing.rung)
+    sign = -1 if objective.goal == "maximize" else 1
+    return min(
+        (s for s in scored if s.rung and s.rung.kimg == furthest),
+        key=lambda s: sign * s.objective.value if s.objective else math.inf,
+    )
 
 
 def _level_sentences(objective: MetricColumn, best: Standing) -> list[str]:
@@ -209,7 +231,7 @@ def _progress_sentences(
             f"The sweep is not finished: {finished} of {counted(sweep.num_trials, 'trial')} done, "
             f"{states[TrialState.RUNNING]} running."
         )
-    elif states[TrialState.INTERRUPTED] or _was_interrupted(sweep):
+    elif states[TrialState.INTERRUPTED] or _ended_before_its_end(sweep):
         sentences.append(
             f"The sweep was interrupted with {finished} of {counted(sweep.num_trials, 'trial')} "
             "done; tg-sweep resume goes on with it."
@@ -234,7 +256,7 @@ def _is_running(sweep: SweepRecord, standings: Sequence[Standing]) -> bool:
     return bool(sweep.segments) and sweep.segments[-1].outcome == "running"
 
 
-def _was_interrupted(sweep: SweepRecord) -> bool:
+def _ended_before_its_end(sweep: SweepRecord) -> bool:
     return bool(sweep.segments) and sweep.segments[-1].outcome == "interrupted"
 
 

@@ -167,7 +167,10 @@ def plan(
 def resume(
     path: RunPath,
     trials: Annotated[
-        int | None, typer.Option(help="New number of trials, to make a sweep longer.")
+        int | None,
+        typer.Option(
+            help="New number of trials, from now on: more, or fewer but not below those started."
+        ),
     ] = None,
     address: Address = None,
     dashboard: Annotated[
@@ -183,17 +186,21 @@ def resume(
     with errors_in_one_line():
         from reports.run_folder import RunFolder
         from sweeps.folder import extend, restore_spec
-        from sweeps.standings import say_resumed
+        from sweeps.same_training import check_training
+        from sweeps.standings import say_extended, say_resumed
         from sweeps.warm_start import prior_of
 
         run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
         prior_of(resolved, run_folder)  # without it, other trials would be proposed
-        if run_folder.sweep.exists():
-            run_folder.read_sweep()  # damaged, it is refused before any work is done
-        if trials is not None:
-            resolved = extend(run_folder, resolved, trials)
+        check_training(run_folder, resolved)
         name = path.resolve().name
+        if run_folder.sweep.exists():
+            name = run_folder.read_sweep().name  # damaged, it is refused before any work is done
+        if trials is not None:
+            before = resolved.budget.trials
+            resolved = extend(run_folder, resolved, trials)
+            say_extended(run_folder, before, trials, progress())
         say_resumed(run_folder, resolved.budget.trials, name, progress())
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file

@@ -52,6 +52,8 @@ from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
 
 BEAT_SECONDS = 10.0
+MAY_CHANGE = ("num_trials", "space", "sampler", "early_stopping")
+"""What a sweep's record says of its spec that may have been edited before a resume."""
 REPORT_SECONDS = 4.0
 """What closing Ray and building the report take."""
 
@@ -332,30 +334,29 @@ class _Driver:
         )
 
     def _open_segment(self, evaluation: EvaluationRecord) -> None:
-        segment = Segment(started_at=now(), command=shlex.join(["tg-sweep", *sys.argv[1:]]))
+        began = now(seconds_ago=self._gone())
+        segment = Segment(started_at=began, command=shlex.join(["tg-sweep", *sys.argv[1:]]))
+        sweep = describe_sweep(
+            self.spec,
+            evaluation,
+            name=self.name,
+            data=self.data.description,
+            resources=self.resources,
+            forecast=self._total_forecast(),
+            segment=segment,
+            finalists=self.finalists,
+            prior=prior_of(self.spec, self.run),
+        )
         if self.run.sweep.exists():
-            sweep = self.run.read_sweep()
+            then = self.run.read_sweep()
             earlier = [
                 old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
-                for old in sweep.segments
+                for old in then.segments
             ]
-            changes = {
-                "segments": (*earlier, segment),
-                "finalists": self.finalists or sweep.finalists,
-            }
-            sweep = sweep.model_copy(update=changes)
-        else:
-            sweep = describe_sweep(
-                self.spec,
-                evaluation,
-                name=self.name,
-                data=self.data.description,
-                resources=self.resources,
-                forecast=self._total_forecast(),
-                segment=segment,
-                finalists=self.finalists,
-                prior=prior_of(self.spec, self.run),
-            )
+            changes = {name: getattr(sweep, name) for name in MAY_CHANGE}
+            changes["segments"] = (*earlier, segment)
+            changes["finalists"] = self.finalists or then.finalists
+            sweep = then.model_copy(update=changes)
         self.run.write_sweep(sweep)
 
     def _finalist_runs_done(self) -> int:

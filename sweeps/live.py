@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.metrics import Goal
+from reports.failures import fault_text
+from reports.formats import kimg_text, number_text
 from reports.records import TrialRecord, TrialState
 from sweeps.ledger import Ledger
 
@@ -39,7 +42,10 @@ class LiveTable:
         self._said: set[tuple[str, object]] = set()
         self._ended: dict[str, TrialState] = {}
         """Trials of which all has been said, their end included."""
+        self._went_on: dict[str, float] = {}
+        """From where the trials that an earlier driver left undone go on, in kimg."""
         self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._note_what_was()
 
     def __enter__(self) -> LiveTable:
         """Start to show."""
@@ -53,12 +59,23 @@ class LiveTable:
         if self.console.is_terminal:
             self._live.stop()
 
+    def _note_what_was(self) -> None:
+        """Take what is on record already as said: a resumed sweep tells only what is new."""
+        for record in (*self.ledger.records.values(), *self._finalist_runs()):
+            known = [*(scores.kimg for scores in record.scores), *_faults(record)]
+            self._said |= {(record.trial, event) for event in known}
+            if record.state.is_final:
+                self._ended[record.trial] = record.state
+            elif record.checkpoint_kimg:
+                self._went_on[record.trial] = record.checkpoint_kimg
+
     def update(self, *, force: bool = False) -> None:
         """Show how things stand."""
         if not force and time.monotonic() - self._last_update < REFRESH_SECONDS:
             return
         self._last_update = time.monotonic()
         if self.console.is_terminal:
+            self._say_faults()  # above the table, which has no room for them
             self._live.update(self.render(), refresh=True)
         else:
             self._say_events()
@@ -111,7 +128,7 @@ class LiveTable:
         return [
             record.trial,
             Text(state, style=STATE_STYLES.get(record.state, "red")),
-            f"{kimg:.0f}/{record.total_kimg:g}",
+            f"{number_text(kimg)}/{number_text(record.total_kimg)}",
             ProgressBar(total=record.total_kimg, completed=kimg, width=12),
             self._number(_last(self.ledger, record)),
             self._number(_best(self.ledger, record, self.ledger.spec.goal)),
@@ -139,13 +156,24 @@ class LiveTable:
             return []
         return [f"{finalists.num_ended} of at most {finalists.most_runs} finalist runs"]
 
+    def _say_faults(self) -> None:
+        """What befell trials that were started again: nothing else on the screen would show it."""
+        for record in (*self.ledger.records.values(), *self._finalist_runs()):
+            for fault in _faults(record):
+                if self._first(record.trial, fault):
+                    text = fault_text(record.faults[fault[1]])
+                    self._say(record, f"{text}; started again")
+
     def _say_events(self) -> None:
+        self._say_faults()
         for record in (*self.ledger.records.values(), *self._finalist_runs()):
             trial = record.trial
             if self._ended.get(trial) is record.state:
                 continue
             if trial in self.ledger.reports and self._first(trial, "start"):
-                self._say(record, f"started: {_settings(record)}")
+                since = self._went_on.get(trial)
+                how = f"goes on from {kimg_text(since)}" if since else "started"
+                self._say(record, f"{how}: {_settings(record)}")
             for scores in record.scores:
                 if self._first(trial, scores.kimg):
                     value = scores.measurement(self.ledger.objective)
@@ -155,7 +183,7 @@ class LiveTable:
             if record.state.is_final:
                 if self._first(trial, record.state):
                     cause = f" ({record.cause})" if record.cause else ""
-                    self._say(record, f"{record.state.value}{cause}")
+                    self._say(record, f"{record.state.value.replace('_', ' ')}{cause}")
                 self._ended[trial] = record.state
 
     def _label(self, record: TrialRecord) -> str:
@@ -199,14 +227,22 @@ def _best(ledger: Ledger, record: TrialRecord, goal: Goal) -> float | None:
     return (min if goal == "minimize" else max)(values) if values else None
 
 
+def _faults(record: TrialRecord) -> list[tuple[str, int]]:
+    """Events: the faults after which a trial was started again, by their places on its record."""
+    faults = enumerate(record.faults)
+    return [("fault", place) for place, fault in faults if fault.outcome == "retried"]
+
+
 def _settings(record: TrialRecord) -> str:
-    """The searched values in short: the last part of each path, and the value."""
+    """The searched values in short: each path's last part, where that tells it, and the value."""
     shown = []
+    lasts = Counter(path.split(".")[-1] for path in record.settings)
     for path, value in record.settings.items():
         text = f"{value:.2g}" if isinstance(value, float) else str(value)
         if isinstance(value, tuple):
             text = "-".join(map(str, value))
-        shown.append(f"{path.split('.')[-1]}={text}")
+        last = path.split(".")[-1]
+        shown.append(f"{path if last == 'name' or lasts[last] > 1 else last}={text}")
     return " ".join(shown)
 
 

@@ -15,10 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from reports.comparison import Comparison
-from reports.failures import fault_text
+from reports.failures import fault_text, retried
 from reports.finalists import Finalists
 from reports.finalists_words import budget_text, ends_text
-from reports.formats import measurement_text, setting_text, value_text
+from reports.formats import measurement_text, number_text, setting_text, value_text
 from reports.infeasible import read_infeasible
 from reports.reading import read_comparison
 from reports.run_folder import RunFolder
@@ -43,7 +43,7 @@ def standings_table(comparison: Comparison) -> Table:
             str(standing.rank or "—") + ("=" if standing.tied_with_best else ""),
             record.trial,
             record.state.value.replace("_", " "),
-            f"{record.kimg:.0f}",
+            number_text(record.kimg),
             measurement_text(comparison.objective, taken) if taken else "—",
             *(
                 escape(setting_text(record.settings[path])) if path in record.settings else "—"
@@ -104,7 +104,7 @@ def say_resumed(run: RunFolder, num_trials: int, name: str, console: Console) ->
     """How far the sweep is that is about to be gone on with."""
     searched = run.read_trials()
     ended = sum(record.state.is_final for record in searched)
-    going_on = sum(not record.state.is_final and record.kimg > 0 for record in searched)
+    going_on = sum(not record.state.is_final for record in searched)
     on_way = f", {going_on} on the way" if going_on else ""
     console.print(
         f"[bold]Sweep[/]      {escape(name)}: {ended} of {num_trials} trials done{on_way}",
@@ -112,10 +112,23 @@ def say_resumed(run: RunFolder, num_trials: int, name: str, console: Console) ->
     )
 
 
+def say_extended(run: RunFolder, before: int, trials: int, console: Console) -> None:
+    """That the sweep's number of trials is another from now on, and where that stands."""
+    if trials != before:
+        console.print(
+            f"[bold]Budget[/]     {trials} trials from now on, where it was {before} "
+            f"({escape(str(run.spec))})",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
 def say_status(run: Path, console: Console) -> None:
     """A sweep at a glance."""
     comparison = read_comparison(run)
-    counts = (f"{count} {state.value}" for state, count in comparison.counts.items())
+    counts = (
+        f"{count} {state.value.replace('_', ' ')}" for state, count in comparison.counts.items()
+    )
     console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
     console.print(escape(comparison.verdict.headline), highlight=False)
     if comparison.standings:
@@ -130,6 +143,13 @@ def say_status(run: Path, console: Console) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+    for record in comparison.restarted:
+        told = "; ".join(map(fault_text, retried(record)))
+        console.print(
+            f"trial {record.trial} was started again after {escape(told)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for damaged in comparison.damaged:
         console.print(f"trial {damaged.trial} left out: {escape(damaged.reason)}", highlight=False)
     refused = len(read_infeasible(RunFolder(run)))

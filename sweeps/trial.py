@@ -164,9 +164,10 @@ def end_trial(folder: TrialFolder, state: TrialState, cause: str | None = None) 
     return record
 
 
-def now() -> str:
+def now(*, seconds_ago: float = 0.0) -> str:
     """The time, with its offset, to the second."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    then = datetime.datetime.now() - datetime.timedelta(seconds=seconds_ago)
+    return then.astimezone().isoformat(timespec="seconds")
 
 
 class TrialRun:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reports.cost import ledger, moment
+from reports.cost import ledger, moment, work_seconds_until
 from reports.records import Segment, SweepRecord, TrialCost, TrialRecord, TrialState
 
 Make = Callable[..., TrialRecord]
@@ -57,3 +57,14 @@ def test_forecast_without_an_outcome_says_why(
 def test_time_that_is_none_is_none() -> None:
     assert moment("yesterday") is None
     assert moment(None) is None
+
+
+def test_time_that_nobody_worked_after_a_kill_is_left_out() -> None:
+    killed = Segment(
+        started_at="2026-11-20T10:00:00+00:00", command="run", outcome="killed", seconds=60.0
+    )
+    resumed = Segment(started_at="2026-11-20T11:00:00+00:00", command="resume")
+    for clock, seconds in (("10:00:30", 30), ("10:30:00", 60), ("11:00:20", 80)):
+        when = moment(f"2026-11-20T{clock}+00:00")
+        assert when is not None
+        assert work_seconds_until(when, (killed, resumed)) == seconds

@@ -83,3 +83,23 @@ def test_fault_stands_on_page_and_in_table_with_its_way_back(
     page = render_report(comparison, RunFolder(tmp_path))
     assert f"a checkpoint of 5 kimg; again, alone: <code>{rerun}</code>." in page
     assert "disk_full at 7 kimg: No space left" in page
+
+
+def test_trial_that_was_started_again_stands_on_the_page_though_it_completed(
+    make_sweep: Callable[..., SweepRecord], make_trial: Make, tmp_path: Path
+) -> None:
+    fault = TrialFault(
+        kind=FaultKind.WORKER_KILLED,
+        message="its process was killed",
+        kimg=7.0,
+        outcome="retried",
+        at="2026-01-01T00:00:00Z",
+    )
+    comparison = compare(make_sweep(), [make_trial(0, faults=(fault,)), make_trial(1)])
+    assert [record.trial for record in comparison.restarted] == ["0000"]
+    page = render_report(comparison, RunFolder(tmp_path))
+    section = page[page.index('<section id="failures">') :]
+    section = section[: section.index("</section>")]
+    assert "Started again" in section
+    assert "worker_killed at 7 kimg: its process was killed" in section
+    assert "0001" not in section

@@ -54,6 +54,33 @@ def test_running_sweep_has_a_leader_not_a_winner(
     assert "The sweep is not finished: 1 of 9 trials done, 1 running." in verdict.sentences
 
 
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_trial_on_its_way_leads_before_one_that_was_stopped(
+    goal: str, make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    scores = {"minimize": (549.0, 16.0, 20.0), "maximize": (1.0, 90.0, 20.0)}[goal]
+    states = TrialState.STOPPED_EARLY, TrialState.RUNNING, TrialState.INTERRUPTED
+    trials = [
+        make_trial(i, state, kimg=20.0, scores=make_scores(score, until=20.0))
+        for i, (state, score) in enumerate(zip(states, scores, strict=True))
+    ]
+    sweep = make_sweep(segments=_running())
+    metrics = tuple(column.model_copy(update={"goal": goal}) for column in sweep.metrics)
+    verdict = compare(sweep.model_copy(update={"metrics": metrics}), trials).verdict
+    assert verdict.headline.startswith("No trial has completed yet; trial 0001, running, leads so ")
+
+
+def test_interrupted_sweep_has_a_leader_not_a_winner(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    trials = [make_trial(0, scores=make_scores(5.0)), make_trial(1, TrialState.INTERRUPTED)]
+    (segment,) = _running()
+    segments = (segment.model_copy(update={"outcome": "interrupted"}),)
+    verdict = compare(make_sweep(segments=segments), trials).verdict
+    assert verdict.headline.startswith("Trial 0000 leads so far")
+    assert any("interrupted with 1 of 9 trials done" in said for said in verdict.sentences)
+
+
 def test_sweep_that_has_just_started_says_so(make_sweep: Sweep) -> None:
     verdict = compare(make_sweep(segments=_running()), []).verdict
     assert verdict.headline == "No trial has been started yet."
