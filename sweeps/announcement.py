@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from evaluation.inception_weights import InceptionFile
-from reports.formats import parameters_text, setting_text
+from reports.formats import counted, parameters_text, setting_text
 from reports.warm_start import WarmStart
 from sweeps.description import stopping_rule
 from sweeps.devices import this_machine
@@ -59,8 +59,9 @@ def say_plan(
     say = labelled(console)
     say(
         "Sweep",
-        f"{name}: [bold]{plan.num_trials} trials[/] of up to {spec.training.total_kimg:g} kimg, "
-        f"proposed by {spec.sampler.name} (seed {spec.sampler.seed})",
+        f"{name}: [bold]{counted(plan.num_trials, 'trial')}[/] of up to "
+        f"{spec.training.total_kimg:g} kimg, proposed by {spec.sampler.name} "
+        f"(seed {spec.sampler.seed})",
     )
     for path, domain in spec.search.items():
         between = " … " if domain.choice is None else ", "
@@ -75,12 +76,14 @@ def say_plan(
     _say_finalists(spec, say)
     if spec.task != "generate":
         least, most = (cost.discriminator_parameters for cost in (plan.smallest, plan.largest))
-        say("Models", f"{plan.num_networks} backbones; {_range(least, most)} parameters each")
+        backbones = counted(plan.num_networks, "backbone")
+        say("Models", f"{backbones}; {_range(least, most)} parameters each")
         say("Output", str(run))
         return
+    pairs = counted(plan.num_networks, "pair of networks", "pairs of networks")
     say(
         "Models",
-        f"{plan.num_networks} pairs of networks, all built; generator "
+        f"{pairs}, all built; generator "
         f"{_range(plan.smallest.generator_parameters, plan.largest.generator_parameters)} "
         "parameters, discriminator "
         f"{_range(plan.smallest.discriminator_parameters, plan.largest.discriminator_parameters)}",

@@ -131,9 +131,10 @@ def plan(
         from sweeps.derived_resources import derive_resources
         from sweeps.devices import this_machine
         from sweeps.outlook import foresee, outlook_document, say_outlook
-        from sweeps.rehearsal import foresee_extractor
+        from sweeps.rehearsal import foresee_extractor, look_at_data
         from sweeps.warm_start import take_over
 
+        notes = look_at_data(resolved, progress())
         resolved, derived = derive_resources(resolved, [this_machine()])
         if resolved.task != "generate":
             from sweeps.announcement import concurrent_here
@@ -144,7 +145,7 @@ def plan(
             else:
                 say_plan(resolved, name, where, USUAL_FILE, result(), concurrent=at_once)
             note = f"memory and time are not foreseen for task {resolved.task}; a run says its time"
-            print(note, file=sys.stderr)
+            print(*notes, note, sep="\n", file=sys.stderr)
             return
         prior = take_over(resolved)
         outlook = foresee(resolved, progress())
@@ -159,7 +160,7 @@ def plan(
             if derived is not None:
                 labelled(result())("Resources", f"derived for this machine: {derived}")
             say_outlook(outlook, result())
-        for note in foresee_extractor(resolved):
+        for note in (*notes, *foresee_extractor(resolved)):
             print(note, file=sys.stderr)
 
 
@@ -330,7 +331,7 @@ def _rehearse(
     """Say what a run would be, and all that would stop it."""
     from sweeps.rehearsal import rehearse
 
-    rehearsal = rehearse(spec, path, address, weights)
+    rehearsal = rehearse(spec, path, address, weights, progress())
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
     _say_plan(spec, name, path, weights, progress(), address, prior, only_if_it_fits=False)

@@ -84,7 +84,8 @@ def init(
 
         command = shlex.join(["tg-sweep", *sys.argv[1:]])
         has_gpu = torch.cuda.is_available()
-        found = survey(images.expanduser())
+        with progress().status("Looking at the images …"):
+            found = survey(images.expanduser())
         text = new_spec(
             images, found, image_size=image_size, has_gpu=has_gpu, command=command, out=out
         )
@@ -95,6 +96,8 @@ def init(
                 f"--out {out}: can't be written ({error.strerror}); give another --out"
             ) from None
         load_spec(str(out))
+        for note in found.notes:
+            print(note, file=sys.stderr)
         progress().print(f"next: tg-sweep plan {shlex.quote(str(out))}", highlight=False)
         print(out)
 

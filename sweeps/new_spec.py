@@ -14,7 +14,7 @@ from transgan.data.survey import Survey
 from transgan.data_config import DATA_SETS
 from transgan.presets import PRESETS
 
-_STARTUP_TRIALS = SamplerConfig().startup_trials
+_USUAL_STARTUP_TRIALS = SamplerConfig().startup_trials
 LARGEST_BY_ITSELF = {False: 32, True: 64}
 """Side in pixels that is chosen at most without and with a GPU: larger ones take days."""
 
@@ -80,11 +80,17 @@ def new_spec(
             *("--set", f"early_stopping.grace_kimg={first}", "--out", f"runs/{out.stem}-quick"),
         ]
     )
+    startup_trials = min(_USUAL_STARTUP_TRIALS, scale.trials // 2)
+    startup_reason = (
+        f"usually {_USUAL_STARTUP_TRIALS}, but that leaves tpe no part in {scale.trials} trials"
+        if startup_trials < _USUAL_STARTUP_TRIALS
+        else "from fewer it learns too little"
+    )
     name = os.fspath(images)
     if name in DATA_SETS:
         name = f"./{name}"
     sizes = ", ".join(str(known) for known in _PRESET_BY_SIZE[True])
-    enlarged = f"{found.side} pixels or more in nine of ten of the {found.looked_at} looked at"
+    side = f"{found.side} pixels or more in nine of ten of {found.sample_text}"
     return f"""\
 # {command}
 # See what it means and takes:   tg-sweep plan {spec}
@@ -92,7 +98,8 @@ def new_spec(
 # A first, short look:           tg-sweep run {spec} {quick}
 # Run it:                        tg-sweep run {spec}
 
-# {found.num_images:,} images, {_labels_text(found)}; shorter side {enlarged}.
+# {found.num_images:,} images, {_labels_text(found)}.
+# Shorter side: {side}.
 # They are cut to their middle square and resized to image_size, one of {sizes}.
 data: {{name: {json.dumps(name, ensure_ascii=False)}, image_size: {size}}}
 
@@ -110,9 +117,10 @@ search:
   optimizer.discriminator_lr: {{loguniform: [{", ".join(scale.rates)}]}}
   loss.name: {{choice: [nonsaturating, hinge, rpgan]}}
 
-# How trials are proposed: tpe learns from those before, once there are {_STARTUP_TRIALS} (startup_trials); random
-# and grid do not. The same seed gives the same sweep.
-sampler: {{name: tpe, seed: 0}}
+# How trials are proposed: tpe learns from those before; random and grid do not. The first
+# startup_trials are drawn at random: {startup_reason}.
+# The same seed gives the same sweep.
+sampler: {{name: tpe, seed: 0, startup_trials: {startup_trials}}}
 
 # Every trial is scored after {scale.total_kimg // 9}, {scale.total_kimg // 3} and {scale.total_kimg} kimg, and the best third goes on.
 early_stopping: {{name: asha, grace_kimg: {scale.total_kimg // 9}, reduction_factor: 3}}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from reports.formats import setting_text
+from reports.formats import counted, setting_text
 from sweeps.announcement import concurrent_here, labelled
 from sweeps.devices import Device, devices
 from sweeps.fitting import Fit, MemoryNeed, TooLarge, fit, memory_needs
@@ -86,7 +86,7 @@ def say_outlook(outlook: Outlook, console: Console) -> None:
         "Memory",
         f"a trial takes {_range(least.cpu_gb, most.cpu_gb)} GB on a CPU, "
         f"{_range(least.gpu_gb, most.gpu_gb)} GB of a GPU, as predicted for "
-        f"{len(outlook.needs)} kinds of trial",
+        f"{counted(len(outlook.needs), 'kind of trial', 'kinds of trial')}",
     )
     telling = _telling_paths(outlook.needs)
     for found in outlook.fits:
@@ -94,7 +94,7 @@ def say_outlook(outlook: Outlook, console: Console) -> None:
         for large in found.too_large[:SHOWN_TOO_LARGE]:
             say("", f"  {_too_large(large, telling)}")
         if len(found.too_large) > SHOWN_TOO_LARGE:
-            say("", f"  and {len(found.too_large) - SHOWN_TOO_LARGE} more kinds")
+            say("", f"  and {counted(len(found.too_large) - SHOWN_TOO_LARGE, 'more kind')}")
         if found.num_hopeless:
             say("", f"  {_hopeless(found)}")
         if found.way_out is not None:
@@ -116,7 +116,8 @@ def say_outlook(outlook: Outlook, console: Console) -> None:
     say(
         "Time",
         f"about {_duration(told.seconds)} ({_duration(told.low_seconds)} to "
-        f"{_duration(told.high_seconds)}){gpus} with {outlook.concurrent} trials at once; "
+        f"{_duration(told.high_seconds)}){gpus} with "
+        f"{counted(outlook.concurrent, 'trial')} at once; "
         f"{told.seconds_per_kimg:.2f} s per kimg, about {told.expected_kimg:.0f} kimg; "
         f"{time.seconds_to_score:.1f} s a scoring ({escape(time.note)})",
     )

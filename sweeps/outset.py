@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from reports.formats import counted
 from reports.records import Forecast, MetricColumn
 from sweeps.cluster import Cluster
 from sweeps.spec import SweepSpec
@@ -19,8 +20,8 @@ def resources_text(spec: SweepSpec, cluster: Cluster, concurrent: int, device: s
     held = f", holding {needs.gpus:g} GPU each" if needs.gpus else ""
     shared = f", batches shared by {needs.workers} processes" if needs.workers > 1 else ""
     return (
-        f"{cluster.cpus} CPU{gpus}{nodes}; {concurrent} trials at once on "
-        f"{device}, {needs.threads} thread{'s' if needs.threads > 1 else ''} each"
+        f"{cluster.cpus} CPU{gpus}{nodes}; {counted(concurrent, 'trial')} at once on "
+        f"{device}, {counted(needs.threads, 'thread')} each"
         f"{held}{shared}{scoring}"
     )
 
@@ -68,7 +69,7 @@ def say_time(trials: Forecast, total: Forecast, gone_seconds: float, console: Co
 def say_faults(spec: SweepSpec, hang_seconds: float, console: Console) -> None:
     """When a trial counts as hung, and how often a lost one is started again."""
     faults = spec.faults
-    again = f"up to {faults.retries} times" if faults.retries else "never"
+    again = f"up to {counted(faults.retries, 'time')}" if faults.retries else "never"
     console.print(
         f"[bold]Faults[/]     a trial without progress for {hang_seconds / 60:.3g} min "
         f"counts as hung; trials whose process is lost are started again {again}",

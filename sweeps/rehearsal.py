@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.console import Console
+
 from evaluation.dinov2_weights import Dinov2WeightsError
 from evaluation.extractor_module import ExtractorModuleError
 from evaluation.inception_weights import (
@@ -26,7 +28,8 @@ from sweeps.plan import concurrent_trials, device_here
 from sweeps.shadowing import ShadowedPackageError, check_working_directory
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
-from transgan.data import DataError, foresee_data
+from transgan.data import DataError, MissingDataError, foresee_data, load_data
+from transgan.data_config import DATA_SETS
 
 _OBSTACLES = (
     *(RunFolderError, DataError, SpecError, ClusterError, ShadowedPackageError),
@@ -45,18 +48,18 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    spec: SweepSpec, path: Path, address: str | None, inception: InceptionFile
+    spec: SweepSpec, path: Path, address: str | None, inception: InceptionFile, console: Console
 ) -> Rehearsal:
     """Whether `spec` could be run into `path` at `address`, with these Inception weights.
 
-    Data is neither decoded nor downloaded for this, so that broken pictures, and data sets that are
-    not here yet, are only found by running.
+    Nothing is downloaded for this, and what is known of the spec's data is what `look_at_data`
+    finds. `console` shows that pictures are read.
     """
     found: list[str] = []
     notes: list[str] = []
     checks: tuple[Callable[[], None], ...] = (
         partial(check_vacant, path),
-        partial(_check_data, spec, notes),
+        partial(_check_data, spec, notes, console),
         partial(_check_place, spec, address),
         partial(_check_extractor, spec, inception, notes),
     )
@@ -78,10 +81,33 @@ def foresee_extractor(spec: SweepSpec) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _check_data(spec: SweepSpec, notes: list[str]) -> None:
+def look_at_data(spec: SweepSpec, console: Console) -> tuple[str, ...]:
+    """What a run would have to fetch first, or would stop at here since nothing is there.
+
+    Raises:
+        DataError: the data is here, and can't be used.
+        SpecError: the evaluation needs labels, and it has none.
+    """
+    notes: list[str] = []
+    try:
+        _check_data(spec, notes, console)
+    except MissingDataError as error:  # a plan may be made far from the data
+        notes.append(f"a run would stop at this: {error}")
+    return tuple(notes)
+
+
+def _check_data(spec: SweepSpec, notes: list[str], console: Console) -> None:
+    """Read the data as a run does where it is the user's own: only so are broken pictures found.
+
+    They are decoded into the cache, where the run finds them, so that nothing is done twice. Of the
+    known data sets nothing is made or fetched.
+    """
     prospect = foresee_data(spec.data)
     check_labels(spec, has_labels=prospect.has_labels)
-    if not prospect.is_here:
+    if spec.data.name not in DATA_SETS:
+        with console.status("Reading the images …"):
+            load_data(spec.data)
+    elif not prospect.is_here:
         notes.append(
             f"data {spec.data.name} is not decoded here yet: what is missing of it would be "
             "downloaded first"

@@ -55,10 +55,12 @@ def sampler_notes(spec: SweepSpec, concurrent: int | None) -> tuple[str, ...]:
         # A proposal looks at the trials before it, but for those that may still be on their way.
         at_work = spec.budget.concurrent_trials or concurrent or 1
         most_known = spec.budget.trials - 1 - at_work
-        if most_known < sampler.startup_trials:
+        if spec.budget.trials > 1 and most_known < sampler.startup_trials:
+            side_by_side = f", and {at_work} are at work at once" if at_work > 1 else ""
             notes.append(
                 f"{sampler.name}: all {spec.budget.trials} trials are drawn at random, since it "
                 f"learns from {sampler.startup_trials} first (sampler.startup_trials)"
+                f"{side_by_side}"
             )
     match sampler.name:
         case "grid":

@@ -16,7 +16,7 @@ from evaluation.protocol import EvaluationProtocol
 from reports.records import Setting
 from sweeps.early_stopping import MOST_EVEN_RUNGS, EarlyStopping
 from sweeps.faults import FaultsConfig
-from sweeps.refusal import refusal
+from sweeps.refusal import nearest, refusal
 from sweeps.resources import Resources
 from sweeps.sampler_check import check_sampler
 from sweeps.sampler_config import SamplerConfig
@@ -251,7 +251,8 @@ def _read(spec: str) -> tuple[str, str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: can't be read ({error}); give a YAML file in UTF-8") from None
     if spec not in shipped_specs():
-        raise SpecError(f"{spec}: neither a shipped spec ({names}) nor a .yaml file")
+        way_out = nearest(spec, shipped_specs())
+        raise SpecError(f"{spec}: neither a shipped spec nor a .yaml file{way_out}")
     text = (resources.files("sweeps") / "specs" / f"{spec}.yaml").read_text(encoding="utf-8")
     return spec, spec, text
 

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 import torch
 
 from evaluation.extractor_names import DINOV2, INCEPTION
+from reports.formats import counted
 from reports.records import Forecast
 from sweeps.plan import Calibration, first_configs, forecast, measure_seconds_per_kimg
 from sweeps.spec import SweepSpec
@@ -89,7 +90,7 @@ def try_out(spec: SweepSpec, concurrent: int, device: str) -> TrialTime:
         gpu_hours=gpus * told.seconds / 3600 if gpus else None,
         seconds_to_score=score,
         expected_flops=per_image * told.expected_kimg * 1000,
-        note=f"{len(configs)} configs tried on this machine",
+        note=f"{counted(len(configs), 'config')} tried on this machine",
     )
 
 

@@ -40,7 +40,8 @@ class DataConfig(FrozenModel):
     name: str = Field(min_length=1)
     """`digits`, `photos`, `digit-scenes`, `cifar10`, `stl10`, `celeba`, or the path of a folder or
     zip file of images (`./photos` for a folder that is called like a data set), or of annotations
-    in COCO's format (`.json`), whose images lie beside them."""
+    in COCO's format (`.json`), whose images lie beside them. A relative path goes by the working
+    folder, not by the spec's; a resume looks there again."""
     image_size: int | None = Field(None, ge=4, le=1024)
     """Side of the images, in pixels. Needed for files; by default 8 for digits, 32 for photos
     (at most 320) and cifar10, 48 for stl10 (at most 96), 64 for celeba (at most 178) and

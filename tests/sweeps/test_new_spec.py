@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sweeps.new_spec import new_spec
+from sweeps.sampler_check import sampler_notes
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 from tests.sweeps import command_line
@@ -32,8 +33,40 @@ def call(*arguments):
 def test_survey_counts_images_and_labels_and_finds_the_shorter_side(tmp_path):
     write_images(tmp_path, 60, (40, 50), "cats")
     write_images(tmp_path, 50, (90, 36), "dogs")
-    (tmp_path / "dogs" / "broken.png").write_bytes(b"no picture")
-    assert survey(tmp_path) == Survey(num_images=111, num_labels=2, side=36, looked_at=110)
+    assert survey(tmp_path) == Survey(num_images=110, num_labels=2, side=36, looked_at=110)
+
+
+def test_survey_names_what_it_can_not_use_and_counts_it_as_looked_at(tmp_path):
+    write_images(tmp_path, 110, (20, 24))
+    whole = (tmp_path / "0005.png").read_bytes()
+    (tmp_path / "0005.png").write_bytes(whole[: len(whole) // 2])  # its size can still be read
+    (tmp_path / "words.png").write_text("no picture", encoding="utf-8")
+    found = survey(tmp_path)
+    truncated, words = found.broken
+    assert truncated == "0005.png (image file is truncated)"
+    assert words.startswith("words.png (not a PNG")
+    assert (found.num_images, found.looked_at, found.side) == (111, 111, 20)
+    assert found.sample_text == "the 109 that can be used of the 111 looked at"
+    assert found.notes == (
+        "2 of the 111 images looked at can't be used, and a run would stop at them: "
+        f"{truncated}, {words}; mend or remove them",
+    )
+
+
+def test_survey_of_a_sample_says_that_it_is_one(tmp_path):
+    write_images(tmp_path, 228, (8, 8))
+    found = survey(tmp_path)
+    assert found.looked_at == 114
+    assert found.sample_text == "the 114 looked at"
+    assert found.notes == ("looked at 114 of 228 images; tg-sweep plan reads all of them",)
+
+
+def test_survey_of_nothing_but_broken_images_is_refused(tmp_path):
+    for number in range(100):
+        (tmp_path / f"{number:03d}.png").write_text("no picture", encoding="utf-8")
+    message = r"none of the 100 images looked at can be used: 000\.png .*, and 97 more; mend"
+    with pytest.raises(DataError, match=message):
+        survey(tmp_path)
 
 
 def test_survey_of_too_few_images_is_refused(tmp_path):
@@ -86,10 +119,34 @@ def test_init_writes_a_spec_that_can_be_planned_and_overwrites_nothing(tmp_path,
     assert "next: tg-sweep plan my-sweep.yaml" in result.stderr
     written = (tmp_path / "my-sweep.yaml").read_text(encoding="utf-8")
     assert re.search(r"^data: \{name: \"pictures\", image_size: 16\}$", written, re.MULTILINE)
+    assert "looked at" not in result.stderr  # all of them were, and are well
     again = call("pictures")
     assert again.exit_code == 1
     assert "exists already" in again.stderr
     assert (tmp_path / "my-sweep.yaml").read_text(encoding="utf-8") == written
+
+
+def test_init_says_which_images_are_broken_and_writes_the_spec_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "pictures", 100, (20, 20))
+    (tmp_path / "pictures" / "0007.png").write_text("no picture", encoding="utf-8")
+    result = call("pictures")
+    assert result.exit_code == 0, result.output
+    said = "1 of the 100 images looked at can't be used, and a run would stop at it: 0007.png (not"
+    assert said in result.stderr
+    written = (tmp_path / "my-sweep.yaml").read_text(encoding="utf-8")
+    assert "20 pixels or more in nine of ten of the 99 that can be used of the 100" in written
+
+
+@pytest.mark.parametrize(("has_gpu", "startup_trials"), [(False, 4), (True, 10)])
+def test_sampler_of_a_new_spec_learns_before_its_trials_end(tmp_path, has_gpu, startup_trials):
+    found = Survey(num_images=500, num_labels=0, side=64, looked_at=200)
+    path = tmp_path / "mine.yaml"
+    text = new_spec(tmp_path, found, image_size=None, has_gpu=has_gpu, command="", out=path)
+    path.write_text(text, encoding="utf-8")
+    _, spec = load_spec(str(path))
+    assert spec.sampler.startup_trials == startup_trials
+    assert sampler_notes(spec, concurrent=2) == ()
 
 
 @pytest.mark.parametrize(

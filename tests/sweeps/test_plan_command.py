@@ -57,6 +57,15 @@ def test_plan_names_what_does_not_fit_the_memory_that_the_spec_allows(quick_trie
 
 
 @pytest.mark.slow
+def test_plan_of_one_training_speaks_in_the_singular(quick_tries):
+    result = call("plan", "digits", "--trials", 1, "--set", "search={}")
+    said = " ".join(result.stdout.split())
+    assert "as predicted for 1 kind of trial this machine" in said
+    assert "with 1 trial at once; " in said
+    assert "(1 config tried on this machine)" in said
+
+
+@pytest.mark.slow
 def test_dry_run_writes_nothing(tmp_path):
     result = call("run", "digits", "-n", "--out", tmp_path / "new")
     assert result.exit_code == 0

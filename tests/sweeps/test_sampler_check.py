@@ -104,6 +104,7 @@ def test_missing_package_is_named_with_the_way_to_install_it(monkeypatch):
         ("tpe", (NUMBERS, "budget.trials=8", TEN), ["tpe: all 8 trials .* learns from 10 first"]),
         ("tpe", (NUMBERS, "budget.trials=11", TEN), ["tpe: all 11 trials are drawn at random"]),
         ("tpe", (NUMBERS, "budget.trials=12", TEN), []),
+        ("tpe", (NUMBERS, "budget.trials=1", TEN), []),
         ("gp", (NUMBERS, "budget={trials: 12, concurrent_trials: 2}", TEN), ["gp: all 12 trials"]),
         ("gp", (NUMBERS, "budget={trials: 13, concurrent_trials: 2}", TEN), []),
         (
@@ -138,6 +139,7 @@ def test_trials_at_once_are_counted_that_the_machine_allows_where_the_spec_names
     assert sampler_notes(spec, concurrent=1) == ()
     (note,) = sampler_notes(spec, concurrent=2)
     assert note.startswith("tpe: all 12 trials are drawn at random")
+    assert note.endswith("learns from 10 first (sampler.startup_trials), and 2 are at work at once")
     spec = spec_with("tpe", NUMBERS, "budget={trials: 12, concurrent_trials: 1}", TEN)
     assert sampler_notes(spec, concurrent=2) == ()
 

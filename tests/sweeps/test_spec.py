@@ -71,10 +71,14 @@ def test_missing_file_is_named_with_the_shipped_specs():
     assert re.search(r"nowhere\.yaml: no such file.*digits", refusal("nowhere.yaml"))
 
 
-def test_unknown_shipped_name_is_refused_with_the_known_ones():
-    assert re.search(
-        r"digitz: neither a shipped spec \(.*digits.*\) nor a \.yaml", refusal("digitz")
-    )
+def test_unknown_shipped_name_is_refused_with_the_nearest_one():
+    neither = "neither a shipped spec nor a .yaml file"
+    assert refusal("digts") == f"digts: {neither}; did you mean digits?"
+    assert refusal("celeba65") == f"celeba65: {neither}; did you mean celeba64?"
+
+
+def test_name_that_is_near_to_none_is_refused_with_all_of_them():
+    assert refusal("xyz").endswith(f"file; known: {', '.join(shipped_specs())}")
 
 
 def test_broken_yaml_is_refused_with_its_line(tmp_path):

@@ -4,5 +4,14 @@ from transgan.data.error import DataError
 from transgan.data.image_data import ImageData
 from transgan.data.image_files import IMAGE_SUFFIXES, MIN_IMAGES
 from transgan.data.loading import foresee_data, load_data
+from transgan.data.location import MissingDataError
 
-__all__ = ["IMAGE_SUFFIXES", "MIN_IMAGES", "DataError", "ImageData", "foresee_data", "load_data"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MIN_IMAGES",
+    "DataError",
+    "ImageData",
+    "MissingDataError",
+    "foresee_data",
+    "load_data",
+]

@@ -15,7 +15,6 @@ from transgan.data.listing import LABEL_FILE, LabelList, Listing, SubFolders
 from transgan.data.picture import Picture, PictureError, decode
 from transgan.data.source import Plan, Source
 from transgan.data.threads import for_all
-from transgan.data_config import DATA_SETS
 
 IMAGE_SUFFIXES = (
     ".png",
@@ -36,13 +35,8 @@ def image_files(path: Path, size: int, index: ContentIndex) -> ImageFiles:
     """The images in the folder or zip at `path`, with labels from `dataset.json` or sub-folders.
 
     Raises:
-        DataError: there is no such folder or zip.
+        DataError: it is neither a folder nor a zip, or its labels can't be read.
     """
-    if not path.exists():
-        raise DataError(
-            f"data.name: no data set and no folder or zip file called {str(path)!r}; "
-            f"known data sets: {', '.join(DATA_SETS)}"
-        )
     files = open_files(path)
     listing: Listing = SubFolders()
     if LABEL_FILE in files.names():

@@ -18,6 +18,7 @@ from transgan.data.entry import Entry
 from transgan.data.error import DataError
 from transgan.data.image_data import ImageData
 from transgan.data.image_files import image_files
+from transgan.data.location import located
 from transgan.data.photos import Photos
 from transgan.data.scenes import digit_scenes
 from transgan.data.source import Source
@@ -46,7 +47,7 @@ def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
     if config.name == "digit-scenes":
         return digit_scenes(config.resolved_size)
     if is_coco(config.name):
-        return coco(Path(config.name).expanduser(), config.resolved_size)
+        return coco(located(config.name, "file"), config.resolved_size)
     folder = cache.absolute() if cache else cache_folder()
     with closing(_source(config, folder)) as source:
         key = source.key()
@@ -66,14 +67,12 @@ def foresee_data(config: DataConfig, *, cache: Path | None = None) -> Prospect:
     """What `load_data` will find, without decoding, downloading or writing anything.
 
     Raises:
-        DataError: unknown name, no such folder, or too few images in it; broken pictures are only
-            found by loading.
+        MissingDataError: unknown name, or no such folder or file.
+        DataError: too few images in it; broken pictures are only found by loading.
     """
     folder = cache.absolute() if cache else cache_folder()
     if is_coco(config.name):
-        path = Path(config.name).expanduser()
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; give annotations in COCO's format")
+        located(config.name, "file")
         return Prospect(has_labels=False, is_here=True)
     match config.name:
         case "digits" | "photos":
@@ -154,7 +153,7 @@ def _source(config: DataConfig, cache: Path) -> Source:
         case "celeba":
             return celeba(size, cache, ContentIndex(cache))
         case _:
-            return image_files(Path(config.name).expanduser(), size, ContentIndex(cache))
+            return image_files(located(config.name), size, ContentIndex(cache))
 
 
 def _from_anywhere(config: DataConfig) -> DataConfig:

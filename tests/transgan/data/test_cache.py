@@ -366,7 +366,7 @@ def test_pickle_without_cache_and_source_is_one_clear_error(
     pictures.rename(pictures.with_name("moved"))
     with pytest.raises(DataError) as caught:
         pickle.loads(content)
-    assert f"called '{pictures}'" in str(caught.value)
+    assert f"data.name: {pictures}: no such folder or zip file" in str(caught.value)
     assert f"(the images were not decoded yet in {cache} of this machine)" in str(caught.value)
 
 

@@ -84,11 +84,6 @@ def test_linked_folders_are_followed_and_a_loop_is_refused(
     assert f"{pictures / 'up'} leads back to {tmp_path}" in error_of(pictures)
 
 
-def test_unknown_name_lists_the_known_ones(error_of: ErrorOf) -> None:
-    known = "known data sets: digits, photos, digit-scenes, cifar10, stl10, celeba"
-    assert f"called 'cifar11'; {known}" in error_of("cifar11")
-
-
 @pytest.mark.parametrize("num", [0, MIN_IMAGES - 1])
 def test_too_few_images_are_refused_with_their_number(
     tmp_path: Path, fill: Callable[..., Path], error_of: ErrorOf, num: int
