@@ -47,7 +47,9 @@ TINY = (
 def nodes():
     """The pretend cluster: its head, and a second node that can be taken away."""
     fast = {"_system_config": {"metrics_report_interval_ms": 500}}
-    own = {"dashboard_port": None}  # else Ray tries 8265 alone, and leaks its socket where that is taken
+    own = {
+        "dashboard_port": None
+    }  # else Ray tries 8265 alone, and leaks its socket where that is taken
     cluster = PretendCluster(initialize_head=True, head_node_args=NODE | fast | own)
     cluster.add_node(**NODE)
     yield cluster
