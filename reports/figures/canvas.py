@@ -19,6 +19,9 @@ MAX_PATH_LETTERS = 40
 MIN_LOG_TICKS = 3
 """On a log axis: between two ticks alone it might be linear."""
 
+BACKED = "backed"
+"""Name of a note that the page puts on its own ground, which it knows by its theme."""
+
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""
 
