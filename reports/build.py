@@ -153,7 +153,9 @@ def sweeps_steps(
     readings = []
     for run in runs:
         readings.append((yield from reading_steps(RunFolder(run))))
-    compared = side_by_side([reading.comparison for reading in readings])
+    compared = side_by_side(
+        [reading.comparison for reading in readings], [str(run) for run in runs]
+    )
     yield Step("writing page and table")
     missing = [
         (*reading.notes, *gaps(reading.comparison, RunFolder(run), {}))

@@ -29,6 +29,7 @@ from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
 from reports.leaderboard import leaderboard, state_text
 from reports.packed import packed_rows, packed_script
+from reports.quality_caption import quality_caption
 from reports.reproduction import reproduction
 from reports.run_folder import RunFolder
 from reports.samples import gallery
@@ -91,6 +92,7 @@ def render_report(comparison: Comparison, folder: RunFolder, gaps: Sequence[str]
         factors=factors,
         factor_charts=effects,
         charts_json=inline_json([*charts.drawn, *(effect.chart for effect in effects)]),
+        quality_caption=quality_caption(comparison.quality),
         reproduction=reproduction(comparison, folder),
         gallery=gallery(comparison, folder),
         spec_text=_spec_text(folder),

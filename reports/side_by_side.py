@@ -9,13 +9,18 @@ from dataclasses import dataclass
 
 from evaluation.protocol import ProtocolMismatchError, check_comparable
 from reports.comparison import Comparison
-from reports.expected_best import best_of_subsets
 from reports.formats import counted, interval_text, kimg_text, listed, measurement_text
 from reports.ranking import TIE_STANDARD_ERRORS, Standing
-from reports.records import MetricColumn, Setting, TrialState
-
-MAX_BUDGETS = 40
-"""Points of a curve over the budget."""
+from reports.records import MetricColumn, Setting, SweepRecord, TrialState
+from reports.sweep_budgets import (
+    Budget,
+    EqualTime,
+    equal_time,
+    equal_time_sentences,
+    sweep_budgets,
+)
+from reports.sweep_facts import SweepFact, differences_sentence, sweep_facts
+from reports.unrecorded import UNKNOWN
 
 
 class IncomparableSweepsError(ValueError):
@@ -28,16 +33,8 @@ class NamedSweep:
 
     name: str
     comparison: Comparison
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What is to be expected of so much of a sweep."""
-
-    seconds: float
-    """Time of trials, training and scoring, those without a result included."""
-    expected_best: float
-    """Mean over all choices of so many of its completed trials, of the best score among them."""
+    folder: str = ""
+    """Its run folder as it was given; empty where there was none to give."""
 
 
 @dataclass(frozen=True)
@@ -61,32 +58,47 @@ class SideBySide:
     """Places of the sweeps with a completed trial, the best first."""
     headline: str
     sentences: tuple[str, ...]
+    facts: tuple[SweepFact, ...]
+    """What was decided of each sweep before its first trial."""
     settings: tuple[SettingRow, ...]
     budgets: tuple[tuple[Budget, ...], ...]
     """For each sweep, the expected best over the budget; empty without a completed trial."""
+    equal_time: EqualTime | None
+    """The same at the time that all of them had; None where fewer than two can say."""
 
 
-def side_by_side(comparisons: Sequence[Comparison]) -> SideBySide:
+def side_by_side(comparisons: Sequence[Comparison], folders: Sequence[str] = ()) -> SideBySide:
     """Compare sweeps, two or more.
+
+    Args:
+        comparisons: one a sweep.
+        folders: their run folders as they were given, if there are any to tell.
 
     Raises:
         IncomparableSweepsError: their scores were taken in different ways.
     """
-    sweeps = tuple(map(NamedSweep, _names(comparisons), comparisons))
+    folders = folders or [""] * len(comparisons)
+    sweeps = tuple(map(NamedSweep, _names(comparisons), comparisons, folders))
     check_sweeps(sweeps)
     objective = comparisons[0].objective
     sign = -1.0 if objective.goal == "maximize" else 1.0
     scores = {place: best for place, sweep in enumerate(sweeps) if (best := _completed(sweep))}
     order = sorted(scores, key=lambda place: sign * _value(scores[place]))
-    headline, sentences = _verdict(sweeps, objective, [(sweeps[p], scores[p]) for p in order])
+    facts = sweep_facts([comparison.sweep for comparison in comparisons])
+    equal = equal_time(comparisons)
+    headline, sentences = _verdict(
+        sweeps, objective, [(sweeps[p], scores[p]) for p in order], facts, equal
+    )
     return SideBySide(
         sweeps=sweeps,
         objective=objective,
         order=tuple(order),
         headline=headline,
         sentences=sentences,
+        facts=facts,
         settings=_settings(comparisons),
-        budgets=tuple(_budgets(comparison) for comparison in comparisons),
+        budgets=tuple(sweep_budgets(comparison) for comparison in comparisons),
+        equal_time=equal,
     )
 
 
@@ -117,7 +129,7 @@ def check_sweeps(sweeps: Sequence[NamedSweep]) -> None:
             label, other_label = one.metric(one.objective).label, two.metric(two.objective).label
             facts += [
                 ("objective and number of images", label, other_label),
-                ("num_reference", one.num_reference, two.num_reference),
+                ("num_reference", _num_reference(one), _num_reference(two)),
                 ("extractor", one.extractor, two.extractor),
             ]
         for what, value, other_value in facts:
@@ -136,6 +148,11 @@ def check_sweeps(sweeps: Sequence[NamedSweep]) -> None:
                 raise IncomparableSweepsError(str(error)) from None
 
 
+def _num_reference(sweep: SweepRecord) -> object:
+    # A sweep whose own record is lost has 0.
+    return sweep.num_reference or UNKNOWN
+
+
 def _completed(sweep: NamedSweep) -> Standing | None:
     best = sweep.comparison.best
     return best if best and best.record.state is TrialState.COMPLETED else None
@@ -150,6 +167,8 @@ def _verdict(
     sweeps: Sequence[NamedSweep],
     objective: MetricColumn,
     ranked: Sequence[tuple[NamedSweep, Standing]],
+    facts: Sequence[SweepFact],
+    equal: EqualTime | None,
 ) -> tuple[str, tuple[str, ...]]:
     if not ranked:
         return "None of these sweeps has a completed trial yet.", ()
@@ -180,9 +199,13 @@ def _verdict(
         trained = (f"{sweep.name} {kimg_text(rival.record.kimg)}" for sweep, rival in ranked)
         sentences.append(f"They are the best after different training: {', '.join(trained)}.")
     if rivals:
+        sentences.append("A sweep of more trials has more luck with its best.")
+    if equal:
+        sentences += equal_time_sentences([sweep.name for sweep in sweeps], objective, equal)
+    if rivals:
+        sentences.append(differences_sentence(facts))
         sentences.append(
-            "A sweep of more trials has more luck: the expected best at the same budget, below, "
-            "is the fair comparison. One training seed each; another may order them differently."
+            "One search and one training seed each: with others the order may be another."
         )
     if without := [sweep.name for sweep in sweeps if _completed(sweep) is None]:
         verb = "has" if len(without) == 1 else "have"
@@ -213,25 +236,6 @@ def _settings(comparisons: Sequence[Comparison]) -> tuple[SettingRow, ...]:
         }
         rows.append(SettingRow(path, values, len(present) > 1))
     return tuple(sorted(rows, key=lambda row: not row.are_different))
-
-
-def _budgets(comparison: Comparison) -> tuple[Budget, ...]:
-    """The expected best of any number of a sweep's completed trials, over the time they take.
-
-    The mean over all subsets (Dodge et al. 2019, arXiv:1909.03004; without replacement, as Tang et
-    al. 2020, arXiv:2004.13705). What other ended trials took is shared among the completed ones: it
-    is what a sweep like this pays for each.
-    """
-    ended = [s for s in comparison.standings if s.record.state.is_final]
-    done = [s for s in ended if s.record.state is TrialState.COMPLETED and s.rank]
-    if not done:
-        return ()
-    costs = [s.record.cost for s in ended]
-    each = sum(cost.train_seconds + cost.score_seconds for cost in costs) / len(done)
-    scores, goal = [_value(standing) for standing in done], comparison.objective.goal
-    num = len(scores)
-    sizes = sorted({round(num ** (place / (MAX_BUDGETS - 1))) for place in range(MAX_BUDGETS)})
-    return tuple(Budget(size * each, best_of_subsets(scores, size, goal)) for size in sizes)
 
 
 def sweep_words(comparison: Comparison) -> str:

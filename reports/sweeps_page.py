@@ -7,29 +7,33 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import plotly.graph_objects as go
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from evaluation.whole_files import write_atomically
 from reports import formats
 from reports.charts import Chart
-from reports.figures.palette import PALETTE
+from reports.expected_best import MIN_TRIALS
+from reports.figures.sweeps import (
+    best_learning_figure,
+    budgets_figure,
+    sweep_colour,
+    sweep_dash,
+    sweeps_best_so_far_figure,
+)
 from reports.html import content_policy, environment, inline_json
 from reports.packed import packed_script
 from reports.ranking import finite_measurement
-from reports.side_by_side import NamedSweep, SideBySide, sweep_words
-
-DASHES = ("solid", "dash", "dot", "dashdot")
+from reports.side_by_side import SideBySide, sweep_words
+from reports.sweep_budgets import best_interval_text
 
 
 @dataclass(frozen=True)
-class Line:
-    """One sweep's line in a chart."""
+class NotedChart:
+    """A chart, and what has to be said of the sweeps that it shows badly or not at all."""
 
-    sweep: int
-    x: tuple[float, ...]
-    y: tuple[float, ...]
+    chart: Chart
+    note: str
 
 
 def write_sweeps_page(compared: SideBySide, gaps: Sequence[Sequence[str]], path: Path) -> None:
@@ -49,7 +53,7 @@ def render_sweeps(compared: SideBySide, gaps: Sequence[Sequence[str]]) -> str:
     start, report = (
         (page / name).read_text(encoding="utf-8") for name in ("start.js", "report.js")
     )
-    charts = _charts(compared)
+    charts = noted_charts(compared)
     plotly = get_plotlyjs()
     scripts = [plotly, report]
     return (
@@ -61,12 +65,14 @@ def render_sweeps(compared: SideBySide, gaps: Sequence[Sequence[str]]) -> str:
             dashes=[sweep_dash(place) for place in range(len(compared.sweeps))],
             bests=[sweep.comparison.best for sweep in compared.sweeps],
             charts=charts,
-            charts_json=inline_json(charts),
+            charts_json=inline_json([noted.chart for noted in charts]),
             gaps=list(zip([sweep.name for sweep in compared.sweeps], gaps, strict=True)),
             words=sweep_words,
             measurement_text=formats.measurement_text,
             interval_text=formats.interval_text,
             value_text=formats.value_text,
+            best_interval_text=best_interval_text,
+            min_trials=MIN_TRIALS,
             content_policy=content_policy([start, *scripts]),
             # Trusted: these are this program's own files and its plotly's.
             styles=Markup((page / "report.css").read_text(encoding="utf-8")),
@@ -76,113 +82,74 @@ def render_sweeps(compared: SideBySide, gaps: Sequence[Sequence[str]]) -> str:
     )
 
 
-def sweep_colour(place: int) -> str:
-    """The colour of the sweep that was given as number `place`, the same in all charts."""
-    return PALETTE[place % len(PALETTE)]
-
-
-def sweep_dash(place: int) -> str:
-    """Its line, which tells apart those that share a colour."""
-    return DASHES[place // len(PALETTE) % len(DASHES)]
-
-
-def _charts(compared: SideBySide) -> list[Chart]:
+def noted_charts(compared: SideBySide) -> list[NotedChart]:
+    """The charts that there is anything to draw for."""
     label = compared.objective.label
     drawn = (
         (
             "learning",
             "Learning curves of the best trials",
-            "kimg",
-            "linear",
-            [_learning(place, sweep) for place, sweep in enumerate(compared.sweeps)],
+            best_learning_figure(compared),
+            _learning_note(compared),
         ),
         (
             "budget",
             "Expected best against budget",
-            "time of trials (h)",
-            "log",
-            [
-                Line(
-                    place,
-                    tuple(budget.seconds / 3600 for budget in budgets),
-                    tuple(budget.expected_best for budget in budgets),
-                )
-                for place, budgets in enumerate(compared.budgets)
-            ],
+            budgets_figure(compared),
+            _budget_note(compared),
         ),
-        (
-            "best",
-            "Best so far",
-            "working time (h)",
-            "linear",
-            [_best_so_far(place, sweep) for place, sweep in enumerate(compared.sweeps)],
-        ),
+        ("best", "Best so far", sweeps_best_so_far_figure(compared), _best_so_far_note(compared)),
     )
-    charts = []
-    for key, title, x_title, x_type, lines in drawn:
-        there = [line for line in lines if line.x]
-        if there:
-            figure = _figure(compared, there, x_title, x_type, is_stepped=key == "best")
-            text = f"{title}: {label} of {formats.counted(len(there), 'sweep')}"
-            charts.append(Chart(key, title, figure, 380, text))
-    return charts
-
-
-def _learning(place: int, sweep: NamedSweep) -> Line:
-    comparison = sweep.comparison
-    points = [
-        (rung.kimg, measurement.value)
-        for rung in (comparison.best.record.scores if comparison.best else ())
-        if (measurement := finite_measurement(rung, comparison.objective.name))
+    text = f"{label} of {formats.counted(len(compared.sweeps), 'sweep')}"
+    return [
+        NotedChart(Chart(key, title, figure, 380, f"{title}: {text}. {note}".strip()), note)
+        for key, title, figure, note in drawn
+        if figure is not None
     ]
-    return Line(place, tuple(kimg for kimg, _ in points), tuple(value for _, value in points))
 
 
-def _best_so_far(place: int, sweep: NamedSweep) -> Line:
-    """The times at which a sweep had a new best, and its end."""
-    points: list[tuple[float, float]] = []
-    milestones = sweep.comparison.milestones
-    for milestone in milestones:
-        if not points or milestone.best != points[-1][1] or milestone is milestones[-1]:
-            points.append((milestone.work_seconds / 3600, milestone.best))
-    return Line(place, tuple(x for x, _ in points), tuple(y for _, y in points))
+def _learning_note(compared: SideBySide) -> str:
+    once, never = [], []
+    for sweep in compared.sweeps:
+        best = sweep.comparison.best
+        name = sweep.comparison.objective.name
+        kimgs = [
+            rung.kimg
+            for rung in (best.record.scores if best else ())
+            if finite_measurement(rung, name)
+        ]
+        if not kimgs:
+            never.append(sweep.name)
+        elif len(kimgs) == 1:
+            once.append(f"{sweep.name} at {formats.kimg_text(kimgs[0])}")
+    parts = []
+    if once:
+        parts.append(f"Scored once, and so a dot without a curve: {formats.listed(once)}.")
+    if never:
+        parts.append(f"Without a scored trial: {formats.listed(never)}.")
+    return " ".join(parts)
 
 
-def _figure(
-    compared: SideBySide, lines: Sequence[Line], x_title: str, x_type: str, *, is_stepped: bool
-) -> go.Figure:
-    values = [value for line in lines for value in line.y]
-    is_log = min(values) > 0 and max(values) > 10 * min(values)
-    axis = {"automargin": True, "zeroline": False, "ticks": "", "exponentformat": "power"}
-    figure = go.Figure(
-        layout={
-            "template": "none",
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "showlegend": False,
-            "dragmode": False,
-            "hovermode": "closest",
-            "margin": {"l": 8, "r": 12, "t": 10, "b": 8},
-            "xaxis": {**axis, "title": {"text": x_title}, "type": x_type, "showgrid": False},
-            "yaxis": {**axis, "type": "log" if is_log else "linear", "nticks": 7},
-        }
-    )
-    for line in lines:
-        # Plotly reads tags and formulas in all its text.
-        name = str(escape(compared.sweeps[line.sweep].name)).replace("$", "&#36;")
-        figure.add_scatter(
-            x=list(line.x),
-            y=list(line.y),
-            mode="lines+markers",
-            name=name,
-            text=[name] * len(line.x),
-            hovertemplate="%{text}<br>%{x:.3~g}: %{y:.4~g}<extra></extra>",
-            line={
-                "color": sweep_colour(line.sweep),
-                "dash": sweep_dash(line.sweep),
-                "width": 2,
-                "shape": "hv" if is_stepped else "linear",
-            },
-            marker={"size": 6},
+def _budget_note(compared: SideBySide) -> str:
+    few, none = [], []
+    for sweep, budgets in zip(compared.sweeps, compared.budgets, strict=True):
+        if not budgets:
+            none.append(sweep.name)
+        elif budgets[0].interval is None:
+            few.append(f"{sweep.name} has {budgets[-1].num_drawn:,.0f}")
+    parts = []
+    if few:
+        parts.append(
+            f"An interval takes {MIN_TRIALS} completed trials, so there is no band where there are "
+            f"fewer: {formats.listed(few)}."
         )
-    return figure
+    if none:
+        parts.append(f"Without a completed trial whose time is recorded: {formats.listed(none)}.")
+    return " ".join(parts)
+
+
+def _best_so_far_note(compared: SideBySide) -> str:
+    none = [sweep.name for sweep in compared.sweeps if not sweep.comparison.milestones]
+    return (
+        f"Without a completed trial whose end is recorded: {formats.listed(none)}." if none else ""
+    )

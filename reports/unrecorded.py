@@ -99,9 +99,11 @@ def _column(name: str, num_images: int) -> MetricColumn | None:
     # The longest key first: fd_infinity is no fd.
     for key, metric in sorted(METRICS.items(), key=lambda item: -len(item[0])):
         if name == key or name.startswith(f"{key}_"):
+            # As a sweep's own record spells it, which this sweep may stand beside.
+            label = f"{metric.label} {name.removeprefix(key).removeprefix('_')}".rstrip()
             return MetricColumn(
                 name=name,
-                label=at_num_images(name, num_images),
+                label=at_num_images(label, num_images),
                 goal=metric.goal,
                 format=metric.format,
                 note=f"{metric.meaning} ({metric.source}).",

@@ -16,6 +16,12 @@ MAX_NAME_LETTERS = 24
 MAX_PATH_LETTERS = 40
 """Of a setting's path, which is no tick label: those of the config are shorter."""
 
+MIN_LOG_TICKS = 3
+"""On a log axis: between two ticks alone it might be linear."""
+
+BACKED = "backed"
+"""Name of a note that the page puts on its own ground, which it knows by its theme."""
+
 LOG_FROM_RATIO = 10.0
 """Values that span more than this are drawn on a log axis."""
 
@@ -74,6 +80,9 @@ def log_ticks(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps: tuple[int, ...] = (1,) if last - first > 4 else (1, 3) if last - first > 2 else (1, 2, 5)
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    bottom, top = _padded(low, high)
+    if sum(bottom <= tick <= top for tick in ticks) < MIN_LOG_TICKS:
+        return _even_ticks(bottom, top)
     start = max((tick for tick in ticks if tick <= low), default=ticks[0])
     end = min((tick for tick in ticks if tick >= high), default=ticks[-1])
     inside = [tick for tick in ticks if start <= tick <= end]
@@ -81,17 +90,43 @@ def log_ticks(low: float, high: float) -> list[float]:
     return inside[::every]
 
 
+def _even_ticks(bottom: float, top: float) -> list[float]:
+    """Multiples of a round number, as 0.8, 1, 1.2, from below `bottom` to above `top`.
+
+    Between 0.6 and 1.8 a power's 1, 2, 5 leave a single tick, by which no scale can be read.
+    """
+    power = math.floor(math.log10(top - bottom))
+    for step in (digit * 10.0**exponent for exponent in (power, power - 1) for digit in (5, 2, 1)):
+        multiples = range(math.floor(bottom / step), math.ceil(top / step) + 1)
+        # Rounded to what the step has: 3 times 0.1 is not 0.3.
+        ticks = [round(multiple * step, 2 - power) for multiple in multiples if multiple > 0]
+        if sum(bottom <= tick <= top for tick in ticks) >= MIN_LOG_TICKS:
+            return ticks
+    return [bottom, top]  # closer than numbers are to each other
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    """The ends of a log axis that shows values from `low` to `high`."""
+    pad = 10 ** (0.06 * (math.log10(high / low) or 1))
+    return low / pad, high * pad
+
+
 def log_axis(axis: go.layout.XAxis | go.layout.YAxis, values: Sequence[float]) -> None:
     """Make an axis logarithmic, with readable ticks around the (positive) values."""
     low, high = min(values), max(values)
     ticks = log_ticks(low, high)
-    pad = 0.06 * (math.log10(high / low) or 1)
     axis.update(
         type="log",
         tickvals=ticks,
-        ticktext=[f"{tick:g}".replace("e-0", "e-") for tick in ticks],
-        range=[math.log10(low) - pad, math.log10(high) + pad],
+        ticktext=_tick_texts(ticks),
+        range=[math.log10(end) for end in _padded(low, high)],
     )
+
+
+def _tick_texts(ticks: Sequence[float]) -> list[str]:
+    texts = [f"{tick:g}".replace("e-0", "e-") for tick in ticks]
+    # Values next to each other take more digits than `g` gives.
+    return texts if len(set(texts)) == len(texts) else [f"{tick:.12g}" for tick in ticks]
 
 
 def plain(text: str, *, at_most: int = MAX_LETTERS) -> str:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from reports.comparison import Comparison
 from reports.figures.canvas import (
+    BACKED,
     MAX_NAME_LETTERS,
     MAX_PATH_LETTERS,
     empty_figure,
@@ -56,6 +57,9 @@ def parallel_figure(parallel: ParallelAxes, colours: dict[str, str]) -> go.Figur
                 xanchor="right" if place == last else "left",
                 xshift=-7 if place == last else 7,
                 yshift=9,
+                # On the page's ground, as lines run through it.
+                name=BACKED,
+                borderpad=1,
             )
     for place, axis in enumerate(parallel.axes):
         # As notes, since tick labels of the outer axes would be cut off.

@@ -35,6 +35,8 @@
       yaxis: axis(layout.yaxis),
       annotations: (layout.annotations || []).map((note) => ({
         ...note,
+        // What stands among lines is read on the ground that the chart has.
+        bgcolor: note.name === "backed" ? colour("--card") : undefined,
         font: { color: colour(note.name === "label" ? "--ink" : "--muted"), size: 12 },
       })),
       hoverlabel: {

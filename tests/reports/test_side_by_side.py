@@ -127,6 +127,39 @@ def test_sweeps_are_refused_where_the_recorded_protocols_differ(
         side_by_side([one, two])
 
 
+def test_metric_of_a_sweep_without_its_record_is_spelt_as_in_one_with_it(
+    run: RunFolder, make_sweep: Sweep, make_trials: Trials, write_run: Callable[..., RunFolder]
+) -> None:
+    other = write_run(run.path.parent / "b", make_sweep(), make_trials())
+    trials = [
+        trial.model_copy(
+            update={
+                "scores": tuple(
+                    rung.model_copy(
+                        update={
+                            "measurements": tuple(
+                                m.model_copy(update={"num_images": 500}) for m in rung.measurements
+                            )
+                        }
+                    )
+                    for rung in trial.scores
+                )
+            }
+        )
+        for trial in make_trials()
+    ]
+    for record in trials:
+        other.trial(record.trial).write(record)
+    other.sweep.unlink()
+    other.spec.write_text("sampler: {name: tpe, seed: 0}\nbudget: {trials: 9}\n")
+    reason = (
+        "objective and number of images is FD digits_classifier@1000 for the first and "
+        "FD digits_classifier@500 for the second"
+    )
+    with pytest.raises(IncomparableSweepsError, match=reason):
+        _end(sweeps_steps([run.path, other.path], run.path / "s.html", run.path / "s.csv"))
+
+
 def test_other_device_or_version_is_no_reason_to_refuse(make_sweep: Sweep) -> None:
     other = SCORING.model_copy(update={"device": "cuda", "versions": {"torch": "3"}})
     one, two = (compare(make_sweep(scoring=scoring), []) for scoring in (SCORING, other))
@@ -187,6 +220,9 @@ def test_page_and_table_are_written_and_the_folders_left_alone(
     values = pd.read_csv(table).set_index(["sweep", "trial"])["fd_digits_classifier"]
     raw = json.loads(other.trial("0003").record.read_text())
     assert values[("b", 3)] == raw["scores"][-1]["measurements"][0]["value"] == 4.21
-    assert "4.21 ± 0.31" in page.read_text()
+    text = page.read_text()
+    assert "4.21 ± 0.31" in text
+    for folder in (run.path, other.path):
+        assert f"<td>{folder}</td>" in text
     with pytest.raises(OutputError, match="the same sweep as"):
         _end(sweeps_steps([run.path, run.path / "."], page, table))

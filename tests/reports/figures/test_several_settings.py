@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from reports.comparison import compare
+from reports.figures.canvas import BACKED
 from reports.figures.palette import SCORE_SCALE, trial_colours
 from reports.figures.several_settings import pair_figure, parallel_figure
 from reports.importance import Importance
@@ -24,6 +25,7 @@ def test_line_carries_its_trial_and_axes_their_names_as_text(
     figure = parallel_figure(ParallelAxes(axes, lines, 2), colours)
     assert [trace.meta["trial"] for trace in figure.data] == ["0001", "0003"]
     assert figure.data[0].y == (None, 0.0)
+    assert [note.name for note in figure.layout.annotations] == [BACKED, BACKED, "label", "label"]
     notes = [note.text for note in figure.layout.annotations]
     assert notes == ["&lt;i&gt;", "3.2", "a.<br>&lt;b&gt;", "score"]
 

@@ -55,6 +55,22 @@ def test_header_sorts_both_ways_with_missing_values_last(page: Page) -> None:
     assert page.locator("#board th[aria-sort]").get_attribute("aria-sort") == "descending"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_labels_among_lines_stand_on_the_chart_s_own_ground(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_timeout(200)
+    grounds = page.locator("[data-chart=parallel] .annotation .bg").evaluate_all(
+        """grounds => grounds.map(one => {
+          const style = getComputedStyle(one);
+          return style.fill + style.fillOpacity;
+        })"""
+    )
+    card = page.locator(".card").first.evaluate("card => getComputedStyle(card).backgroundColor")
+    # Under the ticks; the axes' names stand below the lines, on nothing.
+    assert f"{card}1" in grounds
+    assert sum(ground == f"{card}1" for ground in grounds) == len(grounds) - 6
+
+
 def test_table_starts_in_the_order_of_the_ranking(page: Page) -> None:
     assert _trials(page)[:6] == ["0003", "0001", "0000", "0007", "0004", "0002"]
     assert page.locator("#board th[aria-sort]").text_content().strip() == "rank"

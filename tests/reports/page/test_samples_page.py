@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,21 @@ def test_copying_trial_is_exposed_and_the_best_is_not(page: Page) -> None:
     assert "32 samples of 64 are nearer than" in alarm.text_content()
     distances = page.locator(".film:visible .strip").first.locator("li").all_text_contents()
     assert distances == ["0.100"] * 8
+
+
+@pytest.mark.parametrize("width", [360, 600, 870, 1280])
+def test_distance_is_on_one_line_and_clear_of_its_neighbour(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    places = page.locator(".film:visible .distances").first.evaluate(
+        """list => [...list.children].map(item => {
+          const range = document.createRange();
+          range.selectNodeContents(item);
+          const lines = [...range.getClientRects()];
+          return [lines.length, lines[0].left, lines[0].right];
+        })"""
+    )
+    assert [lines for lines, _, _ in places] == [1] * 8
+    assert all(right < left for (_, _, right), (_, left, _) in itertools.pairwise(places))
 
 
 def test_each_image_is_in_the_file_once(page: Page, report: Path) -> None:
