@@ -53,6 +53,16 @@ def outputs(run: Path, *, html: Path | None = None, csv: Path | None = None) -> 
     return Outputs(html or folder.report, csv or folder.results, curves)
 
 
+def sweeps_outputs(html: Path | None = None, csv: Path | None = None) -> tuple[Path, Path]:
+    """Where page and table of several sweeps go: beside each other, else in the folder at hand.
+
+    A table that nobody asked for in the folder at hand, of a page that was asked for elsewhere,
+    is not found, or is in the way.
+    """
+    page = html or (csv.with_suffix(".html") if csv else Path("sweeps.html"))
+    return page, csv or page.with_suffix(".csv")
+
+
 def build_report(run: Path, *, html: Path | None = None, csv: Path | None = None) -> Comparison:
     """Write page and tables of a sweep, finished or not, and return what they say.
 

@@ -243,16 +243,18 @@ def report(
 ) -> None:
     """Build a sweep's page and tables anew; or compare several sweeps in sweeps.html, sweeps.csv.
 
+    Of several sweeps, --html ab.html puts the table beside it, in ab.csv, and --csv the page.
+
     Example: tg-sweep report runs/digits --html digits.html
     """
     with errors_in_one_line():
+        from reports.build import sweeps_outputs
         from sweeps.report_command import report_one, report_several
 
         if len(paths) == 1:
             report_one(paths[0], html, csv, progress())
         else:
-            page, table = html or Path("sweeps.html"), csv or Path("sweeps.csv")
-            report_several(paths, page, table, progress())
+            report_several(paths, *sweeps_outputs(html, csv), progress())
 
 
 @app.command()

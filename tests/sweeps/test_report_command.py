@@ -60,3 +60,23 @@ def test_curves_lie_beside_a_table_that_is_asked_for(tmp_path: Path, bare_sweep:
     result = CliRunner().invoke(app, ["report", str(run.path), "--csv", str(table)])
     assert result.stdout.splitlines()[1:] == [str(table), str(tmp_path / "t-curves.csv")]
     assert (tmp_path / "t-curves.csv").read_text().startswith("trial,kimg,kind,fd,")
+
+
+@pytest.mark.parametrize(("option", "name"), [("--html", "ab.html"), ("--csv", "ab.csv")])
+def test_page_and_table_of_several_sweeps_lie_beside_each_other(
+    option: str,
+    name: str,
+    tmp_path: Path,
+    bare_sweep: Sweep,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, other = bare_sweep(tmp_path / "a"), bare_sweep(tmp_path / "b")
+    at_hand, out = tmp_path / "at_hand", tmp_path / "out"
+    at_hand.mkdir()
+    out.mkdir()
+    monkeypatch.chdir(at_hand)
+    arguments = ["report", str(run.path), str(other.path), option, str(out / name)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.stdout.splitlines() == [str(out / "ab.html"), str(out / "ab.csv")]
+    assert sorted(path.name for path in out.iterdir()) == ["ab.csv", "ab.html"]
+    assert list(at_hand.iterdir()) == []
