@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from evaluation.evaluator import Evaluator
-from reports.records import MetricColumn, SweepRecord
+from reports.records import Forecast, MetricColumn, Segment, SweepRecord
 from reports.run_folder import RunFolder
 from sweeps import trial
+from sweeps.description import describe_sweep
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.trial import TrialTask
 from transgan.data import ImageData, load_data
@@ -69,6 +70,24 @@ def bare_sweep():
         }
         run.write_sweep(SweepRecord.model_validate(fields | changes))
         return run
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def describe():
+    """Writes the record of a sweep into its folder, as a driver does when it starts."""
+
+    def write(run, spec, evaluation, **changes):
+        segment = Segment(
+            started_at="2026-01-01T00:00:00+00:00", command="tg-sweep run", outcome="finished"
+        )
+        forecast = Forecast(
+            seconds=1, low_seconds=1, high_seconds=1, seconds_per_kimg=1, expected_kimg=1
+        )
+        given = {"name": run.path.name, "data": "digits", "resources": "2 CPU"} | changes
+        record = describe_sweep(spec, evaluation, forecast=forecast, segment=segment, **given)
+        run.write_sweep(record)
 
     return write
 

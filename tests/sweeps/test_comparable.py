@@ -4,10 +4,9 @@ import pytest
 
 from evaluation.evaluator import read_record
 from evaluation.protocol import ProtocolMismatchError
-from reports.records import Forecast, RungScores, Segment
+from reports.records import RungScores
 from reports.run_folder import RunFolder
 from sweeps.comparable import check_scoring
-from sweeps.description import describe_sweep
 from sweeps.trial import TrialTask, new_record
 
 
@@ -17,23 +16,9 @@ def evaluation(evaluation_folder):
 
 
 @pytest.fixture
-def run(tiny_spec, evaluation, tmp_path):
+def run(tiny_spec, evaluation, tmp_path, describe):
     run = RunFolder(tmp_path)
-    forecast = Forecast(
-        seconds=1.0, low_seconds=1.0, high_seconds=1.0, seconds_per_kimg=1.0, expected_kimg=1.0
-    )
-    segment = Segment(started_at="2026-01-01T00:00:00+00:00", command="tg-sweep run")
-    run.write_sweep(
-        describe_sweep(
-            tiny_spec,
-            evaluation,
-            name="tiny",
-            data="digits",
-            resources="1 CPU",
-            forecast=forecast,
-            segment=segment,
-        )
-    )
+    describe(run, tiny_spec, evaluation)
     return run
 
 

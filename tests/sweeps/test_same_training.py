@@ -2,9 +2,8 @@
 
 import pytest
 
-from reports.records import Forecast, Segment, TrialState
+from reports.records import TrialState
 from reports.run_folder import RunFolder
-from sweeps.description import describe_sweep
 from sweeps.ledger import Ledger
 from sweeps.same_training import check_training
 from sweeps.spec import load_spec
@@ -14,26 +13,12 @@ TINY = ("training.total_kimg=0.3", "early_stopping={name: none, grace_kimg: 0.1}
 
 
 @pytest.fixture
-def run(tmp_path, evaluator) -> RunFolder:
+def run(tmp_path, evaluator, describe) -> RunFolder:
     """A sweep of which one trial has ended and one is on its way."""
     spec = load_spec("digits", TINY)[1]
     run = RunFolder(tmp_path / "mine")
     run.trials.mkdir(parents=True)
-    forecast = Forecast(
-        seconds=1, low_seconds=1, high_seconds=1, seconds_per_kimg=1, expected_kimg=1
-    )
-    segment = Segment(started_at="2026-11-20T10:00:00+00:00", command="")
-    run.write_sweep(
-        describe_sweep(
-            spec,
-            evaluator.record,
-            name="mine",
-            data="digits",
-            resources="2 CPU",
-            forecast=forecast,
-            segment=segment,
-        )
-    )
+    describe(run, spec, evaluator.record)
     ledger = Ledger(
         spec, run, objective=f"fd_{evaluator.record.extractor}", concurrent=2, device="cpu"
     )

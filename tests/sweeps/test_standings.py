@@ -9,15 +9,12 @@ from rich.console import Console
 from reports.reading import read_comparison
 from reports.records import (
     FinalistRun,
-    Forecast,
     Measurement,
     RungScores,
-    Segment,
     TrialRecord,
     TrialState,
 )
 from reports.run_folder import RunFolder
-from sweeps.description import describe_sweep
 from sweeps.driver_lock import only_driver
 from sweeps.final_scoring import describe_finalists
 from sweeps.spec import load_spec
@@ -59,26 +56,13 @@ def record(name, value, sha256, finalist=None):
 
 
 @pytest.fixture
-def run(tmp_path, evaluator) -> RunFolder:
+def run(tmp_path, evaluator, describe) -> RunFolder:
     """A finished sweep of two trials, both finalists, one of whose four fresh runs diverged."""
     spec = load_spec("digits", SETTINGS)[1]
     run = RunFolder(tmp_path / "mine")
     plan = describe_finalists(spec, evaluator)
     run.path.mkdir()
-    run.write_sweep(
-        describe_sweep(
-            spec,
-            evaluator.record,
-            name="mine",
-            data="digits",
-            resources="2 CPU",
-            forecast=Forecast(
-                seconds=1, low_seconds=1, high_seconds=1, seconds_per_kimg=1, expected_kimg=1
-            ),
-            segment=Segment(started_at="2026-11-20T10:00:00+00:00", command="", outcome="finished"),
-            finalists=plan,
-        )
-    )
+    describe(run, spec, evaluator.record, finalists=plan)
     records = [
         record(name, value, evaluator.record.scoring.sha256) for name, value in SEARCH.items()
     ]

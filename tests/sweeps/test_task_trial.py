@@ -5,9 +5,8 @@ import torch
 from PIL import Image
 
 from reports.build import build_report
-from reports.records import Forecast, Segment, TrialState
+from reports.records import TrialState
 from reports.run_folder import RunFolder
-from sweeps.description import describe_sweep
 from sweeps.folder import create_run
 from sweeps.plan import measure_seconds_per_kimg
 from sweeps.rerun import rerun_trial
@@ -70,7 +69,7 @@ def task_of(spec):
         ("digit-scenes", ("map50", "map"), "Detections"),
     ],
 )
-def test_trial_is_scored_at_each_rung_and_shown(name, metrics, heading, tmp_path):
+def test_trial_is_scored_at_each_rung_and_shown(name, metrics, heading, tmp_path, describe):
     spec = spec_of(name)
     data = data_of(spec)
     run = create_run(tmp_path / "run", spec)
@@ -90,21 +89,7 @@ def test_trial_is_scored_at_each_rung_and_shown(name, metrics, heading, tmp_path
     assert record.cost.discriminator_parameters > 1000
     assert record.cost.generator_parameters == 0
 
-    segment = Segment(started_at="2026-01-01T00:00:00+00:00", command="tg-sweep run")
-    forecast = Forecast(
-        seconds=1, low_seconds=1, high_seconds=1, seconds_per_kimg=1, expected_kimg=1
-    )
-    run.write_sweep(
-        describe_sweep(
-            spec,
-            evaluator.record,
-            name=name,
-            data=data.description,
-            resources="1 CPU",
-            forecast=forecast,
-            segment=segment,
-        )
-    )
+    describe(run, spec, evaluator.record, name=name, data=data.description)
     comparison = build_report(run.path)
     assert comparison.best.trial == "0000"
     page = run.report.read_text(encoding="utf-8")

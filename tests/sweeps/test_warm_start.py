@@ -5,10 +5,9 @@ import statistics
 import pytest
 
 from evaluation.protocol import ProtocolMismatchError
-from reports.records import Measurement, RungScores, Segment, TrialState
+from reports.records import Measurement, RungScores, TrialState
 from reports.run_folder import RecordError, RunFolder
 from reports.warm_start import LeftOut
-from sweeps.description import describe_sweep
 from sweeps.ledger import Ledger
 from sweeps.spec import SpecError, load_spec
 from sweeps.trial import TrialReport, TrialTask, end_trial, new_record
@@ -72,23 +71,12 @@ def quick(one_cost_a_network):
 
 
 @pytest.fixture
-def earlier(tmp_path, evaluator):
+def earlier(tmp_path, evaluator, describe):
     """An earlier sweep of nine finished trials over the same space."""
     run, spec = RunFolder(tmp_path / "earlier"), spec_with()
     run.trials.mkdir(parents=True)
     run.spec.write_text(spec.to_yaml(), encoding="utf-8")
-    forecast = dict(seconds=1, low_seconds=1, high_seconds=1, seconds_per_kimg=1, expected_kimg=1)
-    run.write_sweep(
-        describe_sweep(
-            spec,
-            evaluator.record,
-            name="earlier",
-            data="digits",
-            resources="2 CPU",
-            forecast=forecast,
-            segment=Segment(started_at="2026-01-01T00:00:00+00:00", command="tg-sweep run"),
-        )
-    )
+    describe(run, spec, evaluator.record)
     for number in range(9):
         settings = {
             "optimizer.generator_lr": float(f"{10 ** (-4 + number / 4):.4g}"),
