@@ -193,7 +193,7 @@ def kill_trials(work: Path, kills: int, rng: random.Random, trial_seconds: float
         seen.add(pid)
         if rng.random() < 0.2:  # a trial is not killed for ever
             continue
-        moment = time.monotonic() + rng.uniform(0, 0.5 * trial_seconds)
+        moment = time.monotonic() + rng.uniform(0, 0.2 * trial_seconds)
         _wait_until(moment, process)
         if worker(run) == pid:
             kill(pid)

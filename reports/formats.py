@@ -75,7 +75,7 @@ def finding_text(finding: TrialFinding) -> str:
 
 def number_text(number: float) -> str:
     """A count or amount, with at most three significant digits below 1000: `1,250`, `12.5`."""
-    if abs(number) >= 1000 or number == round(number):
+    if abs(number) >= 999.5 or number == round(number):
         return f"{number:,.0f}"
     return f"{number:.3g}"
 

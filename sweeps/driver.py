@@ -353,7 +353,8 @@ class _Driver:
                 old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
                 for old in then.segments
             ]
-            changes = {name: getattr(sweep, name) for name in MAY_CHANGE}
+            may_change = MAY_CHANGE if self.ledger.records else tuple(type(sweep).model_fields)
+            changes = {name: getattr(sweep, name) for name in may_change}
             changes["segments"] = (*earlier, segment)
             changes["finalists"] = self.finalists or then.finalists
             sweep = then.model_copy(update=changes)

@@ -134,7 +134,7 @@ class LiveTable:
             self._number(_best(self.ledger, record, self.ledger.spec.goal)),
             f"{rate:.0f}" if rate else "",
             f"≤{_duration(left)}" if left else "",
-            record.cause or _settings(record),
+            Text(record.cause or _settings(record)),
         ]
 
     def _summary(self) -> str:
@@ -201,7 +201,10 @@ class LiveTable:
     def _say(self, record: TrialRecord, text: str) -> None:
         elapsed = _duration(time.monotonic() - self.started)
         self.console.print(
-            f"{elapsed:>7}  trial {record.trial}  {text}", highlight=False, soft_wrap=True
+            f"{elapsed:>7}  trial {record.trial}  {text}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,  # an error's text may hold brackets
         )
 
     def _number(self, value: float | None) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.formats import listed
-from reports.records import TrialRecord
+from reports.records import TrialRecord, TrialState
 from reports.run_folder import RunFolder
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 
+_TRAINED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
+_NO_MATTER = ("preset", "compile", "activation_checkpointing", "microbatch_size")
+"""Fields that change time and memory alone; only a checkpoint that is to be loaded knows them."""
 WAY_OUT = "set it back, or start another sweep with it"
 
 
@@ -32,7 +35,7 @@ def check_training(run: RunFolder, spec: SweepSpec) -> None:
         return
     if run.sweep.exists():
         _check_sweep(run, spec)
-    ended = [record for record in trials if record.state.is_final]
+    ended = [record for record in trials if record.state in _TRAINED]
     # One that has ended stands for the others, which cost time with ten thousand of them.
     for record in [*ended[:1], *(record for record in trials if not record.state.is_final)]:
         _check_trial(run, spec, record)
@@ -61,12 +64,13 @@ def _check_sweep(run: RunFolder, spec: SweepSpec) -> None:
 def _check_trial(run: RunFolder, spec: SweepSpec, record: TrialRecord) -> None:
     try:
         config = spec.trial_config(record.settings, record.seed)
-    except ValueError:
-        return  # it can't be trained any more, and will be refused by name
+    except (ValueError, KeyError, TypeError):
+        return  # the spec has no such training any more: it is refused by name where it is to go on
     wanted = dict(_fields(config.model_dump(mode="json")))
     for path, then in _fields(record.config):
         # A field that this version has no more, or has anew, is nothing that was changed.
-        if path in wanted and wanted[path] != then:
+        is_done = record.state.is_final and path in _NO_MATTER
+        if path in wanted and wanted[path] != then and not is_done:
             raise SpecError(
                 f"{run.spec}: training.{path} is {wanted[path]}, but trial {record.trial} was "
                 f"trained with {then}; {WAY_OUT}"

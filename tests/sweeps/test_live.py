@@ -145,11 +145,11 @@ def test_trial_that_is_started_again_is_told_once(undone, terminal):
     ledger, _ = undone
     live = table_of(ledger, terminal=terminal)
     ledger.next_task()
-    ledger.lost("0000", Loss(FaultKind.WORKER_KILLED, "its process was killed"))
+    ledger.lost("0000", Loss(FaultKind.WORKER_KILLED, "killed at [/data/x]"))
     for _ in range(2):
         live.update(force=True)
     told = live.console.file.getvalue()
-    words = "trial 0000  worker_killed at 0.1 kimg: its process was killed; started again"
+    words = "trial 0000  worker_killed at 0.1 kimg: killed at [/data/x]; started again"
     assert told.count(words) == 1
 
 

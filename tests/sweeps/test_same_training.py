@@ -81,3 +81,21 @@ def test_folder_without_a_trial_may_change_in_all(tmp_path):
     run = RunFolder(tmp_path / "new")
     run.trials.mkdir(parents=True)
     check_training(run, load_spec("digits", ("training.batch_size=16",))[1])
+
+
+def test_what_takes_time_and_memory_alone_may_change_once_trials_have_ended(run):
+    frugal = load_spec("digits", (*TINY, "training.microbatch_size=16"))[1]
+    with pytest.raises(SpecError, match="microbatch_size is 16, but trial 0001"):
+        check_training(run, frugal)
+    folder = run.trial("0001")
+    folder.write(folder.read().model_copy(update={"state": TrialState.STOPPED_EARLY}))
+    check_training(run, frugal)
+
+
+def test_trial_that_could_not_be_trained_stands_for_no_other(run):
+    folder = run.trial("0000")
+    folder.write(folder.read().model_copy(update={"state": TrialState.INFEASIBLE}))
+    folder = run.trial("0001")
+    folder.write(folder.read().model_copy(update={"state": TrialState.COMPLETED}))
+    with pytest.raises(SpecError, match="batch_size is 16, but trial 0001 was trained with 32"):
+        check_training(run, load_spec("digits", (*TINY, "training.batch_size=16"))[1])
