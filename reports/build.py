@@ -58,7 +58,13 @@ def sweeps_outputs(html: Path | None = None, csv: Path | None = None) -> tuple[P
 
     A table that nobody asked for in the folder at hand, of a page that was asked for elsewhere,
     is not found, or is in the way.
+
+    Raises:
+        OutputError: a name is that of a folder.
     """
+    for path in (html, csv):
+        if path is not None and not path.name:
+            raise OutputError(f"{path}: a folder; give the name of a file in it")
     page = html or (csv.with_suffix(".html") if csv else Path("sweeps.html"))
     return page, csv or page.with_suffix(".csv")
 
@@ -160,6 +166,12 @@ def sweeps_steps(
             raise OutputError(f"{run}: the same sweep as {seen[run.resolve()]}; name each once")
         seen[run.resolve()] = run
     outputs(page.parent, html=page, csv=table)
+    for run in runs:
+        folder = RunFolder(run)
+        own = {path.resolve() for path in (folder.report, folder.results, folder.curves)}
+        for path in (page, table):
+            if path.resolve() in own:
+                raise OutputError(f"{path}: is a file of the sweep {run} itself; give another name")
     readings = []
     for run in runs:
         readings.append((yield from reading_steps(RunFolder(run))))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.comparison import Comparison
-from reports.formats import finding_text, kimg_text, measurement_text
+from reports.formats import finding_text, kimg_text, measurement_text, state_text
 from reports.ranking import Standing, finite_measurement
 from reports.records import Measurement, MetricColumn, TrialFinding, TrialState
 from reports.run_folder import RunFolder
@@ -123,7 +123,7 @@ def _objective_curve(standing: Standing, column: MetricColumn) -> Curve:
         for rung in record.scores
         if (measurement := finite_measurement(rung, column.name))
     ]
-    state = record.state.value.replace("_", " ")
+    state = state_text(record.state)
     return Curve(
         trial=record.trial,
         state=record.state,

@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from reports.records import Exploit, Measurement, MetricColumn, Setting, TrialFinding
+from reports.records import (
+    Exploit,
+    Measurement,
+    MetricColumn,
+    Setting,
+    TrialFinding,
+    TrialState,
+)
+
+
+def state_text(state: TrialState) -> str:
+    """A state in words: `stopped early`."""
+    return state.value.replace("_", " ")
 
 
 def value_text(column: MetricColumn, value: float) -> str:

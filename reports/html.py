@@ -27,7 +27,7 @@ from reports.failures import fault_text, retried
 from reports.figures.palette import OTHERS_COLOUR, trial_colours
 from reports.finalists_section import finalists_section
 from reports.importance import setting_importance
-from reports.leaderboard import leaderboard, state_text
+from reports.leaderboard import leaderboard
 from reports.packed import packed_rows, packed_script
 from reports.quality_caption import quality_caption
 from reports.reproduction import reproduction
@@ -125,7 +125,7 @@ def environment() -> Environment:
         "percent": formats.percent_text,
         "retried": retried,
         "setting": formats.setting_text,
-        "state": state_text,
+        "state": formats.state_text,
         "listed": formats.listed,
         "counted": formats.counted,
     }

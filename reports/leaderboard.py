@@ -18,6 +18,7 @@ from reports.formats import (
     parameters_text,
     setting_key,
     setting_text,
+    state_text,
 )
 from reports.ranking import Standing
 from reports.records import MetricColumn, TrialState
@@ -223,11 +224,6 @@ def _cells(
         ),
         _amount(cost.peak_memory_mb or 0.0, f"{cost.peak_memory_mb or 0:,.0f} MiB", untimed),
     )
-
-
-def state_text(state: TrialState) -> str:
-    """A state in words: `stopped early`."""
-    return state.value.replace("_", " ")
 
 
 def _metric_cell(standing: Standing, metric: MetricColumn, *, is_objective: bool) -> Cell:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from evaluation.protocol import ProtocolMismatchError, check_comparable
 from reports.comparison import Comparison
-from reports.formats import counted, interval_text, kimg_text, listed, measurement_text
+from reports.formats import counted, interval_text, kimg_text, listed, measurement_text, state_text
 from reports.ranking import TIE_STANDARD_ERRORS, Standing
 from reports.records import MetricColumn, Setting, SweepRecord, TrialState
 from reports.sweep_budgets import (
@@ -240,5 +240,5 @@ def _settings(comparisons: Sequence[Comparison]) -> tuple[SettingRow, ...]:
 
 def sweep_words(comparison: Comparison) -> str:
     """How a sweep's trials ended, in a few words: `12 completed, 3 stopped early`."""
-    states = (f"{count:,} {s.value.replace('_', ' ')}" for s, count in comparison.counts.items())
+    states = (f"{count:,} {state_text(s)}" for s, count in comparison.counts.items())
     return ", ".join(states) or counted(0, "trial")

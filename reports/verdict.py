@@ -14,6 +14,7 @@ from reports.formats import (
     listed,
     measurement_text,
     share_text,
+    state_text,
     times_text,
     trials_named,
     value_text,
@@ -61,7 +62,9 @@ def sweep_verdict(
     if best is None:
         headline = _headline_without_best(objective, standings, num_damaged)
     else:
-        is_over = not _is_running(sweep, standings) and not _ended_before_its_end(sweep)
+        num_left = sweep.num_trials - sum(s.record.state.is_final for s in standings)
+        was_cut_short = num_left > 0 and _ended_before_its_end(sweep)  # the search, that is
+        is_over = not _is_running(sweep, standings) and not was_cut_short
         if best.record.state is TrialState.STOPPED_EARLY and not is_over:
             best = _leader(objective, standings)
         headline = _headline(objective, best, len(standings), is_over=is_over)
@@ -101,7 +104,7 @@ def _headline(objective: MetricColumn, best: Standing, num_trials: int, *, is_ov
         score += f" (95% interval {interval})"
     score += f" after {kimg_text(best.rung.kimg)}"
     if best.record.state is not TrialState.COMPLETED:
-        who = f"trial {best.trial}, {best.record.state.value.replace('_', ' ')}"
+        who = f"trial {best.trial}, {state_text(best.record.state)}"
         if is_over:
             return f"No trial completed; {who}, got furthest: {score}."
         return f"No trial has completed yet; {who}, leads so far: {score}."

@@ -353,11 +353,11 @@ class _Driver:
                 old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
                 for old in then.segments
             ]
-            may_change = MAY_CHANGE if self.ledger.records else tuple(type(sweep).model_fields)
-            changes = {name: getattr(sweep, name) for name in may_change}
-            changes["segments"] = (*earlier, segment)
-            changes["finalists"] = self.finalists or then.finalists
-            sweep = then.model_copy(update=changes)
+            if self.ledger.records:
+                changes = {name: getattr(sweep, name) for name in MAY_CHANGE}
+                changes["finalists"] = self.finalists or then.finalists
+                sweep = then.model_copy(update=changes)
+            sweep = sweep.model_copy(update={"segments": (*earlier, segment)})
         self.run.write_sweep(sweep)
 
     def _finalist_runs_done(self) -> int:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from evaluation.metrics import Goal
 from reports.failures import fault_text
-from reports.formats import kimg_text, number_text
+from reports.formats import kimg_text, number_text, state_text
 from reports.records import TrialRecord, TrialState
 from sweeps.ledger import Ledger
 
@@ -183,7 +183,7 @@ class LiveTable:
             if record.state.is_final:
                 if self._first(trial, record.state):
                     cause = f" ({record.cause})" if record.cause else ""
-                    self._say(record, f"{record.state.value.replace('_', ' ')}{cause}")
+                    self._say(record, f"{state_text(record.state)}{cause}")
                 self._ended[trial] = record.state
 
     def _label(self, record: TrialRecord) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from pydantic import ValidationError
 
 from reports.formats import listed
 from reports.records import TrialRecord, TrialState
 from reports.run_folder import RunFolder
+from sweeps.config_difference import NO_MATTER, first_difference
+from sweeps.refusal import refusal
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
+from transgan.config import TrainingConfig
 
 _TRAINED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
-_NO_MATTER = ("preset", "compile", "activation_checkpointing", "microbatch_size")
-"""Fields that change time and memory alone; only a checkpoint that is to be loaded knows them."""
 WAY_OUT = "set it back, or start another sweep with it"
 
 
@@ -63,24 +63,22 @@ def _check_sweep(run: RunFolder, spec: SweepSpec) -> None:
 
 def _check_trial(run: RunFolder, spec: SweepSpec, record: TrialRecord) -> None:
     try:
-        config = spec.trial_config(record.settings, record.seed)
-    except (ValueError, KeyError, TypeError):
-        return  # the spec has no such training any more: it is refused by name where it is to go on
-    wanted = dict(_fields(config.model_dump(mode="json")))
-    for path, then in _fields(record.config):
-        # A field that this version has no more, or has anew, is nothing that was changed.
-        is_done = record.state.is_final and path in _NO_MATTER
-        if path in wanted and wanted[path] != then and not is_done:
-            raise SpecError(
-                f"{run.spec}: training.{path} is {wanted[path]}, but trial {record.trial} was "
-                f"trained with {then}; {WAY_OUT}"
-            )
-
-
-def _fields(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """All fields of a config by dotted path."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _fields(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
+        there = TrainingConfig.model_validate(record.config)
+        here = spec.trial_config(record.settings, record.seed)
+    except (ValueError, KeyError, TypeError) as error:
+        why = refusal(error, TrainingConfig) if isinstance(error, ValidationError) else repr(error)
+        raise SpecError(
+            f"{run.spec}: trial {record.trial} can't be trained by it any more ({why}); set back "
+            "what was changed, or start another sweep with it"
+        ) from None
+    # A checkpoint that is still to be loaded knows of every field.
+    left_out = set(NO_MATTER if record.state.is_final else ())
+    found = first_difference(
+        there.model_dump(exclude=left_out), here.model_dump(exclude=left_out), "training"
+    )
+    if found is not None:
+        path, then, now = found
+        raise SpecError(
+            f"{run.spec}: {path} is {now}, but trial {record.trial} was trained with {then}; "
+            f"{WAY_OUT}"
+        )

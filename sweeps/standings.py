@@ -18,7 +18,7 @@ from reports.comparison import Comparison
 from reports.failures import fault_text, retried
 from reports.finalists import Finalists
 from reports.finalists_words import budget_text, ends_text
-from reports.formats import measurement_text, number_text, setting_text, value_text
+from reports.formats import measurement_text, number_text, setting_text, state_text, value_text
 from reports.infeasible import read_infeasible
 from reports.reading import read_comparison
 from reports.run_folder import RunFolder
@@ -42,7 +42,7 @@ def standings_table(comparison: Comparison) -> Table:
         table.add_row(
             str(standing.rank or "—") + ("=" if standing.tied_with_best else ""),
             record.trial,
-            record.state.value.replace("_", " "),
+            state_text(record.state),
             number_text(record.kimg),
             measurement_text(comparison.objective, taken) if taken else "—",
             *(
@@ -126,9 +126,7 @@ def say_extended(run: RunFolder, before: int, trials: int, console: Console) -> 
 def say_status(run: Path, console: Console) -> None:
     """A sweep at a glance."""
     comparison = read_comparison(run)
-    counts = (
-        f"{count} {state.value.replace('_', ' ')}" for state, count in comparison.counts.items()
-    )
+    counts = (f"{count} {state_text(state)}" for state, count in comparison.counts.items())
     console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
     console.print(escape(comparison.verdict.headline), highlight=False)
     if comparison.standings:

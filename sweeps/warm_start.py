@@ -16,20 +16,17 @@ from pydantic import ValidationError
 
 from evaluation.protocol import EvaluationRecord, check_comparable
 from evaluation.whole_files import write_atomically
-from reports.formats import setting_text
+from reports.formats import state_text
 from reports.records import Setting, SweepRecord, TrialRecord, TrialState
 from reports.run_folder import RecordError, RunFolder
 from reports.warm_start import LeftOut, PriorTrial, WarmStart
+from sweeps.config_difference import NO_MATTER, first_difference
 from sweeps.known import Known
 from sweeps.search_space import settings_of
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from transgan.config import TrainingConfig
 from transgan.data_config import DataConfig
-
-_NO_MATTER = ("seed", "preset", "compile", "activation_checkpointing")
-"""Parts of a training config that do not change what is learnt: a trial's seed is always its own,
-a preset is a name, and the others trade memory for time."""
 
 
 def take_over(spec: SweepSpec) -> WarmStart | None:
@@ -182,7 +179,7 @@ def _prior_trial(
     if taken is None:
         if record.state in (TrialState.DIVERGED, TrialState.COLLAPSED):
             return PriorTrial(trial=record.trial, settings=settings, value=None)
-        return f"{record.state.value.replace('_', ' ')} before it was scored at {kimg:g} kimg"
+        return f"{state_text(record.state)} before it was scored at {kimg:g} kimg"
     if taken.protocol_sha256 != scoring:
         return "scored in another way than its sweep says"
     score = taken.measurement(objective)
@@ -200,36 +197,20 @@ def _training_difference(
     How long a training is to be changes its beginning only where the learning rate falls over it.
     """
     here = spec.trial_config(settings, there.seed)
-    left_out = set(_NO_MATTER)
+    left_out = {"seed", *NO_MATTER}  # a trial's seed is always its own
     if there.optimizer.final_lr_factor == here.optimizer.final_lr_factor == 1:
         left_out.add("total_kimg")
-    found = _first_difference(
+    found = first_difference(
         there.model_dump(exclude=left_out), here.model_dump(exclude=left_out), "training"
     )
     return None if found is None else "{} is {} there, and {} here".format(*found)
 
 
 def _refuse_difference(place: str, there: Any, here: Any, given: str) -> None:
-    found = _first_difference(there, here, place)
+    found = first_difference(there, here, place)
     if found is not None:
         path, was, would_be = found
         raise SpecError(
             f"sampler.warm_start: {path} is {was} in {given}, and {would_be} here, so that its "
             f"scores say nothing about this sweep's; set {path} to {was}, or leave warm_start out"
         )
-
-
-def _first_difference(there: Any, here: Any, place: str) -> tuple[str, str, str] | None:
-    """Dotted path and both values of the first thing that differs between plain data."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in sorted({*there, *here}):
-            found = _first_difference(there.get(key), here.get(key), f"{place}.{key}")
-            if found is not None:
-                return found
-        return None
-    return None if there == here else (place, _shown(there), _shown(here))
-
-
-def _shown(value: Any) -> str:
-    """A value as a spec would have it."""
-    return setting_text(tuple(value) if isinstance(value, list) else value)

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from reports.figures.canvas import empty_figure, plain, time_unit
 from reports.figures.palette import ACCENT_COLOUR, REFERENCE_COLOUR, STATE_COLOURS, with_alpha
-from reports.formats import duration_text, kimg_text
+from reports.formats import duration_text, kimg_text, state_text
 from reports.rung_prediction import RungPredictions
 from reports.timeline import MAX_BARS, Timeline
 
@@ -33,7 +33,7 @@ def timeline_figure(times: Timeline) -> go.Figure:
         insidetextfont={"color": "#ffffff"},
         customdata=[
             plain(
-                f"Trial {bar.trial} ({bar.state.value.replace('_', ' ')}): "
+                f"Trial {bar.trial} ({state_text(bar.state)}): "
                 f"{duration_text(bar.end_seconds - bar.start_seconds)}"
             )
             for bar in bars

@@ -81,6 +81,16 @@ def test_interrupted_sweep_has_a_leader_not_a_winner(
     assert any("interrupted with 1 of 9 trials done" in said for said in verdict.sentences)
 
 
+def test_search_that_has_ended_has_a_winner_though_its_finalists_were_interrupted(
+    make_sweep: Sweep, make_trial: Make, make_scores: Scores
+) -> None:
+    (segment,) = _running()
+    segments = (segment.model_copy(update={"outcome": "interrupted"}),)
+    trials = [make_trial(i, scores=make_scores(5.0 + i)) for i in range(2)]
+    verdict = compare(make_sweep(segments=segments, num_trials=2), trials).verdict
+    assert verdict.headline.startswith("Trial 0000 won")
+
+
 def test_sweep_that_has_just_started_says_so(make_sweep: Sweep) -> None:
     verdict = compare(make_sweep(segments=_running()), []).verdict
     assert verdict.headline == "No trial has been started yet."

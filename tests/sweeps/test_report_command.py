@@ -80,3 +80,28 @@ def test_page_and_table_of_several_sweeps_lie_beside_each_other(
     assert result.stdout.splitlines() == [str(out / "ab.html"), str(out / "ab.csv")]
     assert sorted(path.name for path in out.iterdir()) == ["ab.csv", "ab.html"]
     assert list(at_hand.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "words"),
+    [
+        ("--csv", ".", "a folder; give the name of a file in it"),
+        ("--html", "a/results.html", "results.csv: is a file of the sweep a itself"),
+    ],
+)
+def test_output_that_would_take_the_place_of_another_is_refused(
+    option: str,
+    path: str,
+    words: str,
+    tmp_path: Path,
+    bare_sweep: Sweep,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in "ab":
+        bare_sweep(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    before = sorted((tmp_path / "a").iterdir())
+    result = CliRunner().invoke(app, ["report", "a", "b", option, path])
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert sorted((tmp_path / "a").iterdir()) == before

@@ -57,7 +57,7 @@ def test_what_is_no_training_may_change(run, override):
         ("training.batch_size=16", "training.batch_size is 16, but trial 0000 was trained with 32"),
         (
             "training.ema.half_life_kimg=3",
-            "training.ema.half_life_kimg is 3.0, but trial 0000 was trained with ",
+            "training.ema.half_life_kimg is 3, but trial 0000 was trained with ",
         ),
     ],
     ids=lambda value: value.split("=")[0],
@@ -84,8 +84,8 @@ def test_folder_without_a_trial_may_change_in_all(tmp_path):
 
 
 def test_what_takes_time_and_memory_alone_may_change_once_trials_have_ended(run):
-    frugal = load_spec("digits", (*TINY, "training.microbatch_size=16"))[1]
-    with pytest.raises(SpecError, match="microbatch_size is 16, but trial 0001"):
+    frugal = load_spec("digits", (*TINY, "training.activation_checkpointing=true"))[1]
+    with pytest.raises(SpecError, match="activation_checkpointing is true, but trial 0001"):
         check_training(run, frugal)
     folder = run.trial("0001")
     folder.write(folder.read().model_copy(update={"state": TrialState.STOPPED_EARLY}))
@@ -99,3 +99,9 @@ def test_trial_that_could_not_be_trained_stands_for_no_other(run):
     folder.write(folder.read().model_copy(update={"state": TrialState.COMPLETED}))
     with pytest.raises(SpecError, match="batch_size is 16, but trial 0001 was trained with 32"):
         check_training(run, load_spec("digits", (*TINY, "training.batch_size=16"))[1])
+
+
+def test_training_that_can_t_be_built_any_more_is_refused(run):
+    with pytest.raises(SpecError, match="trial 0000 can't be trained by it any more") as caught:
+        check_training(run, load_spec("digits", (*TINY, "training.recipe=article"))[1])
+    assert "recipe article has loss.name" in str(caught.value)
