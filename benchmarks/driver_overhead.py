@@ -5,9 +5,11 @@
 
 Trials take no time: their score is a function of their settings. All sides search the space of the
 `digits` spec by TPE, two trials at once, and their workers import torch, as any that trains has to.
-Each measurement has a process and a Ray of its own; the sides take turns. What it takes until the
-first trial has ended, which is mostly the start of its worker, stands by itself; the cost of a
-trial is from there to the last one's end; what each does after that is in neither.
+Each measurement has a process and a Ray of its own; the sides take turns. No trial ends before both
+workers have come up: Tune gives a trial whose worker is still starting one that is free, so that
+trials of no time would otherwise all run in the first. What it takes until then stands by itself;
+the cost of a trial is from the first one's end to the last one's; what each does after that is in
+neither.
 
 `ours`: the ledger, its records on disk, the study for Optuna's tools, the live table.
 `plain`: `Tuner` and `OptunaSearch` as their guides have it. Like ours, it keeps each trial's result
@@ -51,6 +53,7 @@ from transgan.data import load_data  # noqa: E402
 
 OBJECTIVE = "fd_digits_classifier"
 AT_ONCE = 2
+LONGEST_START_SECONDS = 120.0
 SIDES = ("ours", "plain", "bare")
 FIGURES = ("first_trial_seconds", "wall_per_trial", "driver_cpu_per_trial")
 TUNES_OWN = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "0", "TUNE_GLOBAL_CHECKPOINT_S": "auto"}
@@ -61,6 +64,24 @@ def score(settings: dict[str, Any]) -> float:
     """A score that takes no time: how far the rates are from good ones, in decades."""
     rates = (settings["optimizer.generator_lr"], settings["optimizer.discriminator_lr"])
     return sum(abs(math.log10(rate) + 3) for rate in rates)
+
+
+def wait_for_all_workers(meeting: Path) -> None:
+    """Let no trial end before as many workers as there are trials at once have come up.
+
+    Raises:
+        TimeoutError: they don't.
+    """
+    meeting.mkdir(exist_ok=True)
+    mine = meeting / str(os.getpid())
+    if mine.exists():
+        return
+    mine.touch()
+    latest = time.monotonic() + LONGEST_START_SECONDS
+    while len(list(meeting.iterdir())) < AT_ONCE:
+        if time.monotonic() > latest:
+            raise TimeoutError(f"one of {AT_ONCE} workers is not up in {LONGEST_START_SECONDS:g} s")
+        time.sleep(0.01)
 
 
 class InstantTrial(tune.Trainable):
@@ -78,6 +99,7 @@ class InstantTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Score at once, and end."""
+        wait_for_all_workers(self.run.path / "meeting")
         kimg, value = self.task.rungs[-1], score(self.task.settings)
         taken = Measurement(name=OBJECTIVE, value=value, num_images=1)
         scores = (RungScores(kimg=kimg, measurements=(taken,), fakes_path="none.png"),)
@@ -88,10 +110,11 @@ class InstantTrial(tune.Trainable):
         return {"report": report, "done": True}
 
 
-def instant(config: dict[str, Any]) -> None:
+def instant(config: dict[str, Any], meeting: Path) -> None:
     """The plainest trial."""
     import torch  # noqa: F401  (as any that trains)
 
+    wait_for_all_workers(meeting)
     tune.report({"fd": score(config)})
 
 
@@ -197,7 +220,7 @@ def run_of_tune(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
 
     search = OptunaSearch(space=space, metric="fd", mode="min", seed=0)
     tuner = tune.Tuner(
-        tune.with_resources(instant, {"cpu": 1}),
+        tune.with_resources(tune.with_parameters(instant, meeting=folder / "meeting"), {"cpu": 1}),
         tune_config=tune.TuneConfig(
             num_samples=num,
             search_alg=search,

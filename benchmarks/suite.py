@@ -244,9 +244,9 @@ BENCHMARKS: Sequence[Benchmark] = (
     Benchmark(
         "driver-overhead",
         "what a trial costs beside its training, over 300 trials that take no time, and what comes "
-        "before the first of them has ended, mostly the start of its process: our driver, a plain "
-        "loop of Ray Tune and its Optuna searcher, and the same with all turned off that it keeps "
-        "of its trials; two at once; sides alternate; 3 rounds",
+        "before the first of them has ended, mostly the start of both processes: our driver, a "
+        "plain loop of Ray Tune and its Optuna searcher, and the same with all turned off that it "
+        "keeps of its trials; two at once; sides alternate; 3 rounds",
         "driver_overhead.py",
         ("--trials", "300", "--rounds", "3", "--json", RESULT),
         ("--trials", "4", "--rounds", "1", "--json", RESULT),

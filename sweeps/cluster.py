@@ -37,7 +37,7 @@ RAY_SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never read again
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "10",  # below ten, the driver waits for each process to end
 }
 OBJECT_STORE_BYTES = 200 * 2**20
 CONNECT_SECONDS = 5.0

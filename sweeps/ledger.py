@@ -7,9 +7,8 @@ the one before it knew. It mirrors all into an Optuna study, for Optuna's own to
 from __future__ import annotations
 
 import itertools
-import math
 
-from reports.infeasible import InfeasibleProposal, note_infeasible, read_infeasible
+from reports.infeasible import InfeasibleProposal
 from reports.judgements import Verdict
 from reports.records import (
     FaultKind,
@@ -22,18 +21,16 @@ from reports.records import (
 from reports.run_folder import RunFolder
 from sweeps.attempts import Attempts
 from sweeps.faults import Loss
-from sweeps.feasibility import MOST_REFUSALS, infeasible_because
+from sweeps.feasibility import infeasible_because
 from sweeps.finalists import Finalists
 from sweeps.generations import Generations
 from sweeps.judging import Judging
-from sweeps.known import Known
-from sweeps.objectives import costs_of
-from sweeps.proposals import Proposals, trial_seed
+from sweeps.proposals import trial_seed
+from sweeps.proposer import Proposer
 from sweeps.spec import SweepSpec
 from sweeps.study_mirror import StudyMirror
 from sweeps.trial import TrialReport, TrialTask, end_trial, new_record, now
 from sweeps.trial_faults import with_fault
-from sweeps.warm_start import known_of, prior_of
 from transgan.config import TrainingConfig
 
 
@@ -72,30 +69,28 @@ class Ledger:
         """Newest report of each trial that has run since this ledger was opened, by its name."""
         self._judging = Judging(spec, run, objective, self.records.values())
         self._catch_up()
-        self._costs: dict[int, tuple[float, ...]] = {}
-        self._known: dict[int, Known] = {}
-        """What proposals learn of the trials that have passed their first rung, or never will."""
-        self.infeasible = read_infeasible(run)
-        """Proposals that were refused, by trial and attempt."""
-        self.ended_because: str | None = None
-        """Why nothing more can be proposed, though the budget has trials left."""
-        behind = spec.budget.concurrent_trials or concurrent
-        self._proposals = Proposals(
-            spec.sampler,
-            spec.search,
-            spec.goals,
-            behind=behind,
-            baseline=spec.baseline(),
-            prior=known_of(prior_of(spec, run)),
+        self._study = StudyMirror(spec, run, objective)
+        self._proposer = Proposer(
+            spec, run, self.records, self._judging, self._study, concurrent=concurrent
         )
         self._generations: Generations | None = None
         if spec.early_stopping.name == "pbt":
             self._generations = Generations(spec, run, self._judging, self.records)
         self._unstarted = [n for n, r in sorted(self.records.items()) if not r.state.is_final]
         self._attempts = Attempts(run, spec.faults, spec.budget.trials + spec.most_finalist_runs)
-        self._study = StudyMirror(spec, run, objective)
-        for number in sorted({*self.records, *self._refused_numbers()}):
+        refused = {proposal.number for proposal in self._proposer.infeasible}
+        for number in sorted({*self.records, *refused}):
             self._mirror_again(number)
+
+    @property
+    def infeasible(self) -> list[InfeasibleProposal]:
+        """Proposals that were refused, by trial and attempt."""
+        return self._proposer.infeasible
+
+    @property
+    def ended_because(self) -> str | None:
+        """Why nothing more can be proposed, though the budget has trials left."""
+        return self._proposer.ended_because
 
     @property
     def num_left(self) -> int:
@@ -147,11 +142,10 @@ class Ledger:
             if cause is None:
                 return self._task(record.number, record.settings)
             self._refuse(record, cause)  # it could be trained where it was proposed
-        # Where the folder of a trial was removed, that trial is the next.
-        number = next(n for n in itertools.count() if n not in self.records)
+        number = self._next_number()
         if number >= self.spec.budget.trials or self.ended_because is not None:
             raise StopIteration
-        settings = self._proposal(number)
+        settings = self._proposer.proposal(number)
         if settings is None:
             return None
         task = self._task(number, settings)
@@ -160,7 +154,7 @@ class Ledger:
 
     def _next_of_population(self, generations: Generations) -> TrialTask | None:
         """What is next of a population, whose trials wait for each other at every rung."""
-        start = next(n for n in itertools.count() if n not in self.records)
+        start = self._next_number()
         is_complete = start >= self.spec.budget.trials or self.ended_because is not None
         number = generations.next_number(is_complete=is_complete)
         if number is None and is_complete:
@@ -168,7 +162,7 @@ class Ledger:
                 raise StopIteration
             return None
         if number is None:
-            settings = self._proposal(start)
+            settings = self._proposer.proposal(start)
             if settings is None:
                 return None
             number = start
@@ -178,6 +172,16 @@ class Ledger:
         config = TrainingConfig.model_validate(record.config)
         task = self._task(number, record.settings)
         return task.model_copy(update={"config": config})
+
+    def _next_number(self) -> int:
+        """Of the trial that is started next: where a trial's folder was removed, that one."""
+        return next(n for n in itertools.count() if n not in self.records)
+
+    def think_ahead(self) -> None:
+        """Make the next proposal while others train, so that no free worker waits for it."""
+        number = self._next_number()
+        if number < self.spec.budget.trials and self.ended_because is None:
+            self._proposer.think_ahead(number)
 
     def hear(self, trial: str, report: TrialReport) -> bool:
         """Take in the report of the trial of that name; whether the trial is to be stopped."""
@@ -293,62 +297,6 @@ class Ledger:
             )
             self.records[number] = end_trial(folder, TrialState.DIVERGED, cause)
 
-    def _proposal(self, number: int) -> dict[str, Setting] | None:
-        """Settings of a new trial, or None while a score that they depend on is still to come.
-
-        Trial 0 is the spec's own training config where it lies in the search space, so that a sweep
-        never ends up worse than its starting point.
-        """
-        looked_at = range(number - self._proposals.behind)  # the last may be on their way
-        for earlier in looked_at:
-            if earlier in self._known:
-                continue
-            record = self.records[earlier]
-            if not self._judging.was_scored(earlier, 0) and not record.state.is_final:
-                return None
-            values = self._values(earlier, self.value_at(earlier, 0))
-            self._known[earlier] = Known(dict(record.settings), values)
-        return self._feasible_proposal(number, {n: self._known[n] for n in looked_at})
-
-    def _feasible_proposal(self, number: int, known: dict[int, Known]) -> dict[str, Setting]:
-        """The first proposal that can be trained; those that can't are noted, and told."""
-        refused = [proposal for proposal in self.infeasible if proposal.number <= number]
-        attempt = self._refused_numbers().count(number)
-        while True:
-            settings = self._proposals.propose(number, known, refused)
-            if settings is None:
-                self.ended_because = f"the grid has no more combinations than {number}"
-                raise StopIteration
-            cause = infeasible_because(self.spec, settings)
-            if cause is None:
-                return settings
-            proposal = InfeasibleProposal(
-                number=number, attempt=attempt, settings=settings, cause=cause
-            )
-            note_infeasible(self.run, proposal)
-            self.infeasible.append(proposal)
-            self._study.refused(proposal)
-            refused.append(proposal)
-            attempt += 1
-            if attempt >= MOST_REFUSALS and self.spec.sampler.name != "grid":
-                self.ended_because = (
-                    f"{attempt} proposals in a row for trial {number:04d} can't be trained, the "
-                    f"last since {cause}; take such settings out of the search"
-                )
-                raise StopIteration
-
-    def _values(self, number: int, score: float | None) -> tuple[float, ...] | None:
-        """A value for each objective of the sampler, if the trial has such a score."""
-        record, objectives = self.records[number], self.spec.sampler.resolved_objectives
-        if score is None or not math.isfinite(score):
-            return None
-        if len(objectives) == 1:
-            return (score,)
-        if number not in self._costs:
-            config = TrainingConfig.model_validate(record.config)
-            self._costs[number] = costs_of(objectives, config)
-        return (score, *self._costs[number])
-
     def _task(self, number: int, settings: dict[str, Setting]) -> TrialTask:
         seed = trial_seed(self.spec.sampler.seed, settings)
         return TrialTask(
@@ -372,9 +320,6 @@ class Ledger:
         self.records[task.number] = record
         self._study.started(record)
 
-    def _refused_numbers(self) -> list[int]:
-        return [proposal.number for proposal in self.infeasible]
-
     def _mirror_again(self, number: int) -> None:
         """Enter what earlier ledgers knew of a trial, and of the proposals refused before it."""
         for proposal in self.infeasible:
@@ -393,4 +338,4 @@ class Ledger:
     def _mirror_end(self, number: int) -> None:
         record = self.records[number]
         last = self.value_at(number, len(record.scores) - 1)
-        self._study.ended(record, self._values(number, last))
+        self._study.ended(record, self._proposer.values(number, last))

@@ -142,6 +142,8 @@ class _Watch(tune.Callback):
             for name in self.hangs.hung():
                 self.killed.add(name)
                 end_worker(self.searcher.ledger.run.trial(name))
+            if not self.searcher.closed:
+                self.searcher.ledger.think_ahead()
         if self.searcher.ledger.stop_because is not None:
             self.searcher.closed = True
 

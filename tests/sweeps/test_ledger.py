@@ -326,7 +326,7 @@ def test_removed_trial_comes_back_with_the_settings_it_had_though_others_were_re
 @pytest.mark.slow
 def test_sweep_of_which_hardly_anything_can_be_trained_ends_with_a_reason(run, monkeypatch):
     spec = spec_with(CONDITIONAL, "resources.memory_gb=0.000001")
-    monkeypatch.setattr("sweeps.ledger.MOST_REFUSALS", 3)
+    monkeypatch.setattr("sweeps.proposer.MOST_REFUSALS", 3)
     ledger = open_ledger(spec, run)
     for _ in range(2):
         with pytest.raises(StopIteration):
@@ -406,3 +406,63 @@ def test_study_is_read_by_another_process_amid_the_sweep(run):
     assert told.stdout.strip() == f"RUNNING {{{round(ledger.spec.rungs[0] * 1000)}: 2.0}}"
     assert score(ledger, run, 0, 1, 1.0)
     assert study_of(run).best_value == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tpe", "cmaes"])
+def test_proposals_made_ahead_are_those_that_would_be_made_later(name, tmp_path, monkeypatch):
+    pytest.importorskip("cmaes")
+    spec = spec_with(CONDITIONAL, NONE, f"sampler={{name: {name}, seed: 3, startup_trials: 3}}")
+    spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": 9})})
+
+    def sweep(folder, thinks_ahead):
+        run = RunFolder(tmp_path / folder)
+        run.trials.mkdir(parents=True)
+        ledger = open_ledger(spec, run)
+        made, awaited = [], []
+        propose = ledger._proposer._proposals.propose
+        monkeypatch.setattr(
+            ledger._proposer._proposals,
+            "propose",
+            lambda number, *known: made.append(number) or propose(number, *known),
+        )
+        running = []
+        for _ in range(spec.budget.trials):
+            before = len(made)
+            running.append(ledger.next_task())
+            awaited += made[before:]
+            if thinks_ahead:
+                known = sorted(ledger.records), sorted(path.name for path in run.trials.iterdir())
+                ledger.think_ahead()
+                ledger.think_ahead()
+                assert known == (
+                    sorted(ledger.records),
+                    sorted(path.name for path in run.trials.iterdir()),
+                )
+            if len(running) == 2:
+                for rung in range(len(spec.rungs)):
+                    score(ledger, run, running[0].number, rung, 1.0 + running[0].number)
+                running.pop(0)
+        assert len(made) == len(set(made)) + len(ledger.infeasible)
+        return ledger, awaited
+
+    (late, all_awaited), (early, awaited) = sweep("late", False), sweep("early", True)
+    assert late.records.keys() == early.records.keys()
+    assert [record.settings for record in late.records.values()] == [
+        record.settings for record in early.records.values()
+    ]
+    assert late.infeasible == early.infeasible
+    assert late.infeasible
+    assert set(all_awaited) == set(range(9))
+    assert set(awaited) < set(all_awaited)
+
+
+def test_what_ends_the_search_is_heard_by_who_asks_for_the_next_trial(run, monkeypatch):
+    monkeypatch.setattr("sweeps.proposer.MOST_REFUSALS", 3)
+    ledger = open_ledger(spec_with(CONDITIONAL, "resources.memory_gb=0.000001"), run)
+    ledger.think_ahead()
+    ledger.think_ahead()
+    assert len(ledger.infeasible) == 3
+    assert ledger.ended_because.startswith("3 proposals in a row")
+    with pytest.raises(StopIteration):
+        ledger.next_task()
