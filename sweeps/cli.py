@@ -18,6 +18,7 @@ from sweeps.arguments import (
     Address,
     AllowUnverified,
     InceptionWeights,
+    Out,
     RunPath,
     RunPaths,
     Set,
@@ -35,6 +36,7 @@ from sweeps.outlets import (
     result,
     say_error,
 )
+from sweeps.run_place import RunPlace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,10 +62,7 @@ app = typer.Typer(
 @app.command()
 def run(
     spec: Spec = "digits",
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", parser=given_path, help="Run folder; by default runs/NAME."),
-    ] = None,
+    out: Out = None,
     set_: Set = None,
     trials: Trials = None,
     address: Address = None,
@@ -81,17 +80,18 @@ def run(
     Example: tg-sweep run digits --set budget.trials=4 --out runs/small
     """
     with errors_in_one_line():
-        from sweeps.folder import check_vacant, create_run
+        from sweeps.folder import create_run
         from sweeps.shadowing import check_working_directory
         from sweeps.spec import load_spec
         from sweeps.warm_start import keep, take_over
 
         of_spec, resolved = load_spec(spec, _overrides(set_, trials))
-        path = out or Path("runs") / of_spec
+        place = (out or RunPlace(Path("runs") / of_spec)).for_new_sweep()
+        path = place.path
         name = path.resolve().name  # sweeps of one spec are told apart by their folders
         prior = take_over(resolved)
         if not dry_run:
-            check_vacant(path)
+            place.check_vacant()
             check_working_directory()
         from evaluation.inception_weights import InceptionFile
 
@@ -108,7 +108,8 @@ def run(
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         run_folder = create_run(path, resolved)
         keep(run_folder, prior)
-        _execute(run_folder, resolved, data, name, address, dashboard, inception)
+        with place.kept(progress()):
+            _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -191,11 +192,12 @@ def resume(
         from sweeps.standings import say_extended, say_resumed
         from sweeps.warm_start import prior_of
 
-        run_folder = RunFolder(path)
+        place = path.with_all()
+        run_folder = RunFolder(place.path)
         resolved = restore_spec(run_folder)
         prior_of(resolved, run_folder)  # without it, other trials would be proposed
         check_training(run_folder, resolved)
-        name = path.resolve().name
+        name = place.path.resolve().name
         if run_folder.sweep.exists():
             name = run_folder.read_sweep().name  # damaged, it is refused before any work is done
         if trials is not None:
@@ -208,7 +210,8 @@ def resume(
 
         data = usable_data(resolved)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
-        _execute(run_folder, resolved, data, name, address, dashboard, inception)
+        with place.kept(progress()):
+            _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -223,10 +226,13 @@ def status(
     with errors_in_one_line():
         from sweeps.standings import say_status, status_document
 
+        run = path.to_read()
         if as_json:
-            print(json.dumps(status_document(path), indent=1))
+            print(json.dumps(status_document(run), indent=1))
         else:
-            say_status(path, result())
+            say_status(run, result())
+        if (note := path.note()) is not None:
+            print(note, file=sys.stderr)
 
 
 @app.command()
@@ -251,10 +257,11 @@ def report(
         from reports.build import sweeps_outputs
         from sweeps.report_command import report_one, report_several
 
-        if len(paths) == 1:
-            report_one(paths[0], html, csv, progress())
+        runs = [place.to_read() for place in paths]
+        if len(runs) == 1:
+            report_one(runs[0], html, csv, progress())
         else:
-            report_several(paths, *sweeps_outputs(html, csv), progress())
+            report_several(runs, *sweeps_outputs(html, csv), progress())
 
 
 @app.command()
@@ -272,7 +279,7 @@ def rerun(
     with errors_in_one_line():
         from sweeps.rerun import rerun_trial
 
-        if not rerun_trial(path, trial, kimg, progress()):
+        if not rerun_trial(path.to_read(), trial, kimg, progress()):
             raise typer.Exit(EXIT_USER_ERROR)
 
 
