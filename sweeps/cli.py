@@ -18,7 +18,6 @@ from sweeps.arguments import (
     Address,
     AllowUnverified,
     InceptionWeights,
-    Out,
     RunPath,
     RunPaths,
     Set,
@@ -36,7 +35,6 @@ from sweeps.outlets import (
     result,
     say_error,
 )
-from sweeps.run_place import RunPlace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +60,10 @@ app = typer.Typer(
 @app.command()
 def run(
     spec: Spec = "digits",
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=given_path, help="Run folder; by default runs/NAME."),
+    ] = None,
     set_: Set = None,
     trials: Trials = None,
     address: Address = None,
@@ -80,18 +81,17 @@ def run(
     Example: tg-sweep run digits --set budget.trials=4 --out runs/small
     """
     with errors_in_one_line():
-        from sweeps.folder import create_run
+        from sweeps.folder import check_vacant, create_run
         from sweeps.shadowing import check_working_directory
         from sweeps.spec import load_spec
         from sweeps.warm_start import keep, take_over
 
         of_spec, resolved = load_spec(spec, _overrides(set_, trials))
-        place = (out or RunPlace(Path("runs") / of_spec)).for_new_sweep()
-        path = place.path
+        path = out or Path("runs") / of_spec
         name = path.resolve().name  # sweeps of one spec are told apart by their folders
         prior = take_over(resolved)
         if not dry_run:
-            place.check_vacant()
+            check_vacant(path)
             check_working_directory()
         from evaluation.inception_weights import InceptionFile
 
@@ -108,8 +108,7 @@ def run(
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         run_folder = create_run(path, resolved)
         keep(run_folder, prior)
-        with place.kept(progress()):
-            _execute(run_folder, resolved, data, name, address, dashboard, inception)
+        _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -192,12 +191,11 @@ def resume(
         from sweeps.standings import say_extended, say_resumed
         from sweeps.warm_start import prior_of
 
-        place = path.with_all()
-        run_folder = RunFolder(place.path)
+        run_folder = RunFolder(path)
         resolved = restore_spec(run_folder)
         prior_of(resolved, run_folder)  # without it, other trials would be proposed
         check_training(run_folder, resolved)
-        name = place.path.resolve().name
+        name = path.resolve().name
         if run_folder.sweep.exists():
             name = run_folder.read_sweep().name  # damaged, it is refused before any work is done
         if trials is not None:
@@ -210,8 +208,7 @@ def resume(
 
         data = usable_data(resolved)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
-        with place.kept(progress()):
-            _execute(run_folder, resolved, data, name, address, dashboard, inception)
+        _execute(run_folder, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -226,13 +223,10 @@ def status(
     with errors_in_one_line():
         from sweeps.standings import say_status, status_document
 
-        run = path.to_read()
         if as_json:
-            print(json.dumps(status_document(run), indent=1))
+            print(json.dumps(status_document(path), indent=1))
         else:
-            say_status(run, result())
-        if (note := path.note()) is not None:
-            print(note, file=sys.stderr)
+            say_status(path, result())
 
 
 @app.command()
@@ -257,11 +251,10 @@ def report(
         from reports.build import sweeps_outputs
         from sweeps.report_command import report_one, report_several
 
-        runs = [place.to_read() for place in paths]
-        if len(runs) == 1:
-            report_one(runs[0], html, csv, progress())
+        if len(paths) == 1:
+            report_one(paths[0], html, csv, progress())
         else:
-            report_several(runs, *sweeps_outputs(html, csv), progress())
+            report_several(paths, *sweeps_outputs(html, csv), progress())
 
 
 @app.command()
@@ -279,7 +272,7 @@ def rerun(
     with errors_in_one_line():
         from sweeps.rerun import rerun_trial
 
-        if not rerun_trial(path.to_read(), trial, kimg, progress()):
+        if not rerun_trial(path, trial, kimg, progress()):
             raise typer.Exit(EXIT_USER_ERROR)
 
 

@@ -2,14 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.arguments import given_path, given_run
+from sweeps.arguments import given_path
 from sweeps.cluster import ClusterError, open_cluster
 from sweeps.derived_resources import derive_resources
 from sweeps.feasibility import infeasible_because
 from sweeps.memory import needed_gb
 from sweeps.plan import device_for, fitting_trials
 from sweeps.resources import Node, Resources
-from sweeps.run_place import RunPlace
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 
@@ -144,14 +143,5 @@ def test_ray_client_is_refused_with_the_command_that_does_it(monkeypatch):
 def test_path_may_be_a_file_url_and_no_other(tmp_path):
     assert given_path(f"file://{tmp_path}/a%20b") == tmp_path / "a b"
     assert given_path("file://localhost/runs/mine") == Path("/runs/mine")
-    with pytest.raises(Exception, match=r"s3://bucket/run: only a sweep's run folder .* mount it"):
+    with pytest.raises(Exception, match=r"s3://bucket/run: a s3:// place .* mount it"):
         given_path("s3://bucket/run")
-
-
-def test_run_folder_may_be_in_a_bucket_but_is_no_bucket():
-    assert given_run("s3://bucket/run/") == RunPlace(uri="s3://bucket/run")
-    assert given_run("fsspec+sftp://host/a/b").uri == "fsspec+sftp://host/a/b"
-    assert given_run("runs/mine") == RunPlace(path=Path("runs/mine"))
-    for text in ("s3://bucket", "gs://bucket/", "s3://bucket?region=x/y"):
-        with pytest.raises(Exception, match=r"names no folder in a bucket; add one, as in \w+://b"):
-            given_run(text)
