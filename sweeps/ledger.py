@@ -162,7 +162,10 @@ class Ledger:
                 raise StopIteration
             return None
         if number is None:
-            settings = self._proposer.proposal(start)
+            try:
+                settings = self._proposer.proposal(start)
+            except StopIteration:  # then those that there are go on by themselves
+                return self._next_of_population(generations)
             if settings is None:
                 return None
             number = start

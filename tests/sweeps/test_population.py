@@ -194,9 +194,8 @@ class Workers:
                 try:
                     task = self.ledger.next_task()
                 except StopIteration:
-                    if not self.working:
-                        return self.outcome()
-                    break
+                    assert not self.working  # since Tune never asks again
+                    return self.outcome()
                 if task is None:
                     assert self.working
                     break
@@ -271,6 +270,30 @@ def test_nobody_goes_beyond_a_rung_before_all_are_there(tmp_path, scripted):
     rungs = [rung for _, rung in workers.order]
     assert rungs == sorted(rungs)
     assert len(rungs) == 5 * 4
+
+
+@pytest.mark.parametrize("thinks_ahead", [False, True])
+def test_population_for_which_nothing_more_can_be_proposed_goes_on_as_it_is(
+    thinks_ahead, tmp_path, scripted, monkeypatch
+):
+    workers = Workers(tmp_path / "run", spec_with(), 3)
+    proposer = workers.ledger._proposer
+    propose = proposer._feasible
+
+    def no_more_than_three(number, known):
+        if number < 3:
+            return propose(number, known)
+        proposer.ended_because = "there are no more"
+        raise StopIteration
+
+    monkeypatch.setattr(proposer, "_feasible", no_more_than_three)
+    if thinks_ahead:
+        hear = workers.ledger.hear
+        monkeypatch.setattr(
+            workers.ledger, "hear", lambda *news: (workers.ledger.think_ahead(), hear(*news))[1]
+        )
+    states = [state for _, _, state, _, _ in workers.run_all()]
+    assert states == [TrialState.COMPLETED] * 3
 
 
 def test_exploit_is_on_the_record_with_old_and_new_settings(tmp_path, scripted):
