@@ -15,11 +15,14 @@ from typing import Literal, NamedTuple
 
 from degradations import Family, Group
 
+from evaluation.intervals import share_interval
 from evaluation.metrics import METRICS
 from evaluation.protocol import Score
 
 Kind = Literal["sees", "blind", "spared", "open"]
 
+SHARES = ("precision", "confident_fraction")
+"""Metrics that are a share of the generated images."""
 STEP_ERRORS = 2.0
 """A value may be better than that of the strength before by so many standard errors of their
 difference, and still not be out of order."""
@@ -136,14 +139,17 @@ class Value:
     """The ends of the interval; both are the value where none is known."""
     num_images: int
     num_distinct: int
+    is_share: bool = False
+    """Whether it is the share of the images that are so and so."""
 
     @classmethod
-    def of(cls, score: Score, num_distinct: int) -> Value:
+    def of(cls, metric: str, score: Score, num_distinct: int) -> Value:
         """The score of a set of so many different images."""
         low = score.value if score.low is None else score.low
         high = score.value if score.high is None else score.high
         count = score.num_generated
-        return cls(score.value, score.standard_error, low, high, count, num_distinct)
+        is_share = metric in SHARES
+        return cls(score.value, score.standard_error, low, high, count, num_distinct, is_share)
 
     @property
     def widening(self) -> float:
@@ -151,16 +157,18 @@ class Value:
         return math.sqrt(self.num_images / self.num_distinct)
 
     def widened(self) -> Value:
-        """With the interval of the images that differ, about the same centre."""
-        # The centre, not the value: intervals are corrected for bias and may leave the value out.
-        centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2 * self.widening
+        """With the interval of the images that differ."""
+        if self.num_distinct >= self.num_images:
+            return self
         error = self.standard_error
-        return replace(
-            self,
-            standard_error=None if error is None else error * self.widening,
-            low=centre - half,
-            high=centre + half,
-        )
+        widened = replace(self, standard_error=None if error is None else error * self.widening)
+        if self.is_share:
+            # Near 1 an interval is shorter than √n says: 20 of 20 are no surer than that.
+            low, high = share_interval(self.value, self.num_distinct)
+            return replace(widened, low=low, high=high)
+        # About the centre, not the value: intervals are corrected for bias and may leave it out.
+        centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2 * self.widening
+        return replace(widened, low=centre - half, high=centre + half)
 
 
 @dataclass(frozen=True)

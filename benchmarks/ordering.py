@@ -70,7 +70,7 @@ def taken(
     def values(images: Tensor, num_distinct: int) -> dict[str, Value]:
         scores = score(images)
         names = {metric: recorded_name(metric, extractor) for metric in metrics}
-        return {key: Value.of(scores[name], num_distinct) for key, name in names.items()}
+        return {key: Value.of(key, scores[name], num_distinct) for key, name in names.items()}
 
     real = values(pool.real, pool.num_images)
     cells = []

@@ -42,8 +42,9 @@ def document(cells: Sequence[Cell], seconds: float) -> str:
         "- *open*: the definition says neither, and nothing is claimed; the values are shown.",
         "",
         "Intervals of sets that repeat images are widened for *blind* and *spared* by √(images / "
-        "different images): thirty copies of 20 images know as much as 20. An interval that is not "
-        "known (`fd` below two images a feature) counts as the value alone.",
+        "different images): thirty copies of 20 images know as much as 20. Those of shares "
+        "(`precision`, `confident_fraction`) are those of as many different images. An interval "
+        "that is not known (`fd` below two images a feature) counts as the value alone.",
         "",
     ]
     for data in dict.fromkeys(cell.data for cell in cells):

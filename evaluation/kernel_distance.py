@@ -158,8 +158,8 @@ class _PairSums:
         """Take in rows `start` to `stop` of the kernel matrix, from the diagonal to the right."""
         h = kernel - self.across[start:stop, None]
         h -= self.across[start:]
-        if self.constant is None:
-            self.constant = h.mean()
+        if self.constant is None:  # without the diagonal, which is far from all else
+            self.constant = (h.sum() - h.diagonal().sum()) / (h.numel() - len(h))
         h -= self.constant
         h[:, : stop - start].fill_diagonal_(0)
         right = h[:, stop - start :]

@@ -64,6 +64,19 @@ def test_repeated_images_count_once_where_blindness_is_judged(expectations: Modu
     assert not expectations.holds("blind", "maximize", real, [many])
 
 
+def test_share_of_few_different_images_is_as_sure_as_they_are_many(
+    expectations: ModuleType,
+) -> None:
+    real = expectations.Value(0.87, 0.014, 0.84, 0.89, 600, 600, True)
+    all_of = {
+        num: expectations.Value(1.0, 0.002, 0.9936, 1.0, 600, num, True) for num in (20, 60, 600)
+    }
+    assert all_of[20].widened().low == pytest.approx(1 / (1 + 1.959964**2 / 20))
+    assert expectations.holds("blind", "maximize", real, [all_of[20]])
+    assert not expectations.holds("blind", "maximize", real, [all_of[60]])
+    assert all_of[600].widened() == all_of[600]
+
+
 def test_every_group_has_a_claim_for_every_metric(
     expectations: ModuleType, degradations: ModuleType
 ) -> None:
