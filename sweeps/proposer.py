@@ -96,10 +96,6 @@ class Proposer:
             settings = self.proposal(number)
             self._ahead = None if settings is None else (number, settings)
 
-    def num_refused(self, number: int) -> int:
-        """How many proposals for a trial could not be trained."""
-        return sum(proposal.number == number for proposal in self.infeasible)
-
     def values(self, number: int, score: float | None) -> tuple[float, ...] | None:
         """A value for each objective of the sampler, if the trial has such a score."""
         record, objectives = self._records[number], self.spec.sampler.resolved_objectives
@@ -115,7 +111,7 @@ class Proposer:
     def _feasible(self, number: int, known: dict[int, Known]) -> dict[str, Setting]:
         """The first proposal that can be trained; those that can't are noted, and told."""
         refused = [proposal for proposal in self.infeasible if proposal.number <= number]
-        attempt = self.num_refused(number)
+        attempt = sum(proposal.number == number for proposal in refused)
         while True:
             settings = self._proposals.propose(number, known, refused)
             if settings is None:
