@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 import typer
 
+from sweeps.run_place import RunPlace
+
 Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped spec.")]
 Set = Annotated[
     list[str] | None,
@@ -19,21 +21,29 @@ Trials = Annotated[int | None, typer.Option(help="Number of trials, over the spe
 def given_path(text: str) -> Path:
     """A path that is given, or the path in a `file:` URL.
 
-    An empty one, of an unset variable, would be the folder at hand; and an object store's URL is no
-    path: records and checkpoints are files that are replaced whole, over and over.
+    An empty one, of an unset variable, would be the folder at hand; and only run folders may be in
+    an object store.
     """
+    place = given_run(text)
+    if place.path is None:
+        scheme = text.partition("://")[0]
+        raise typer.BadParameter(
+            f"{text}: only a sweep's run folder may be in a {scheme}:// place; give a local path, "
+            "or mount it (with rclone, gcsfuse, mount-s3) and give the mounted path"
+        )
+    return place.path
+
+
+def given_run(text: str) -> RunPlace:
+    """Where a run folder is: a path, a `file:` URL, or the URI of an object store."""
     if not text.strip():
         raise typer.BadParameter("the path is empty; give one, such as . for the folder at hand")
     scheme, found, place = text.partition("://")
-    if not found or not scheme.isalnum():
-        return Path(text)
+    if not found or not scheme.replace("+", "").isalnum():
+        return RunPlace(path=Path(text))
     if scheme == "file":
-        return Path(unquote(place.removeprefix("localhost")))
-    raise typer.BadParameter(
-        f"{text}: a {scheme}:// place holds no files that can be replaced in place; mount it (with "
-        "rclone, gcsfuse, mount-s3) and give the mounted path, or give a local path and copy it "
-        "there afterwards"
-    )
+        return RunPlace(path=Path(unquote(place.removeprefix("localhost"))))
+    return RunPlace(uri=text.rstrip("/"))
 
 
 def _given_address(text: str) -> str:
@@ -43,13 +53,22 @@ def _given_address(text: str) -> str:
     return text
 
 
+Out = Annotated[
+    RunPlace | None,
+    typer.Option(
+        metavar="DIR",
+        parser=given_run,
+        help="Run folder, or the URI of one (s3://…); by default runs/NAME.",
+    ),
+]
 RunPath = Annotated[
-    Path, typer.Argument(metavar="DIR", parser=given_path, help="A sweep's run folder.")
+    RunPlace,
+    typer.Argument(metavar="DIR", parser=given_run, help="A sweep's run folder, or its URI."),
 ]
 RunPaths = Annotated[
-    list[Path],
+    list[RunPlace],
     typer.Argument(
-        metavar="DIR...", parser=given_path, help="A sweep's run folder, or several to compare."
+        metavar="DIR...", parser=given_run, help="A sweep's run folder, or several to compare."
     ),
 ]
 Address = Annotated[

@@ -18,6 +18,7 @@ from sweeps.arguments import (
     Address,
     AllowUnverified,
     InceptionWeights,
+    Out,
     RunPath,
     RunPaths,
     Set,
@@ -35,6 +36,7 @@ from sweeps.outlets import (
     result,
     say_error,
 )
+from sweeps.run_place import RunPlace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,10 +62,7 @@ app = typer.Typer(
 @app.command()
 def run(
     spec: Spec = "digits",
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", parser=given_path, help="Run folder; by default runs/NAME."),
-    ] = None,
+    out: Out = None,
     set_: Set = None,
     trials: Trials = None,
     address: Address = None,
@@ -81,23 +80,24 @@ def run(
     Example: tg-sweep run digits --set budget.trials=4 --out runs/small
     """
     with errors_in_one_line():
-        from sweeps.folder import check_vacant, create_run
+        from sweeps.folder import create_run
         from sweeps.shadowing import check_working_directory
         from sweeps.spec import load_spec
         from sweeps.warm_start import keep, take_over
 
         of_spec, resolved = load_spec(spec, _overrides(set_, trials))
-        path = out or Path("runs") / of_spec
+        place = out or RunPlace(Path("runs") / of_spec)
+        path = place.folder
         name = path.resolve().name  # sweeps of one spec are told apart by their folders
         prior = take_over(resolved)
         if not dry_run:
-            check_vacant(path)
+            place.check_vacant()
             check_working_directory()
         from evaluation.inception_weights import InceptionFile
 
         weights = InceptionFile(inception_weights, allow_unverified_weights)
         if dry_run:
-            _rehearse(resolved, name, path, address, weights, prior)
+            _rehearse(resolved, name, place, address, weights, prior)
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
@@ -106,9 +106,10 @@ def run(
             data = usable_data(resolved)
         _say_plan(resolved, name, path, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
-        run_folder = create_run(path, resolved)
-        keep(run_folder, prior)
-        _execute(run_folder, resolved, data, name, address, dashboard, inception)
+        with place.begun(progress()) as path:
+            run_folder = create_run(path, resolved)
+            keep(run_folder, prior)
+            _execute(run_folder, place, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
@@ -166,7 +167,7 @@ def plan(
 
 @app.command()
 def resume(
-    path: RunPath,
+    place: RunPath,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -191,29 +192,30 @@ def resume(
         from sweeps.standings import say_extended, say_resumed
         from sweeps.warm_start import prior_of
 
-        run_folder = RunFolder(path)
-        resolved = restore_spec(run_folder)
-        prior_of(resolved, run_folder)  # without it, other trials would be proposed
-        check_training(run_folder, resolved)
-        name = path.resolve().name
-        if run_folder.sweep.exists():
-            name = run_folder.read_sweep().name  # damaged, it is refused before any work is done
-        if trials is not None:
-            before = resolved.budget.trials
-            resolved = extend(run_folder, resolved, trials)
-            say_extended(run_folder, before, trials, progress())
-        say_resumed(run_folder, resolved.budget.trials, name, progress())
-        from sweeps.driver import usable_data
-        from sweeps.extractor_options import inception_file
+        with place.gone_on(progress()) as folder:
+            run_folder = RunFolder(folder)
+            resolved = restore_spec(run_folder)
+            prior_of(resolved, run_folder)  # without it, other trials would be proposed
+            check_training(run_folder, resolved)
+            name = folder.resolve().name
+            if run_folder.sweep.exists():  # damaged, it is refused before any work is done
+                name = run_folder.read_sweep().name
+            if trials is not None:
+                before = resolved.budget.trials
+                resolved = extend(run_folder, resolved, trials)
+                say_extended(run_folder, before, trials, progress())
+            say_resumed(run_folder, resolved.budget.trials, name, progress())
+            from sweeps.driver import usable_data
+            from sweeps.extractor_options import inception_file
 
-        data = usable_data(resolved)
-        inception = inception_file(resolved, inception_weights, allow_unverified_weights)
-        _execute(run_folder, resolved, data, name, address, dashboard, inception)
+            data = usable_data(resolved)
+            inception = inception_file(resolved, inception_weights, allow_unverified_weights)
+            _execute(run_folder, place, resolved, data, name, address, dashboard, inception)
 
 
 @app.command()
 def status(
-    path: RunPath,
+    place: RunPath,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """A running or finished sweep at a glance.
@@ -223,15 +225,18 @@ def status(
     with errors_in_one_line():
         from sweeps.standings import say_status, status_document
 
+        run = place.to_read(progress())
         if as_json:
-            print(json.dumps(status_document(path), indent=1))
+            print(json.dumps(status_document(run), indent=1))
         else:
-            say_status(path, result())
+            say_status(run, result())
+        if (note := place.note()) is not None:
+            print(note, file=sys.stderr)
 
 
 @app.command()
 def report(
-    paths: RunPaths,
+    places: RunPaths,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", parser=given_path, help="Where to write the page."),
@@ -251,15 +256,16 @@ def report(
         from reports.build import sweeps_outputs
         from sweeps.report_command import report_one, report_several
 
-        if len(paths) == 1:
-            report_one(paths[0], html, csv, progress())
+        runs = [place.to_read(progress()) for place in places]
+        if len(runs) == 1:
+            report_one(runs[0], html, csv, progress())
         else:
-            report_several(paths, *sweeps_outputs(html, csv), progress())
+            report_several(runs, *sweeps_outputs(html, csv), progress())
 
 
 @app.command()
 def rerun(
-    path: RunPath,
+    place: RunPath,
     trial: Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's name: 0003.")],
     kimg: Annotated[
         float | None, typer.Option(help="Stop after this many kimg; by default where it ended.")
@@ -272,7 +278,7 @@ def rerun(
     with errors_in_one_line():
         from sweeps.rerun import rerun_trial
 
-        if not rerun_trial(path, trial, kimg, progress()):
+        if not rerun_trial(place.to_read(progress()), trial, kimg, progress()):
             raise typer.Exit(EXIT_USER_ERROR)
 
 
@@ -284,6 +290,7 @@ app.command()(doctor)
 
 def _execute(
     run_folder: RunFolder,
+    place: RunPlace,
     spec: SweepSpec,
     data: ImageData,
     name: str,
@@ -295,7 +302,8 @@ def _execute(
     from sweeps.standings import say_end
 
     console = progress()
-    way_on = f"go on with: [bold]tg-sweep resume {shlex.quote(str(run_folder.path))}[/]"
+    resume = f"tg-sweep resume {shlex.quote(str(place))}"
+    way_on = f"go on with: [bold]{resume}[/]"
     try:
         outcome = execute(
             run_folder,
@@ -313,7 +321,7 @@ def _execute(
         raise typer.Exit(getattr(interrupt, "exit_code", EXIT_INTERRUPTED)) from None
     failures = say_end(run_folder, outcome.comparison, console, result())
     if outcome.stopped_because is not None:
-        say_error(f"{outcome.stopped_because}, then go on with: tg-sweep resume {run_folder.path}")
+        say_error(f"{outcome.stopped_because}, then go on with: {resume}")
         raise typer.Exit(EXIT_USER_ERROR)
     if outcome.interrupted:
         console.print(f"{outcome.reason}; {way_on}", highlight=False)
@@ -325,7 +333,7 @@ def _execute(
 def _rehearse(
     spec: SweepSpec,
     name: str,
-    path: Path,
+    place: RunPlace,
     address: str | None,
     weights: InceptionFile,
     prior: WarmStart | None,
@@ -333,10 +341,10 @@ def _rehearse(
     """Say what a run would be, and all that would stop it."""
     from sweeps.rehearsal import rehearse
 
-    rehearsal = rehearse(spec, path, address, weights, progress())
+    rehearsal = rehearse(spec, place, address, weights, progress())
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, path, weights, progress(), address, prior, only_if_it_fits=False)
+    _say_plan(spec, name, place.folder, weights, progress(), address, prior, only_if_it_fits=False)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -23,16 +22,18 @@ from evaluation.metrics import MetricError
 from sweeps.cluster import ClusterError, open_cluster
 from sweeps.devices import this_machine
 from sweeps.extractor_options import inception_file
-from sweeps.folder import RunFolderError, check_vacant
+from sweeps.folder import RunFolderError
 from sweeps.plan import concurrent_trials, device_here
+from sweeps.run_place import RunPlace
 from sweeps.shadowing import ShadowedPackageError, check_working_directory
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
+from sweeps.store import StoreError
 from transgan.data import DataError, MissingDataError, foresee_data, load_data
 from transgan.data_config import DATA_SETS
 
 _OBSTACLES = (
-    *(RunFolderError, DataError, SpecError, ClusterError, ShadowedPackageError),
+    *(RunFolderError, StoreError, DataError, SpecError, ClusterError, ShadowedPackageError),
     *(InceptionWeightsError, Dinov2WeightsError, ExtractorModuleError, MetricError),
 )
 """What the checks raise for people."""
@@ -48,9 +49,13 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    spec: SweepSpec, path: Path, address: str | None, inception: InceptionFile, console: Console
+    spec: SweepSpec,
+    place: RunPlace,
+    address: str | None,
+    inception: InceptionFile,
+    console: Console,
 ) -> Rehearsal:
-    """Whether `spec` could be run into `path` at `address`, with these Inception weights.
+    """Whether `spec` could be run into `place` at `address`, with these Inception weights.
 
     Nothing is downloaded for this, and what is known of the spec's data is what `look_at_data`
     finds. `console` shows that pictures are read.
@@ -58,7 +63,7 @@ def rehearse(
     found: list[str] = []
     notes: list[str] = []
     checks: tuple[Callable[[], None], ...] = (
-        partial(check_vacant, path),
+        place.check_vacant,
         partial(_check_data, spec, notes, console),
         partial(_check_place, spec, address),
         partial(_check_extractor, spec, inception, notes),

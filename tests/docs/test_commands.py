@@ -123,7 +123,8 @@ def test_spec_that_is_planned_resolves(line, at_pictures):
 @pytest.mark.parametrize("line", spec_lines("run"))
 def test_run_is_rehearsed(line, at_pictures, finished, monkeypatch):
     _, params = parsed(line)
-    if params["address"] is not None:  # no cluster is here
+    out = params["out"]
+    if params["address"] is not None or (out and out.uri):  # no cluster is here, and no store
         load_spec(params["spec"], tuple(params["set_"] or ()))
         return
     if re.search(r"=.*runs/", line):  # goes on from what an earlier sweep left

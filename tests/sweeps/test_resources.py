@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.arguments import given_path
+from sweeps.arguments import given_path, given_run
 from sweeps.cluster import ClusterError, open_cluster
 from sweeps.derived_resources import derive_resources
 from sweeps.feasibility import infeasible_because
 from sweeps.memory import needed_gb
 from sweeps.plan import device_for, fitting_trials
 from sweeps.resources import Node, Resources
+from sweeps.run_place import RunPlace
 from sweeps.spec import load_spec
 from sweeps.spec_text import SpecError
 
@@ -143,5 +144,12 @@ def test_ray_client_is_refused_with_the_command_that_does_it(monkeypatch):
 def test_path_may_be_a_file_url_and_no_other(tmp_path):
     assert given_path(f"file://{tmp_path}/a%20b") == tmp_path / "a b"
     assert given_path("file://localhost/runs/mine") == Path("/runs/mine")
-    with pytest.raises(Exception, match=r"s3://bucket/run: a s3:// place .* mount it"):
+    with pytest.raises(Exception, match=r"s3://bucket/run: only a sweep's run folder .* mount it"):
         given_path("s3://bucket/run")
+
+
+def test_run_folder_may_be_in_a_store(tmp_path):
+    assert given_run("s3://bucket/run/") == RunPlace(uri="s3://bucket/run")
+    assert given_run("fsspec+sftp://host/a/b").uri == "fsspec+sftp://host/a/b"
+    assert given_run("runs/mine") == RunPlace(path=Path("runs/mine"))
+    assert given_run(f"file://{tmp_path}") == RunPlace(path=tmp_path)

@@ -1,0 +1,231 @@
+"""Snapshots of a run folder in an object store: whole, verified, never changed once written.
+
+    at_work/TOKEN.json              who is at work (`sweeps.claim`)
+    snapshots/00000012-TOKEN.json   names, sizes and SHA-256 of all files at one moment
+    objects/SHA-256                 what the files hold
+
+A snapshot is written after all that it names, so one that can be read is whole; and what a file
+holds is known by what it is called, so nothing is ever taken for what it is not.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sweeps.moment import BusyFolderError, Pinned
+from sweeps.store import Store, StoreError
+
+SNAPSHOTS, OBJECTS = "snapshots", "objects"
+KEPT = 2
+"""So many of the newest snapshots stay, with all that they name."""
+_NAME = re.compile(r"(?P<number>\d{8})-(?P<token>[0-9a-f]{32})\.json")
+
+
+class StoredFile(BaseModel):
+    """What a file of a run folder holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int
+
+
+class Snapshot(BaseModel):
+    """A run folder at one moment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 1
+    number: int
+    token: str
+    """Whose it is: `sweeps.claim.AtWork.token`."""
+    host: str
+    at: datetime.datetime
+    files: dict[str, StoredFile]
+
+    @property
+    def name(self) -> str:
+        """Its object's."""
+        return f"{self.number:08d}-{self.token}.json"
+
+
+class Snapshots:
+    """The snapshots of one run folder in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._read: dict[str, Snapshot] = {}
+
+    def newest_name(self) -> str | None:
+        """Name of the newest snapshot; None where there is none.
+
+        Raises:
+            StoreError: they can't be listed.
+        """
+        return max(self._names(), default=None)
+
+    def read(self, name: str) -> Snapshot:
+        """A snapshot.
+
+        Raises:
+            StoreError: it can't be read, or is of a version that this program does not read.
+        """
+        if name in self._read:
+            return self._read[name]
+        content = self.store.read(f"{SNAPSHOTS}/{name}")
+        try:
+            snapshot = Snapshot.model_validate_json(content or b"")
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.store.uri}: {SNAPSHOTS}/{name} is damaged ({error.errors()[0]['msg']}); "
+                "remove it there, and the one before it is taken"
+            ) from None
+        if (
+            snapshot.version != 1
+            or snapshot.name != name
+            or not all(map(_is_within, snapshot.files))
+        ):
+            raise StoreError(
+                f"{self.store.uri}: {SNAPSHOTS}/{name} is of another version of tg-sweep, or was "
+                "changed; read it with the tg-sweep that wrote it"
+            )
+        self._read[name] = snapshot
+        return snapshot
+
+    def put(self, files: Mapping[str, Pinned], there: set[str]) -> dict[str, StoredFile]:
+        """Put what files hold into the store.
+
+        Args:
+            files: the files, by name.
+            there: SHA-256 of what need not be put again; what is put is added.
+
+        Raises:
+            StoreError: it can't be written.
+            BusyFolderError: a file has changed since it was pinned.
+            OSError: a file can't be read.
+        """
+        named = list(self._each(lambda file: file.sha256(), files.values()))
+        holders = {sha: file for sha, file in zip(named, files.values(), strict=True)}
+        for sha256 in self._each(lambda sha: self._put(sha, holders[sha]), set(named) - there):
+            there.add(sha256)
+        return {
+            name: StoredFile(sha256=sha, size=file.stamp.size)
+            for (name, file), sha in zip(files.items(), named, strict=True)
+        }
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Put a snapshot there, once all that it names is.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        content = snapshot.model_dump_json().encode()
+        self.store.write(f"{SNAPSHOTS}/{snapshot.name}", content)
+        self._read[snapshot.name] = snapshot
+
+    def get(self, snapshot: Snapshot, names: Iterable[str], to: Path) -> None:
+        """Bring files of a snapshot here, each whole and verified.
+
+        Raises:
+            StoreError: one can't be read, or does not hold what it should.
+            OSError: one can't be written.
+        """
+        for _ in self._each(lambda name: self._get(snapshot.files[name], name, to), names):
+            pass
+
+    def prune(self, put: Collection[str] = ()) -> None:
+        """Remove all but the newest snapshots, and what none that stays names.
+
+        Args:
+            put: SHA-256 of what was put there and may be named by none.
+
+        Raises:
+            StoreError: the store can't be read, or nothing can be removed there.
+        """
+        names = self._names()
+        old, stay = names[:-KEPT], names[-KEPT:]
+        gone = (self._named_by(old) | set(put)) - self._named_by(stay)
+        # Snapshots first: what none of them names is only wasted space.
+        for name in old:
+            self.store.remove(f"{SNAPSHOTS}/{name}")
+            self._read.pop(name, None)
+        self._remove(gone)
+
+    def sweep_up(self) -> None:
+        """Remove what no snapshot names, which killed processes have left.
+
+        Only for who is alone at work: what another is about to name would be gone.
+
+        Raises:
+            StoreError: the store can't be read, or nothing can be removed there.
+        """
+        self._remove(set(self.store.names(OBJECTS)) - self._named_by(self._names()))
+
+    def _named_by(self, names: Iterable[str]) -> set[str]:
+        return {file.sha256 for name in names for file in self.read(name).files.values()}
+
+    def _remove(self, objects: Collection[str]) -> None:
+        for _ in self._each(lambda sha: self.store.remove(f"{OBJECTS}/{sha}"), sorted(objects)):
+            pass
+
+    def _names(self) -> list[str]:
+        return [name for name in self.store.names(SNAPSHOTS) if _NAME.fullmatch(name)]
+
+    def _put(self, sha256: str, file: Pinned) -> str:
+        digest = hashlib.sha256()
+        self.store.put(f"{OBJECTS}/{sha256}", _digested(file.chunks(), digest))
+        if digest.hexdigest() != sha256:
+            raise BusyFolderError("a file has changed while it was copied")
+        return sha256
+
+    def _get(self, file: StoredFile, name: str, folder: Path) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            digest = hashlib.sha256()
+            with partial.open("wb") as opened:
+                for chunk in _digested(self.store.chunks(f"{OBJECTS}/{file.sha256}"), digest):
+                    opened.write(chunk)
+                opened.flush()
+                os.fsync(opened.fileno())
+            if digest.hexdigest() != file.sha256:
+                raise StoreError(
+                    f"{self.store.uri}: {OBJECTS}/{file.sha256}, which is {name}, is damaged; "
+                    f"remove the newest of {SNAPSHOTS}/ there, and the one before it is taken"
+                )
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _each(self, do: Any, of: Iterable[Any]) -> Iterator[Any]:
+        """Do something of each, several at a time; the first error ends it."""
+        with ThreadPoolExecutor(self.store.connections) as pool:
+            waiting = [pool.submit(do, one) for one in of]
+            try:
+                for one in waiting:
+                    yield one.result()
+            finally:
+                for one in waiting:
+                    one.cancel()
+
+
+def _digested(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _is_within(name: str) -> bool:
+    """Whether a file of that name lies within its folder."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and bool(path.parts)

@@ -1,0 +1,195 @@
+"""Objects in a store, by name: Amazon's, Google's, HDFS, or whatever fsspec reaches.
+
+pyarrow, which Ray Tune brings, does the work; it is imported when a store is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from evaluation.cache import CACHE_VARIABLE, cache_root
+
+CHUNK_BYTES = 8 * 2**20
+CONNECTIONS = 8
+"""So many objects are on their way at once, where the store's client allows that."""
+WITH_BUCKET = ("s3", "gs", "gcs")
+"""Schemes whose first part is a bucket, in which a run folder lies; it is none itself."""
+SECRETS = ("secret", "password", "token", "access_key")
+"""What names of options in a URI that must not be written down contain."""
+
+
+class StoreError(ValueError):
+    """A place in an object store that can't be read or written, or is another's."""
+
+
+@dataclass(frozen=True)
+class StoreUri:
+    """A place in an object store as it is given: `s3://bucket/runs/digits`."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Refuse what names no folder, or says a secret.
+
+        Raises:
+            StoreError: it does.
+        """
+        parts = urlsplit(self.text)
+        names = [part for part in parts.path.split("/") if part]
+        if not names or (parts.scheme in WITH_BUCKET and not parts.netloc):
+            place = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+            raise StoreError(
+                f"{place}: names no folder in a bucket; add one, as in "
+                f"{parts.scheme}://bucket/runs/digits"
+            )
+        said = [key for key, _ in parse_qsl(parts.query) if any(s in key.lower() for s in SECRETS)]
+        if parts.password is not None or said:
+            raise StoreError(
+                f"{parts.scheme}://…{parts.path}: holds a {said[0] if said else 'password'}, which "
+                "would be written down; leave it out, and set it in the environment or in the "
+                "store's own configuration (AWS_SECRET_ACCESS_KEY, ~/.aws/credentials, …)"
+            )
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return PurePosixPath(urlsplit(self.text).path).name
+
+    @property
+    def kept(self) -> Path:
+        """What this machine keeps of it: the folder where a sweep is worked on is within.
+
+        Raises:
+            StoreError: this user has no home folder.
+        """
+        key = hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        try:
+            return cache_root() / "runs" / key
+        except RuntimeError:
+            raise StoreError(
+                f"{self}: no home folder to work on it in; set {CACHE_VARIABLE} to a folder"
+            ) from None
+
+
+class Store:
+    """The objects below one place in an object store."""
+
+    def __init__(self, uri: StoreUri) -> None:
+        """Open the place; nothing need be there yet.
+
+        Raises:
+            StoreError: there is no such store, or what reaches it is not installed.
+        """
+        self.uri = uri
+        with self._told():
+            from pyarrow import fs
+
+            self._fs = fs
+            self._files, self._root = fs.FileSystem.from_uri(uri.text)
+            # Clients that are written in Python need not be safe to use from several threads.
+            self.connections = 1 if isinstance(self._files, fs.PyFileSystem) else CONNECTIONS
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the objects of a folder, in order; none where there is no such folder.
+
+        Raises:
+            StoreError: they can't be listed.
+        """
+        selector = self._fs.FileSelector(self._path(folder), allow_not_found=True)
+        with self._told():
+            found = self._files.get_file_info(selector)
+        return sorted(info.base_name for info in found if info.type == self._fs.FileType.File)
+
+    def read(self, name: str) -> bytes | None:
+        """The content of an object; None if there is none.
+
+        Raises:
+            StoreError: it can't be read, or its absence can't be made sure of.
+        """
+        try:
+            with self._told(), self._files.open_input_stream(self._path(name)) as file:
+                content: bytes = file.read()
+        except StoreError:
+            with self._told():  # the error may say "not found" of what just could not be read
+                (info,) = self._files.get_file_info([self._path(name)])
+            if info.type == self._fs.FileType.NotFound:
+                return None
+            raise
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put an object there, in place of one that was.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        self.put(name, [content])
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Put an object there, piece by piece.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        with self._told(), self._opened(name) as file:
+            for chunk in chunks:
+                file.write(chunk)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The content of an object, piece by piece.
+
+        Raises:
+            StoreError: it can't be read.
+        """
+        with self._told():
+            source = self._files.open_input_stream(self._path(name))
+        with source:
+            while True:
+                with self._told():
+                    chunk = source.read(CHUNK_BYTES)
+                if not chunk:
+                    return
+                yield chunk
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there.
+
+        Raises:
+            StoreError: it can't be removed.
+        """
+        with self._told(), suppress(FileNotFoundError):
+            self._files.delete_file(self._path(name))
+
+    def _opened(self, name: str) -> Any:  # pyarrow's things have no types
+        """An object to write; stores that have folders get the one that it lies in."""
+        path = self._path(name)
+        try:
+            return self._files.open_output_stream(path)
+        except FileNotFoundError:
+            self._files.create_dir(str(PurePosixPath(path).parent), recursive=True)
+            return self._files.open_output_stream(path)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn whatever a store's client raises into one error that names the place.
+
+        Raises:
+            StoreError: something in the block failed.
+        """
+        try:
+            yield
+        except Exception as error:  # botocore's and paramiko's are no OSErrors
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise StoreError(f"{self.uri}: {reason[0].rstrip('.')}") from error

@@ -1,0 +1,320 @@
+"""A run folder that is kept in an object store: worked on here, copied there as it goes.
+
+Trials write, replace and lock files, which a store can't do; so a sweep is worked on in a folder of
+this machine, and snapshots of it go to the store in the background. On any machine a sweep goes on
+from the newest snapshot. Nothing that is here is ever overwritten by what is there: if that was not
+made from it, it is moved aside.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+
+from evaluation.whole_files import write_atomically
+from reports.run_folder import RunFolder
+from sweeps.claim import AtWork, Claim, at_work
+from sweeps.copying import Copier
+from sweeps.driver_lock import is_at_work, only_driver
+from sweeps.moment import Stamp, stamp_of
+from sweeps.snapshots import Snapshot, Snapshots, StoredFile
+from sweeps.store import CHUNK_BYTES, Store, StoreError, StoreUri
+from sweeps.terminal import doing
+
+BASE, PROBE = ".store.json", ".tg-sweep"
+NETWORKS = ".safetensors"
+"""Suffix of files that are not brought here to look at a sweep."""
+LOOKS = 3
+"""So often a snapshot that is removed while it is brought here gives way to a newer one."""
+
+
+class Base(BaseModel):
+    """What a folder of this machine was made from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 1
+    uri: str
+    snapshot: str | None
+    """Name of the snapshot that it was brought here as, or was last known to be newer than."""
+    token: str | None = None
+    """Of the process that has worked on it since: its snapshots are older than the folder, too."""
+
+    def is_before(self, folder: Path, snapshot: Snapshot) -> bool:
+        """Whether the folder holds all that the snapshot does, and maybe more."""
+        return folder.is_dir() and (snapshot.token == self.token or snapshot.name == self.snapshot)
+
+
+class StoredRun:
+    """One run folder in an object store, and the folder of this machine where it is worked on."""
+
+    def __init__(self, uri: StoreUri) -> None:
+        """Open the place; nothing is brought here yet.
+
+        Raises:
+            StoreError: it can't be opened.
+        """
+        self.uri = uri
+        self.folder = uri.kept / uri.name
+        self.store = Store(uri)
+        self.snapshots = Snapshots(self.store)
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self | None:
+        """The run that is worked on in that folder; None if it is a folder like any other.
+
+        Raises:
+            StoreError: its store can't be opened.
+        """
+        base = read_base(folder)
+        if base is None:
+            return None
+        uri = StoreUri(base.uri)
+        worked_on = uri.kept / uri.name
+        return cls(uri) if worked_on.exists() and worked_on.samefile(folder) else None
+
+    def check_vacant(self) -> None:
+        """Refuse a place for a new sweep where one is, or where nothing can be written.
+
+        Raises:
+            StoreError: there is one, or it can't be written.
+        """
+        way_on = f"`tg-sweep resume {shlex.quote(str(self.uri))}`"
+        if self.snapshots.newest_name() is not None:
+            raise StoreError(
+                f"--out {self.uri}: exists already; go on with {way_on}, or give another --out"
+            )
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise StoreError(
+                f"--out {self.uri}: {self.folder} holds a sweep that was never copied there; go on "
+                f"with {way_on}, or remove that folder"
+            )
+        try:
+            self.store.write(PROBE, b"")
+            self.store.remove(PROBE)
+        except StoreError as error:
+            raise StoreError(
+                f"--out {error}; see that the bucket is there and that you may write to it and "
+                "delete there, or give another --out"
+            ) from None
+
+    @contextmanager
+    def begun(self, console: Console) -> Iterator[Path]:
+        """Be at work on a new sweep while the block runs; it makes the folder.
+
+        Raises:
+            StoreError: another process is at work there; or, at the end, not all could be copied.
+        """
+        claim = AtWork(self.store)
+        claim.take(console)
+        with self._copied(claim, None, {}, console):
+            yield self.folder
+
+    @contextmanager
+    def gone_on(self, console: Console, *, by_path: bool) -> Iterator[Path]:
+        """Be at work on a sweep that was begun, here or elsewhere, while the block runs.
+
+        Args:
+            console: where to say what is done.
+            by_path: it was asked for by its folder here, which then is not moved aside.
+
+        Raises:
+            StoreError: there is none, or another process is at work on it; or, at the end, not all
+                could be copied.
+        """
+        if is_at_work(RunFolder(self.folder)):
+            raise StoreError(
+                f"{self.uri}: another tg-sweep of this machine is at work on it, in {self.folder}; "
+                "wait for it, or stop it first"
+            )
+        claim = AtWork(self.store)
+        claim.take(console)
+        try:
+            snapshot, known = self._brought(console, by_path=by_path)
+        except BaseException:
+            with suppress(StoreError):
+                claim.let_go()
+            raise
+        with self._copied(claim, snapshot, known, console):
+            yield self.folder
+
+    @contextmanager
+    def _copied(
+        self, claim: AtWork, base: Snapshot | None, known: dict[str, Stamp], console: Console
+    ) -> Iterator[None]:
+        console.print(
+            f"[bold]Copy[/]       {self.uri}, as the sweep goes; worked on in {self.folder}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+        def note_base() -> None:
+            made_from = None if base is None else base.name
+            write_base(self.folder, Base(uri=self.uri.text, snapshot=made_from, token=claim.token))
+
+        copier = Copier(self.snapshots, claim, self.folder, base, known, note_base, console)
+        with copier.at_work():
+            yield
+
+    def to_read(self, console: Console) -> Path:
+        """The sweep to look at, but for its networks: where it is worked on, or a copy.
+
+        Raises:
+            StoreError: there is none, or it can't be brought here.
+        """
+        for _ in range(LOOKS):
+            snapshot = self._newest_to_see()
+            base = read_base(self.folder)
+            if snapshot is None or (base is not None and base.is_before(self.folder, snapshot)):
+                return self.folder
+            try:
+                return self._read_copy(snapshot, console)
+            except StoreError:
+                if self.snapshots.newest_name() == snapshot.name:
+                    raise
+        raise StoreError(f"{self.uri}: changes faster than it can be read; try again")
+
+    def note(self) -> str:
+        """When it was last copied there, and by whom.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        snapshot, claim = self._newest_to_see(), at_work(self.store)
+        copied = f"{self.uri}: not copied yet"
+        if snapshot is not None:
+            when = snapshot.at.astimezone().isoformat(sep=" ", timespec="seconds")
+            copied = f"{self.uri}: last copied at {when} from {snapshot.host}"
+        return f"{copied}; {_state(claim)}"
+
+    def _newest_to_see(self) -> Snapshot | None:
+        """The same, while another process may just have begun it."""
+        try:
+            return self._newest()
+        except StoreError:
+            claim = at_work(self.store)
+            if claim is None or self.snapshots.newest_name() is not None:
+                raise
+            raise StoreError(f"{self.uri}: nothing is copied there yet; {_state(claim)}") from None
+
+    def _newest(self) -> Snapshot | None:
+        """The newest snapshot; None if the sweep that is here was never copied.
+
+        Raises:
+            StoreError: there is no sweep, neither there nor here; or it can't be read.
+        """
+        newest = self.snapshots.newest_name()
+        if newest is not None:
+            return self.snapshots.read(newest)
+        if RunFolder(self.folder).spec.exists():
+            return None
+        raise StoreError(f"{self.uri}: not a sweep's run folder (no snapshots)")
+
+    def _brought(
+        self, console: Console, *, by_path: bool
+    ) -> tuple[Snapshot | None, dict[str, Stamp]]:
+        """The newest snapshot, once the folder here holds all that it does; and files as in it."""
+        snapshot = self._newest()
+        base = read_base(self.folder)
+        if snapshot is None or (base is not None and base.is_before(self.folder, snapshot)):
+            return snapshot, {}
+        if by_path:
+            raise StoreError(
+                f"{self.folder}: its copy at {self.uri} was gone on with on {snapshot.host}; go on "
+                f"from there with `tg-sweep resume {shlex.quote(str(self.uri))}`, which moves this "
+                f"folder aside, or remove its {BASE} to go on from here, alone"
+            )
+        coming = self.uri.kept / "coming" / self.uri.name
+        shutil.rmtree(coming, ignore_errors=True)
+        with doing(f"Bringing {self.uri} here …", console):
+            missing = [
+                name for name, f in snapshot.files.items() if not self._taken_over(name, f, coming)
+            ]
+            self.snapshots.get(snapshot, missing, coming)
+        write_base(coming, Base(uri=self.uri.text, snapshot=snapshot.name))
+        if self.folder.exists():
+            self._move_aside(console)
+        coming.replace(self.folder)
+        found = {name: stamp_of(self.folder / name) for name in snapshot.files}
+        return snapshot, {name: stamp for name, stamp in found.items() if stamp is not None}
+
+    def _taken_over(self, name: str, file: StoredFile, coming: Path) -> bool:
+        """Copy a file from the folder here rather than from the store, if it is the same."""
+        here = self.folder / name
+        try:
+            if here.stat().st_size != file.size or _sha256(here) != file.sha256:
+                return False
+            (coming / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(here, coming / name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _move_aside(self, console: Console) -> None:
+        """Let a folder that was gone on with elsewhere make room; nobody is at work in it."""
+        now = datetime.datetime.now().strftime("%Y%m%dT%H%M%S.%f")
+        aside = self.uri.kept / f"{self.uri.name}.{now}"
+        with only_driver(RunFolder(self.folder)):
+            self.folder.replace(aside)
+        console.print(
+            f"[bold]Moved[/]      what was here to {aside}: elsewhere, the sweep was gone on with "
+            "without it; remove it if you do not need it",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _read_copy(self, snapshot: Snapshot, console: Console) -> Path:
+        """A copy of a snapshot without its networks; what has not changed is not brought again."""
+        copy = self.uri.kept / "reading" / self.uri.name
+        copy.mkdir(parents=True, exist_ok=True)
+        with (copy.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            wanted = {n: f for n, f in snapshot.files.items() if not n.endswith(NETWORKS)}
+            with doing(f"Bringing {self.uri} here …", console):
+                missing = [n for n, f in wanted.items() if _sha256(copy / n) != f.sha256]
+                self.snapshots.get(snapshot, missing, copy)
+            for path in [path for path in copy.rglob("*") if path.is_file()]:
+                if path.relative_to(copy).as_posix() not in wanted:
+                    path.unlink()
+        return copy
+
+
+def read_base(folder: Path) -> Base | None:
+    """What a folder of this machine was made from; None if that is not known."""
+    try:
+        return Base.model_validate_json((folder / BASE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_base(folder: Path, base: Base) -> None:
+    """Note what a folder of this machine was made from."""
+    write_atomically(folder / BASE, base.model_dump_json().encode())
+
+
+def _sha256(path: Path) -> str | None:
+    """What a file is known by; None if there is none."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except FileNotFoundError:
+        return None
+    return digest.hexdigest()
+
+
+def _state(claim: Claim | None) -> str:
+    if claim is None:
+        return "nobody is at work on it"
+    return f"{claim} was killed" if claim.is_dead else f"{claim} is at work on it, or was killed"
