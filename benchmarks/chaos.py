@@ -48,7 +48,8 @@ faults: {{retries: 1000, same_failures: null}}
 """
 TABLE = ("settings", "state", "kimg", "seed", "scores", "findings", "cause")
 """What of a trial's record must not depend on what happened to the sweep."""
-WAIT_SECONDS = 900.0
+WAIT_SECONDS = 3600.0
+"""For one sweep at most, also on a slow machine that has more to do."""
 
 
 @dataclass

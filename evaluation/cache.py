@@ -91,25 +91,13 @@ class Entries(Generic[T]):
         return None
 
 
-def cache_root() -> Path:
-    """The place of all that this machine keeps; absolute.
-
-    Raises:
-        RuntimeError: this user has no home folder.
-    """
-    return Path(_named_root()).expanduser().absolute()
-
-
-def _named_root() -> str:
-    return os.environ.get(CACHE_VARIABLE) or "~/.cache/tg-sweep"
-
-
 def _usable_folder(kind: str) -> Path | None:
     """The folder for entries of a kind, made if need be; None if it can't be."""
+    named = Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/tg-sweep")
     try:
-        root = cache_root()
-    except RuntimeError as error:
-        _warn_unusable(Path(_named_root()), error)
+        root = named.expanduser().absolute()
+    except RuntimeError as error:  # there is no home folder
+        _warn_unusable(named, error)
         return None
     try:
         (root / kind).mkdir(parents=True, exist_ok=True)

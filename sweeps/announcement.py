@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from sweeps.description import stopping_rule
 from sweeps.devices import this_machine
 from sweeps.extractor_options import planned_metrics
 from sweeps.plan import Plan, concurrent_trials, make_plan
+from sweeps.run_place import RunPlace
 from sweeps.search_space import Domain
 from sweeps.spec import SweepSpec
 
@@ -43,7 +43,7 @@ def plan_document(spec: SweepSpec, name: str, concurrent: int) -> dict[str, Any]
 def say_plan(
     spec: SweepSpec,
     name: str,
-    run: Path,
+    place: RunPlace,
     inception: InceptionFile,
     console: Console,
     *,
@@ -78,7 +78,7 @@ def say_plan(
         least, most = (cost.discriminator_parameters for cost in (plan.smallest, plan.largest))
         backbones = counted(plan.num_networks, "backbone")
         say("Models", f"{backbones}; {_range(least, most)} parameters each")
-        say("Output", str(run))
+        say("Output", escape(str(place)))
         return
     pairs = counted(plan.num_networks, "pair of networks", "pairs of networks")
     say(
@@ -88,7 +88,7 @@ def say_plan(
         "parameters, discriminator "
         f"{_range(plan.smallest.discriminator_parameters, plan.largest.discriminator_parameters)}",
     )
-    say("Output", str(run))
+    say("Output", escape(str(place)))
 
 
 def labelled(console: Console) -> Callable[[str, str], None]:

@@ -43,9 +43,14 @@ class Claim(BaseModel):
     """Rewritten so many times."""
 
     @property
+    def is_here(self) -> bool:
+        """Whether its process id is one of this machine, and of this container."""
+        return (self.host, self.boot) == (socket.gethostname(), _boot())
+
+    @property
     def is_dead(self) -> bool:
         """Whether it was a process of this machine and is none any more."""
-        return (self.host, self.boot) == (socket.gethostname(), _boot()) and not _is_alive(self.pid)
+        return self.is_here and not _is_alive(self.pid)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"

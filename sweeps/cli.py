@@ -87,8 +87,7 @@ def run(
 
         of_spec, resolved = load_spec(spec, _overrides(set_, trials))
         place = out or RunPlace(Path("runs") / of_spec)
-        path = place.folder
-        name = path.resolve().name  # sweeps of one spec are told apart by their folders
+        name = place.folder.resolve().name  # sweeps of one spec are told apart by their folders
         prior = take_over(resolved)
         if not dry_run:
             place.check_vacant()
@@ -104,7 +103,7 @@ def run(
 
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
-        _say_plan(resolved, name, path, weights, progress(), address, prior)
+        _say_plan(resolved, name, place, weights, progress(), address, prior)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         with place.begun(progress()) as path:
             run_folder = create_run(path, resolved)
@@ -140,7 +139,7 @@ def plan(
         if resolved.task != "generate":
             from sweeps.announcement import concurrent_here
 
-            at_once, where = concurrent_here(resolved), Path("runs") / name
+            at_once, where = concurrent_here(resolved), RunPlace(Path("runs") / name)
             if as_json:
                 print(json.dumps(plan_document(resolved, name, at_once), indent=1))
             else:
@@ -155,9 +154,9 @@ def plan(
             document |= {"resources": resolved.resources.model_dump()}
             print(json.dumps(document | outlook_document(outlook), indent=1))
         else:
-            path = Path("runs") / name
+            where = RunPlace(Path("runs") / name)
             at_once = outlook.concurrent
-            say_plan(resolved, name, path, USUAL_FILE, result(), concurrent=at_once, prior=prior)
+            say_plan(resolved, name, where, USUAL_FILE, result(), concurrent=at_once, prior=prior)
             if derived is not None:
                 labelled(result())("Resources", f"derived for this machine: {derived}")
             say_outlook(outlook, result())
@@ -225,13 +224,14 @@ def status(
     with errors_in_one_line():
         from sweeps.standings import say_status, status_document
 
-        run = place.to_read(progress())
+        run, note = place.to_read(progress()), place.note()
         if as_json:
-            print(json.dumps(status_document(run), indent=1))
+            document = status_document(run)
+            print(json.dumps(document if note is None else document | {"copy": note}, indent=1))
         else:
-            say_status(run, result())
-        if (note := place.note()) is not None:
-            print(note, file=sys.stderr)
+            say_status(run, str(place), result())
+            if note is not None:
+                print(note)
 
 
 @app.command()
@@ -344,7 +344,7 @@ def _rehearse(
     rehearsal = rehearse(spec, place, address, weights, progress())
     for obstacle in rehearsal.obstacles:
         say_error(obstacle)
-    _say_plan(spec, name, place.folder, weights, progress(), address, prior, only_if_it_fits=False)
+    _say_plan(spec, name, place, weights, progress(), address, prior, only_if_it_fits=False)
     for note in rehearsal.notes:
         print(note, file=sys.stderr)
     if rehearsal.obstacles:
@@ -354,7 +354,7 @@ def _rehearse(
 def _say_plan(
     spec: SweepSpec,
     name: str,
-    path: Path,
+    place: RunPlace,
     weights: InceptionFile,
     console: Console,
     address: str | None,
@@ -372,7 +372,7 @@ def _say_plan(
         except SpecError:  # which a rehearsal has told already
             if only_if_it_fits:
                 raise
-    say_plan(spec, name, path, weights, console, concurrent=at_once, prior=prior)
+    say_plan(spec, name, place, weights, console, concurrent=at_once, prior=prior)
 
 
 def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, ...]:

@@ -123,8 +123,14 @@ def say_extended(run: RunFolder, before: int, trials: int, console: Console) -> 
         )
 
 
-def say_status(run: Path, console: Console) -> None:
-    """A sweep at a glance."""
+def say_status(run: Path, named: str, console: Console) -> None:
+    """A sweep at a glance.
+
+    Args:
+        run: its run folder, or a copy of it.
+        named: what to resume it by.
+        console: where to print it.
+    """
     comparison = read_comparison(run)
     counts = (f"{count} {state_text(state)}" for state, count in comparison.counts.items())
     console.print(f"[bold]{escape(comparison.sweep.name)}[/]  {', '.join(counts)}", highlight=False)
@@ -166,7 +172,7 @@ def say_status(run: Path, console: Console) -> None:
     elif _is_left_undone(comparison):
         console.print(
             "no driver is at work on it here; go on with: "
-            f"[bold]tg-sweep resume {escape(shlex.quote(str(run)))}[/]",
+            f"[bold]tg-sweep resume {escape(shlex.quote(named))}[/]",
             highlight=False,
             soft_wrap=True,
         )

@@ -6,6 +6,7 @@ pyarrow, which Ray Tune brings, does the work; it is imported when a store is op
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from evaluation.cache import CACHE_VARIABLE, cache_root
-
+RUNS_VARIABLE = "TG_SWEEP_RUNS"
+"""Names the folder where sweeps of stores are worked on."""
+USUAL_RUNS = "~/.local/share/tg-sweep/runs"
 CHUNK_BYTES = 8 * 2**20
 CONNECTIONS = 8
 """So many objects are on their way at once, where the store's client allows that."""
@@ -72,11 +74,12 @@ class StoreUri:
             StoreError: this user has no home folder.
         """
         key = hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        root = Path(os.environ.get(RUNS_VARIABLE) or USUAL_RUNS)
         try:
-            return cache_root() / "runs" / key
+            return root.expanduser().absolute() / key
         except RuntimeError:
             raise StoreError(
-                f"{self}: no home folder to work on it in; set {CACHE_VARIABLE} to a folder"
+                f"{self}: no home folder to work on it in; set {RUNS_VARIABLE} to a folder"
             ) from None
 
 

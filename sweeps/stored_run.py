@@ -245,6 +245,7 @@ class StoredRun:
         if self.folder.exists():
             self._move_aside(console)
         coming.replace(self.folder)
+        coming.parent.rmdir()
         found = {name: stamp_of(self.folder / name) for name in snapshot.files}
         return snapshot, {name: stamp for name, stamp in found.items() if stamp is not None}
 
@@ -317,4 +318,6 @@ def _sha256(path: Path) -> str | None:
 def _state(claim: Claim | None) -> str:
     if claim is None:
         return "nobody is at work on it"
-    return f"{claim} was killed" if claim.is_dead else f"{claim} is at work on it, or was killed"
+    if claim.is_dead:
+        return f"{claim} was killed"
+    return f"{claim} is at work on it" + ("" if claim.is_here else ", or was killed")

@@ -33,7 +33,7 @@ from sweeps.final_scoring import evaluator_under
 from sweeps.peak_memory import peak_memory, reset_peak_memory
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_scores import Scorer, score_here, score_rung
-from sweeps.trial_faults import CollapsedError, check_collapse, with_fault
+from sweeps.trial_faults import CollapsedError, RungMissedError, check_collapse, with_fault
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
@@ -224,6 +224,9 @@ class TrialRun:
         yield self._report(TrialState.RUNNING)
         scored = {scores.kimg for scores in self.record.scores}
         for rung, kimg in enumerate(self.task.rungs):
+            is_past = self.trainer.kimg >= kimg + self.task.config.batch_size / 1000
+            if is_past and kimg not in scored:
+                raise RungMissedError(self.folder, self.trainer.kimg, kimg)
             started = time.monotonic()
             for progress in self.trainer.run(kimg, TICK_KIMG):
                 self._note(progress, time.monotonic() - started)
@@ -232,7 +235,7 @@ class TrialRun:
             if kimg not in scored:
                 self._checkpoint()
                 self._score(kimg)
-            elif self.trainer.kimg >= kimg + self.task.config.batch_size / 1000:
+            elif is_past:
                 continue  # went on past this rung before it was interrupted: that was decided then
             state = TrialState.COMPLETED if kimg == self.task.rungs[-1] else TrialState.RUNNING
             if state.is_final:

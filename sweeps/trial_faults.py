@@ -20,6 +20,17 @@ class CollapsedError(ArithmeticError):
         )
 
 
+class RungMissedError(ValueError):
+    """A checkpoint is past a rung that was never scored: no score can be had of it any more."""
+
+    def __init__(self, folder: TrialFolder, kimg: float, rung: float) -> None:
+        super().__init__(
+            f"{folder.checkpoint}: at {kimg:.3f} kimg, past the rung of {rung:g} kimg of which "
+            f"{folder.record.name} has no score, so that the two are of different times; put the "
+            f"record back, or remove the folder {folder.path.name} to train this trial anew"
+        )
+
+
 def check_collapse(trainer: Trainer, share: float | None) -> None:
     """Look whether fakes have been alike at every look for this share of the training.
 

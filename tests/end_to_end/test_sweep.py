@@ -195,6 +195,48 @@ def test_kill_of_the_whole_tree_loses_and_repeats_nothing(tmp_path):
     assert len(pd.read_csv(run / "results.csv")) == 4
 
 
+def test_sweep_in_an_object_store_goes_on_on_another_machine(tmp_path, monkeypatch):
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    uri = f"fsspec+file://{bucket}/runs/mine"
+    monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / "one"))
+    arguments = ["--no-dashboard", "--out", uri]
+    process = start("run", "digits", *TINY, "--trials", "3", *arguments, cwd=tmp_path)
+    wait_for(lambda: list((tmp_path / "one").glob("*/mine/trials")), process)
+    (run,) = (tmp_path / "one").glob("*/mine")
+
+    def one_is_done():
+        return {record["state"] for record in records(run).values()} - {"running"}
+
+    wait_for(one_is_done, process)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 130, err
+    assert f"go on with: tg-sweep resume {uri}" in err
+    before = records(run)
+    done = {t for t, record in before.items() if record["state"] in ("completed", "stopped_early")}
+    assert done
+
+    monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / "two"))
+    code, out, err = finish(start("resume", uri, "--no-dashboard", cwd=tmp_path))
+    assert code == 0, err
+    report, _ = out.split()
+    assert report.startswith(str(tmp_path / "two"))
+    after = records(Path(report).parent)
+    assert len(after) == 3
+    assert {record["state"] for record in after.values()} <= {"completed", "stopped_early"}
+    for trial in done:
+        assert after[trial] == before[trial]
+    assert (bucket / "runs/mine/report.html").read_bytes() == Path(report).read_bytes()
+
+    monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / "three"))
+    code, out, err = finish(start("status", uri, "--json", cwd=tmp_path))
+    assert code == 0, err
+    status = json.loads(out)
+    assert len(status["trials"]) == 3
+    assert status["copy"].endswith("nobody is at work on it")
+
+
 def test_kill_amid_the_finalists_repeats_no_seed_and_the_verdict_is_of_fresh_seeds(tmp_path):
     settings = (
         *("training.total_kimg=1", "early_stopping.name=none"),

@@ -83,7 +83,7 @@ def printed(say):
 
 
 def test_status_begins_with_the_verdict_over_seeds_and_shows_every_seed(run):
-    text = printed(lambda console: say_status(run.path, console))
+    text = printed(lambda console: say_status(run.path, str(run.path), console))
     headline = read_comparison(run.path).verdict.headline
     assert "0001 failed with 1 of 2 seeds" in headline
     assert text.splitlines()[0] == "mine  2 completed"
@@ -122,27 +122,27 @@ def test_end_says_the_verdict_first_and_counts_the_run_that_failed(run):
 
 def test_damaged_record_of_a_run_does_not_pass_for_a_trial_of_the_search(run):
     run.trial("0001-s0").record.write_text("{", encoding="utf-8")
-    text = printed(lambda console: say_status(run.path, console))
+    text = printed(lambda console: say_status(run.path, str(run.path), console))
     assert "trial 0001-s0 left out: " in text
     assert "not started" not in text
 
 
 def test_status_of_a_sweep_that_nobody_brought_to_its_end_says_how_to_go_on(bare_sweep, tmp_path):
     run = bare_sweep(tmp_path / "my run")
-    text = printed(lambda console: say_status(run.path, console))
+    text = printed(lambda console: say_status(run.path, str(run.path), console))
     assert text.splitlines()[-1] == (
         f"no driver is at work on it here; go on with: tg-sweep resume '{run.path}'"
     )
     assert "rank" not in text  # a table of no trials
     with only_driver(run):
-        text = printed(lambda console: say_status(run.path, console))
+        text = printed(lambda console: say_status(run.path, str(run.path), console))
         assert text.splitlines()[-1] == "a driver is at work on it"
         assert status_document(run.path)["is_at_work"] is True
     assert status_document(run.path)["is_at_work"] is False
 
 
 def test_status_of_a_finished_sweep_offers_no_resume(run):
-    assert "resume" not in printed(lambda console: say_status(run.path, console))
+    assert "resume" not in printed(lambda console: say_status(run.path, str(run.path), console))
 
 
 def test_resume_says_first_how_far_the_sweep_is(run):

@@ -43,7 +43,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(claim, "BEAT_SECONDS", 0.05)
 
     def be(name):
-        monkeypatch.setenv("TG_SWEEP_CACHE", str(tmp_path / name))
+        monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / name))
         monkeypatch.setattr("socket.gethostname", lambda: name)
 
     be("one")
@@ -131,7 +131,7 @@ def test_what_is_here_at_the_end_is_there_but_what_is_hidden_or_spare(
         "trials/0000/checkpoint.safetensors": "w",
         "trials/loose": "l",
     }
-    assert folder == tmp_path / "one" / "runs" / folder.parent.name / "mine"
+    assert folder == tmp_path / "one" / folder.parent.name / "mine"
     assert "nobody is at work on it" in StoredRun(uri).note()
 
 

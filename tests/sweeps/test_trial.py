@@ -10,6 +10,7 @@ from sweeps import trial
 from sweeps.objectives import costs_of
 from sweeps.rung_scores import measurements
 from sweeps.trial import run_trial
+from sweeps.trial_faults import RungMissedError
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
@@ -126,6 +127,19 @@ def test_rung_whose_score_was_not_yet_judged_is_reported_again(task, data, evalu
     attempt.close()
     again = [report.rung for report in run_trial(task, data, evaluator, folder)]
     assert [rung for rung in again if rung is not None] == [0, 1]
+
+
+@pytest.mark.slow
+def test_rung_that_the_checkpoint_is_past_is_not_scored_from_it(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    list(run_trial(task, data, evaluator, folder))
+    scores = folder.read().scores
+    folder.write(folder.read().model_copy(update={"scores": scores[1:]}))
+    attempt = run_trial(task, data, evaluator, folder)
+    missed = rf"past the rung of {task.rungs[0]:g} kimg of which record.json has no score"
+    with pytest.raises(RungMissedError, match=missed):
+        list(attempt)
+    assert folder.read().scores == scores[1:]
 
 
 @pytest.mark.slow
