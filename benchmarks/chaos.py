@@ -67,15 +67,15 @@ class Chaos:
 
 def start(work: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """A tg-sweep command of this tree, its words going to `log.txt`."""
-    log = (work / "log.txt").open("ab")
-    return subprocess.Popen(
-        [sys.executable, "-c", "from sweeps.cli import main; main()", *arguments],
-        cwd=work,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (work / "log.txt").open("ab") as log:  # the process has it for its own
+        return subprocess.Popen(
+            [sys.executable, "-c", "from sweeps.cli import main; main()", *arguments],
+            cwd=work,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def descendants(pid: int) -> list[int]:

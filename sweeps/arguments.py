@@ -43,7 +43,8 @@ def given_run(text: str) -> RunPlace:
         return RunPlace(path=Path(text))
     if scheme == "file":
         return RunPlace(path=Path(unquote(place.removeprefix("localhost"))))
-    return RunPlace(uri=text.rstrip("/"))
+    before, query, options = text.partition("?")
+    return RunPlace(uri=before.rstrip("/") + query + options)
 
 
 def _given_address(text: str) -> str:

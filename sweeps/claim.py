@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -56,6 +57,10 @@ class Claim(BaseModel):
         return f"process {self.pid} on {self.host}"
 
 
+class AlreadyAtWorkError(StoreError):
+    """Another process is at work on the run folder."""
+
+
 class TakenOverError(StoreError):
     """Another process has taken this one for dead and goes on in its place."""
 
@@ -82,15 +87,20 @@ class AtWork:
         """Claim the run folder.
 
         Raises:
-            StoreError: another process is at work on it, or the store can't be written.
+            AlreadyAtWorkError: another process is at work on it.
+            StoreError: the store can't be read or written.
         """
         for name in self.store.names(CLAIMS):
             self._wait_for(name, console)
-        self._write()
-        others = self._others()
-        if others:  # at the same moment: it sees us as well, or was there first
-            self.store.remove(_at(self._name))
-            raise StoreError(self._refusal(_read(self.store, others[0])))
+        try:
+            self._write()
+            # At the same moment: it sees us as well, or was there first.
+            if others := self._others(self.store.names(CLAIMS)):
+                raise AlreadyAtWorkError(self._refusal(_read(self.store, others[0])))
+        except BaseException:
+            with suppress(StoreError):
+                self.store.remove(_at(self._name))
+            raise
         self._beating.start()
 
     def check(self) -> None:
@@ -101,7 +111,7 @@ class AtWork:
             StoreError: the store can't be read.
         """
         names = self.store.names(CLAIMS)
-        others = [name for name in names if name != self._name and name not in self._dead]
+        others = self._others(names)
         if others or self._name not in names:
             by = _read(self.store, others[0]) if others else None
             raise TakenOverError(
@@ -124,14 +134,15 @@ class AtWork:
     def _name(self) -> str:
         return f"{self.token}.json"
 
-    def _others(self) -> list[str]:
-        return [n for n in self.store.names(CLAIMS) if n != self._name and n not in self._dead]
+    def _others(self, names: list[str]) -> list[str]:
+        return [name for name in names if name != self._name and name not in self._dead]
 
     def _wait_for(self, name: str, console: Console) -> None:
         """Make sure that another claim's process is dead, and remove the claim.
 
         Raises:
-            StoreError: it is at work.
+            AlreadyAtWorkError: it is at work.
+            StoreError: the store can't be read or written.
         """
         first = self.store.read(_at(name))
         claim = _parsed(first)
@@ -145,7 +156,7 @@ class AtWork:
                     if now is None:
                         return  # it has ended
                     if now != first:
-                        raise StoreError(self._refusal(claim))
+                        raise AlreadyAtWorkError(self._refusal(claim))
         self._dead.add(name)
         self.store.remove(_at(name))
 

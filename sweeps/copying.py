@@ -17,6 +17,7 @@ from rich.console import Console
 
 from reports.run_folder import RunFolder
 from sweeps.claim import AtWork, TakenOverError
+from sweeps.faults import is_removed, removed_message
 from sweeps.moment import BusyFolderError, Moment, Stamp, pin
 from sweeps.outlets import say_error
 from sweeps.snapshots import Snapshot, Snapshots
@@ -25,6 +26,8 @@ from sweeps.terminal import doing
 
 COPY_SECONDS = 30.0
 """From the end of one copying to the start of the next at least."""
+FIRST_SECONDS = 2.0
+"""Until the first copying: the spec is made by then."""
 COPYING_SHARE = 0.1
 """Of the time, at most, goes into copying; with large checkpoints it is done the less often."""
 FOR_READERS = ("report.html", "results.csv")
@@ -101,6 +104,8 @@ class Copier:
         """
         if not RunFolder(self.folder).spec.exists():
             return  # not made yet
+        if is_removed(self.folder):
+            raise StoreError(removed_message(self.folder))
         self._check_ours()
         with pin(self.folder, self._known) as moment:
             snapshot = self._put_there(moment)
@@ -135,13 +140,15 @@ class Copier:
     def _check_ours(self) -> None:
         """Refuse to go on copying once another process has taken over."""
         self.claim.check()
-        newest = self.snapshots.newest_name()
-        if newest is not None and (self.newest is None or newest != self.newest.name):
-            other = self.snapshots.read(newest)
+        newest = self.snapshots.newest()
+        if newest is None or newest == self.newest:
+            return
+        if newest.token != self.claim.token:
             raise TakenOverError(
-                f"{self.snapshots.store.uri}: on {other.host}, another tg-sweep has gone on from "
+                f"{self.snapshots.store.uri}: on {newest.host}, another tg-sweep has gone on from "
                 "the last copy"
             )
+        self.newest, self._known = newest, {}  # it was written, though the store said it was not
 
     def _finish(self) -> None:
         """Copy the rest, tidy up, and say there that nobody is at work on it."""
@@ -171,7 +178,7 @@ class Copier:
         )
 
     def _go(self) -> None:
-        pause = COPY_SECONDS
+        pause = min(COPY_SECONDS, FIRST_SECONDS)
         while not self._ended.wait(pause):
             started = time.monotonic()
             try:
@@ -179,7 +186,8 @@ class Copier:
                 trouble = None
             except TakenOverError as error:
                 self._say(f"{error}; this one saves and stops")
-                os.kill(os.getpid(), signal.SIGINT)
+                is_heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # not with nohup
+                os.kill(os.getpid(), signal.SIGINT if is_heard else signal.SIGTERM)
                 return
             except (StoreError, BusyFolderError, OSError) as error:
                 trouble = str(error)

@@ -21,11 +21,11 @@ from sweeps.store import CHUNK_BYTES
 SPARE = ".previous"
 """Suffix of checkpoints kept for the case that the newest is damaged, which a copy can't be unseen:
 each is known by its content."""
-SMALL_BYTES = 2**20
-"""Files up to this size are read at once; larger ones, which are replaced whole, are held open."""
 STILL_SECONDS = 600.0
-"""Large files that have not changed for so long are opened when their turn comes: a process may
-hold some thousand at most."""
+"""Files that have not changed for so long are opened when their turn comes, if they are still the
+same: a process may hold some thousand open at most."""
+SMALL_BYTES = 2**20
+"""Others up to this size are read at once; larger ones, which are replaced whole, are held open."""
 TRIES = 20
 
 
@@ -153,7 +153,7 @@ def _pinned_file(path: Path, known: Stamp | None, opened: ExitStack) -> Pinned |
         return None
     if stamp == known:
         return Pinned(stamp, None)
-    if stamp.size > SMALL_BYTES and time.time() - stamp.mtime_ns / 1e9 > STILL_SECONDS:
+    if time.time() - stamp.mtime_ns / 1e9 > STILL_SECONDS:
         return Pinned(stamp, path)
     try:
         file = path.open("rb")

@@ -59,6 +59,11 @@ def errors_in_one_line() -> Iterator[None]:
         raise typer.Exit(before.exit_code if isinstance(before, typer.Exit) else 0) from None
 
 
+def say_warning(message: str) -> None:
+    """A warning on stderr, in one line."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+
+
 def say_error(message: str) -> None:
     """An error on stderr, in one line."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sweeps.moment import BusyFolderError, Pinned
+from sweeps.outlets import say_warning
 from sweeps.store import Store, StoreError
 
 SNAPSHOTS, OBJECTS = "snapshots", "objects"
@@ -58,12 +59,17 @@ class Snapshot(BaseModel):
         return f"{self.number:08d}-{self.token}.json"
 
 
+class DamagedSnapshotError(StoreError):
+    """A snapshot of which only a part was written."""
+
+
 class Snapshots:
     """The snapshots of one run folder in a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._read: dict[str, Snapshot] = {}
+        self._damaged: set[str] = set()
 
     def newest_name(self) -> str | None:
         """Name of the newest snapshot; None where there is none.
@@ -73,10 +79,27 @@ class Snapshots:
         """
         return max(self._names(), default=None)
 
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot that is whole; None where there is none.
+
+        One of which only a part was written is told of, and taken for none from then on.
+
+        Raises:
+            StoreError: it can't be read, or is of a version that this program does not read.
+        """
+        while (name := self.newest_name()) is not None:
+            try:
+                return self.read(name)
+            except DamagedSnapshotError as error:
+                say_warning(f"{error}; it is left out")
+                self._damaged.add(name)
+        return None
+
     def read(self, name: str) -> Snapshot:
         """A snapshot.
 
         Raises:
+            DamagedSnapshotError: it is not whole.
             StoreError: it can't be read, or is of a version that this program does not read.
         """
         if name in self._read:
@@ -85,9 +108,8 @@ class Snapshots:
         try:
             snapshot = Snapshot.model_validate_json(content or b"")
         except ValidationError as error:
-            raise StoreError(
-                f"{self.store.uri}: {SNAPSHOTS}/{name} is damaged ({error.errors()[0]['msg']}); "
-                "remove it there, and the one before it is taken"
+            raise DamagedSnapshotError(
+                f"{self.store.uri}: {SNAPSHOTS}/{name} is damaged ({error.errors()[0]['msg']})"
             ) from None
         if (
             snapshot.version != 1
@@ -131,6 +153,7 @@ class Snapshots:
         content = snapshot.model_dump_json().encode()
         self.store.write(f"{SNAPSHOTS}/{snapshot.name}", content)
         self._read[snapshot.name] = snapshot
+        self._damaged.discard(snapshot.name)  # it was half written before
 
     def get(self, snapshot: Snapshot, names: Iterable[str], to: Path) -> None:
         """Bring files of a snapshot here, each whole and verified.
@@ -155,9 +178,10 @@ class Snapshots:
         old, stay = names[:-KEPT], names[-KEPT:]
         gone = (self._named_by(old) | set(put)) - self._named_by(stay)
         # Snapshots first: what none of them names is only wasted space.
-        for name in old:
+        for name in (*old, *self._damaged):
             self.store.remove(f"{SNAPSHOTS}/{name}")
             self._read.pop(name, None)
+        self._damaged.clear()
         self._remove(gone)
 
     def sweep_up(self) -> None:
@@ -178,7 +202,8 @@ class Snapshots:
             pass
 
     def _names(self) -> list[str]:
-        return [name for name in self.store.names(SNAPSHOTS) if _NAME.fullmatch(name)]
+        found = self.store.names(SNAPSHOTS)
+        return [name for name in found if _NAME.fullmatch(name) and name not in self._damaged]
 
     def _put(self, sha256: str, file: Pinned) -> str:
         digest = hashlib.sha256()

@@ -97,7 +97,8 @@ class Store:
             from pyarrow import fs
 
             self._fs = fs
-            self._files, self._root = fs.FileSystem.from_uri(uri.text)
+            self._files, root = fs.FileSystem.from_uri(uri.text)
+            self._root = root.rstrip("/")
             # Clients that are written in Python need not be safe to use from several threads.
             self.connections = 1 if isinstance(self._files, fs.PyFileSystem) else CONNECTIONS
 

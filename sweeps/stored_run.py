@@ -23,7 +23,7 @@ from rich.console import Console
 
 from evaluation.whole_files import write_atomically
 from reports.run_folder import RunFolder
-from sweeps.claim import AtWork, Claim, at_work
+from sweeps.claim import AlreadyAtWorkError, AtWork, Claim, at_work
 from sweeps.copying import Copier
 from sweeps.driver_lock import is_at_work, only_driver
 from sweeps.moment import Stamp, stamp_of
@@ -89,11 +89,8 @@ class StoredRun:
         Raises:
             StoreError: there is one, or it can't be written.
         """
+        self._check_new()
         way_on = f"`tg-sweep resume {shlex.quote(str(self.uri))}`"
-        if self.snapshots.newest_name() is not None:
-            raise StoreError(
-                f"--out {self.uri}: exists already; go on with {way_on}, or give another --out"
-            )
         if self.folder.exists() and any(self.folder.iterdir()):
             raise StoreError(
                 f"--out {self.uri}: {self.folder} holds a sweep that was never copied there; go on "
@@ -108,6 +105,18 @@ class StoredRun:
                 "delete there, or give another --out"
             ) from None
 
+    def _check_new(self) -> None:
+        """Refuse to begin a sweep where one is.
+
+        Raises:
+            StoreError: there is one.
+        """
+        if self.snapshots.newest_name() is not None:
+            raise StoreError(
+                f"--out {self.uri}: exists already; go on with `tg-sweep resume "
+                f"{shlex.quote(str(self.uri))}`, or give another --out"
+            )
+
     @contextmanager
     def begun(self, console: Console) -> Iterator[Path]:
         """Be at work on a new sweep while the block runs; it makes the folder.
@@ -117,6 +126,12 @@ class StoredRun:
         """
         claim = AtWork(self.store)
         claim.take(console)
+        try:
+            self._check_new()  # it may have come and gone since it was looked at
+        except BaseException:
+            with suppress(StoreError):
+                claim.let_go()
+            raise
         with self._copied(claim, None, {}, console):
             yield self.folder
 
@@ -138,7 +153,13 @@ class StoredRun:
                 "wait for it, or stop it first"
             )
         claim = AtWork(self.store)
-        claim.take(console)
+        try:
+            claim.take(console)
+        except StoreError as error:
+            if not by_path or isinstance(error, AlreadyAtWorkError):
+                raise
+            alone = f"remove {self.folder / BASE} to go on here, without a copy"
+            raise StoreError(f"{error}; or {alone}") from None
         try:
             snapshot, known = self._brought(console, by_path=by_path)
         except BaseException:
@@ -213,12 +234,12 @@ class StoredRun:
         Raises:
             StoreError: there is no sweep, neither there nor here; or it can't be read.
         """
-        newest = self.snapshots.newest_name()
+        newest = self.snapshots.newest()
         if newest is not None:
-            return self.snapshots.read(newest)
+            return newest
         if RunFolder(self.folder).spec.exists():
             return None
-        raise StoreError(f"{self.uri}: not a sweep's run folder (no snapshots)")
+        raise StoreError(f"{self.uri}: not a sweep's run folder (no whole snapshot)")
 
     def _brought(
         self, console: Console, *, by_path: bool
@@ -285,7 +306,8 @@ class StoredRun:
                 missing = [n for n, f in wanted.items() if _sha256(copy / n) != f.sha256]
                 self.snapshots.get(snapshot, missing, copy)
             for path in [path for path in copy.rglob("*") if path.is_file()]:
-                if path.relative_to(copy).as_posix() not in wanted:
+                is_built = path.suffix in (".html", ".csv")  # by `report`, for whoever looks at it
+                if path.relative_to(copy).as_posix() not in wanted and not is_built:
                     path.unlink()
         return copy
 

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -305,6 +306,18 @@ def test_folder_that_never_rests_is_left_for_the_next_time(tmp_path, monkeypatch
         pin(tmp_path, {})
 
 
+def test_page_built_from_a_copy_stays(uri, machine, console):
+    start(uri, console)
+    machine("two")
+    copy = StoredRun(uri).to_read(console)
+    write(copy, report_dot_html="built here", trials__0009__record_dot_json="of no one")
+    assert set(held(StoredRun(uri).to_read(console))) == {
+        "sweep.yaml",
+        "report.html",
+        "trials/0000/record.json",
+    }
+
+
 @pytest.mark.parametrize("age", [0.0, 3600.0])
 def test_large_file_is_copied_as_it_was_though_it_is_replaced_meanwhile(
     uri, machine, console, tmp_path, monkeypatch, age
@@ -470,7 +483,7 @@ def test_place_that_is_taken_is_refused_and_one_that_is_none_too(uri, bucket, ma
     with pytest.raises(StoreError, match=r"exists already; go on with `tg-sweep resume fsspec"):
         RunPlace(uri=str(uri)).check_vacant()
     other = RunPlace(uri=f"fsspec+file://{bucket}/runs/other")
-    with pytest.raises(StoreError, match=r"other: not a sweep's run folder \(no snapshots\)"):
+    with pytest.raises(StoreError, match=r"other: not a sweep's run folder \(no whole snapshot\)"):
         other.to_read(console)
     with (
         pytest.raises(StoreError, match=r"other: not a sweep's run folder"),
@@ -530,18 +543,99 @@ def test_damaged_object_is_refused_and_the_snapshot_before_it_can_be_had(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda text: text[:20], r"is damaged \(Invalid JSON"),
         (lambda text: text.replace('"version":1', '"version":2'), "of another version of tg-sweep"),
         (lambda text: text.replace("sweep.yaml", "../sweep.yaml"), "or was changed"),
     ],
 )
-def test_damaged_snapshot_is_refused(uri, bucket, machine, console, change, reason):
+def test_snapshot_that_is_none_of_ours_is_refused(uri, bucket, machine, console, change, reason):
     start(uri, console)
     (path,) = (bucket / "runs/mine/snapshots").iterdir()
     path.write_text(change(path.read_text()))
     machine("two")
-    with pytest.raises(StoreError, match=rf"snapshots/0+1-\w+\.json {reason}|{reason}"):
+    with pytest.raises(StoreError, match=rf"snapshots/0+1-\w+\.json is .*{reason}"):
         go_on(uri, console)
+
+
+def test_snapshot_that_is_half_written_is_told_and_the_one_before_it_is_taken(
+    uri, bucket, machine, console, capsys
+):
+    start(uri, console)
+    go_on(uri, console, trials__0000__record_dot_json="two")
+    snapshots = bucket / "runs/mine/snapshots"
+    torn = max(snapshots.iterdir())
+    torn.write_text(torn.read_text()[:40])
+    machine("two")
+    assert held(go_on(uri, console))["trials/0000/record.json"] == "one"
+    assert f"snapshots/{torn.name} is damaged (Invalid JSON" in capsys.readouterr().err
+    go_on(uri, console, trials__0000__record_dot_json="three")
+    assert not torn.exists()
+    assert len(list(snapshots.iterdir())) == 2
+
+
+@pytest.mark.parametrize("written", [20, None])
+def test_snapshot_of_which_it_is_not_known_whether_it_was_written_is_not_taken_for_anothers(
+    uri, machine, console, tmp_path, monkeypatch, written
+):
+    """As where the connection is lost before the answer, or in between."""
+    with StoredRun(uri).begun(console) as folder:
+        made(folder)
+        copier_at_work().copy()
+        write(folder, trials__0000__record_dot_json="two")
+        whole = Store.write
+
+        def write_and_fail(store, name, content):
+            is_snapshot = name.startswith("snapshots/")
+            whole(store, name, content[:written] if is_snapshot else content)
+            if is_snapshot:
+                raise StoreError("no answer")
+
+        with monkeypatch.context() as without_answer:
+            without_answer.setattr(Store, "write", write_and_fail)
+            with pytest.raises(StoreError, match="no answer"):
+                copier_at_work().copy()
+        write(folder, trials__0001__record_dot_json="three")
+    there = held_there(uri, tmp_path)
+    assert there["trials/0000/record.json"] == "two"
+    assert there["trials/0001/record.json"] == "three"
+
+
+def test_folder_that_lost_its_trials_does_not_take_them_from_the_store(
+    uri, machine, console, tmp_path
+):
+    def lose():
+        with StoredRun(uri).gone_on(console, by_path=False) as folder:
+            shutil.rmtree(folder / "trials")
+
+    start(uri, console)
+    with pytest.raises(StoreError, match="the run folder is gone"):
+        lose()
+    assert held_there(uri, tmp_path)["trials/0000/record.json"] == "one"
+
+
+def test_sweep_that_came_and_went_since_the_place_was_looked_at_is_left_alone(
+    uri, machine, console, tmp_path
+):
+    late = StoredRun(uri)
+    late.check_vacant()
+    machine("two")
+    start(uri, console)
+    machine("one")
+    with pytest.raises(StoreError, match="exists already"), StoredRun(uri).begun(console):
+        pass
+    assert Store(uri).names("at_work") == []
+
+
+def test_folder_goes_on_without_its_copy_if_told_so(uri, machine, console, monkeypatch):
+    folder = start(uri, console)
+    with monkeypatch.context() as without_bucket:
+        without_bucket.setattr(Store, "names", raising("no such bucket"))
+        way_out = rf"no such bucket; or remove {folder / BASE} to go on here"
+        with pytest.raises(StoreError, match=way_out), RunPlace(path=folder).gone_on(console):
+            pass
+    (folder / BASE).unlink()
+    with RunPlace(path=folder).gone_on(console) as alone:
+        assert alone == folder
+        assert Store(uri).names("at_work") == []
 
 
 def test_folder_here_is_known_for_what_it_is(uri, machine, console, tmp_path):
