@@ -28,8 +28,8 @@ def given_path(text: str) -> Path:
     if place.path is None:
         scheme = text.partition("://")[0]
         raise typer.BadParameter(
-            f"{text}: only a sweep's run folder may be in a {scheme}:// place; give a local path, "
-            "or mount it (with rclone, gcsfuse, mount-s3) and give the mounted path"
+            f"only a sweep's run folder may be in a {scheme}:// place; give a local path, or mount "
+            "it (with rclone, gcsfuse, mount-s3) and give the mounted path"
         )
     return place.path
 

@@ -27,6 +27,9 @@ BEAT_SECONDS = 15.0
 WATCH_SECONDS = 75.0
 """One whose object has not changed for so long is taken to be dead."""
 LOOK_SECONDS = 1.0
+READS, READ_SECONDS = 10, 0.01
+LET_GO_SECONDS = 5.0
+"""So long a last rewriting is waited for."""
 
 
 class Claim(BaseModel):
@@ -46,7 +49,7 @@ class Claim(BaseModel):
     @property
     def is_here(self) -> bool:
         """Whether its process id is one of this machine, and of this container."""
-        return (self.host, self.boot) == (socket.gethostname(), _boot())
+        return bool(self.boot) and (self.host, self.boot) == (socket.gethostname(), _boot())
 
     @property
     def is_dead(self) -> bool:
@@ -112,12 +115,16 @@ class AtWork:
         """
         names = self.store.names(CLAIMS)
         others = self._others(names)
-        if others or self._name not in names:
-            by = _read(self.store, others[0]) if others else None
+        if others:
+            by = _read(self.store, others[0]) or "another tg-sweep"
             raise TakenOverError(
-                f"{self.store.uri}: {by or 'another tg-sweep'} has taken this process for dead and "
-                "goes on from the last copy"
+                f"{self.store.uri}: {by} has taken this process for dead and goes on from the last "
+                "copy"
             )
+        if self._ended.is_set():
+            raise StoreError(f"{self.store.uri}: given up")
+        if self._name not in names:  # who took this process for dead has gone; or none is listed
+            self._write()
 
     def let_go(self) -> None:
         """Give the run folder up.
@@ -125,10 +132,14 @@ class AtWork:
         Raises:
             StoreError: the store can't be written.
         """
+        self.fall_silent()
+        self.store.remove(_at(self._name))
+
+    def fall_silent(self) -> None:
+        """Leave it to others to find out that this process is not at work any more."""
         self._ended.set()
         if self._beating.is_alive():
-            self._beating.join()
-        self.store.remove(_at(self._name))
+            self._beating.join(LET_GO_SECONDS)
 
     @property
     def _name(self) -> str:
@@ -192,7 +203,14 @@ def _at(name: str) -> str:
 
 
 def _read(store: Store, name: str) -> Claim | None:
-    return _parsed(store.read(_at(name)))
+    """A claim; None of one that has gone."""
+    for _ in range(READS):
+        if (content := store.read(_at(name))) is None:
+            return None
+        if (claim := _parsed(content)) is not None:
+            return claim
+        time.sleep(READ_SECONDS)  # it is being rewritten, where that is not done at once
+    return None
 
 
 def _parsed(content: bytes | None) -> Claim | None:
@@ -207,7 +225,7 @@ def _boot() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:  # not Linux: a process id that is in use again makes us wait, no more
+    except OSError:  # not Linux: nobody's process id says anything, so that we wait and see
         return ""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,53 +106,62 @@ def pin(folder: Path, known: dict[str, Stamp]) -> Moment:
         OSError: it can't be read.
     """
     run = RunFolder(folder)
-    decided = (run.judgements, run.sweep)
-    for _ in range(TRIES):
-        with ExitStack() as opened:
-            before = [stamp_of(path) for path in decided]
-            files = _pinned(folder, _files_in(folder, but=run.trials), known, opened)
+    seen: dict[str, tuple[Stamp | None, dict[str, Pinned]]] = {}
+    with ExitStack() as opened:
+        for _ in range(TRIES):
+            before = stamp_of(run.judgements), stamp_of(run.infeasible)
+            files: dict[str, Pinned] = {}
+            for entry in _entries(folder):
+                if entry.path != str(run.trials):
+                    files |= _pinned(folder, entry, known, opened)
             for entry in _entries(run.trials):
-                if entry.is_dir():
-                    files |= _pinned_trial(folder, entry, known, opened)
-                else:
-                    files |= _pinned(folder, [entry], known, opened)
-            if before == [stamp_of(path) for path in decided]:
+                record = stamp_of(TrialFolder(Path(entry.path)).record)
+                if entry.name not in seen or seen[entry.name][0] != record:
+                    seen[entry.name] = _pinned_trial(folder, entry, known, opened)
+                files |= seen[entry.name][1]
+            if before == (stamp_of(run.judgements), stamp_of(run.infeasible)):
                 return Moment(files, opened.pop_all())
     raise BusyFolderError(f"{folder}: changes faster than it can be copied")
 
 
 def _pinned_trial(
-    folder: Path, trial: Path, known: dict[str, Stamp], opened: ExitStack
-) -> dict[str, Pinned]:
-    record = TrialFolder(trial).record
+    folder: Path, trial: os.DirEntry[str], known: dict[str, Stamp], opened: ExitStack
+) -> tuple[Stamp | None, dict[str, Pinned]]:
+    """The stamp of a trial's record, the same before and after, and the trial's files."""
+    record = TrialFolder(Path(trial.path)).record
     for _ in range(TRIES):
         with ExitStack() as of_trial:
             before = stamp_of(record)
-            files = _pinned(folder, _files_in(trial), known, of_trial)
+            files = _pinned(folder, trial, known, of_trial)
             if before == stamp_of(record):
                 opened.push(of_trial.pop_all())
-                return files
-    raise BusyFolderError(f"{trial}: changes faster than it can be copied")
+                return before, files
+    raise BusyFolderError(f"{trial.path}: changes faster than it can be copied")
 
 
 def _pinned(
-    folder: Path, paths: Iterable[Path], known: dict[str, Stamp], opened: ExitStack
+    folder: Path, entry: os.DirEntry[str], known: dict[str, Stamp], opened: ExitStack
 ) -> dict[str, Pinned]:
-    files = {}
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        if (pinned := _pinned_file(path, known.get(name), opened)) is not None:
-            files[name] = pinned
-    return files
+    """A file, or all files of a folder, by their names."""
+    if entry.is_dir():
+        files: dict[str, Pinned] = {}
+        for within in _entries(Path(entry.path)):
+            files |= _pinned(folder, within, known, opened)
+        return files
+    name = entry.path[len(str(folder)) + 1 :]
+    pinned = _pinned_file(entry, known.get(name), opened)
+    return {} if pinned is None else {name: pinned}
 
 
-def _pinned_file(path: Path, known: Stamp | None, opened: ExitStack) -> Pinned | None:
+def _pinned_file(entry: os.DirEntry[str], known: Stamp | None, opened: ExitStack) -> Pinned | None:
     """A file as it is now; None if it has just been removed."""
-    stamp = stamp_of(path)
-    if stamp is None:
+    try:
+        stamp = _stamp_in(entry.stat())
+    except FileNotFoundError:
         return None
     if stamp == known:
         return Pinned(stamp, None)
+    path = Path(entry.path)
     if time.time() - stamp.mtime_ns / 1e9 > STILL_SECONDS:
         return Pinned(stamp, path)
     try:
@@ -166,18 +175,13 @@ def _pinned_file(path: Path, known: Stamp | None, opened: ExitStack) -> Pinned |
         return Pinned(stamp, file.read(stamp.size))
 
 
-def _files_in(folder: Path, *, but: Path | None = None) -> Iterator[Path]:
-    """Files below a folder, but those in one of its folders."""
-    for entry in _entries(folder):
-        if not entry.is_dir():
-            yield entry
-        elif entry != but:
-            yield from _files_in(entry)
-
-
-def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, but what is hidden or spare."""
-    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, but what is hidden or spare; nothing, if it has just been removed."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     return [e for e in entries if not e.name.startswith(".") and not e.name.endswith(SPARE)]
 
 
@@ -192,7 +196,7 @@ def stamp_of(path: Path) -> Stamp | None:
     """By which a change of the file is known; None if there is none."""
     try:
         return _stamp_in(path.stat())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

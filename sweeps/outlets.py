@@ -46,9 +46,9 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         say_error(str(error))
         raise typer.Exit(EXIT_USER_ERROR) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
+        raise typer.Exit(getattr(interrupt, "exit_code", EXIT_INTERRUPTED)) from None
     except BrokenPipeError as error:
         from sweeps.terminal import leave_stdout, reader_is_gone
 

@@ -36,8 +36,7 @@ class RunPlace:
         from sweeps.store import StoreUri
 
         assert self.uri is not None
-        uri = StoreUri(self.uri)
-        return uri.kept / uri.name
+        return StoreUri(self.uri).folder
 
     def check_vacant(self) -> None:
         """Refuse a place for a new run folder where something is already, or nothing can be.
@@ -62,7 +61,9 @@ class RunPlace:
         if self.path is not None:
             yield self.path
             return
-        with self._stored().begun(console) as folder:
+        from sweeps.interruption import Interruption
+
+        with Interruption(None).listening(), self._stored().begun(console) as folder:
             yield folder
 
     @contextmanager
@@ -75,6 +76,7 @@ class RunPlace:
             StoreError: there is none, or another process is at work on it; or, at the end, not all
                 could be copied.
         """
+        from sweeps.interruption import Interruption
         from sweeps.stored_run import StoredRun
 
         stored = self._stored() if self.path is None else StoredRun.of_folder(self.path)
@@ -82,7 +84,8 @@ class RunPlace:
             assert self.path is not None
             yield self.path
             return
-        with stored.gone_on(console, by_path=self.path is not None) as folder:
+        by_path = self.path is not None
+        with Interruption(None).listening(), stored.gone_on(console, by_path=by_path) as folder:
             yield folder
 
     def to_read(self, console: Console) -> Path:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from multiprocessing.pool import ThreadPool
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +30,9 @@ from sweeps.store import Store, StoreError
 SNAPSHOTS, OBJECTS = "snapshots", "objects"
 KEPT = 2
 """So many of the newest snapshots stay, with all that they name."""
+SPEC = "sweep.yaml"
+T = TypeVar("T")
+_RECORD = re.compile(r"trials/[^/]+/record\.json")
 _NAME = re.compile(r"(?P<number>\d{8})-(?P<token>[0-9a-f]{32})\.json")
 
 
@@ -58,6 +63,16 @@ class Snapshot(BaseModel):
         """Its object's."""
         return f"{self.number:08d}-{self.token}.json"
 
+    def is_gone_from(self, folder: Path) -> bool:
+        """Whether the spec, or most of the trials, are not in a folder that should have them all.
+
+        A trial or two may be removed on purpose, to be trained anew.
+        """
+        if SPEC in self.files and not (folder / SPEC).exists():
+            return True
+        trials = [name for name in self.files if _RECORD.fullmatch(name)]
+        return sum(not (folder / name).exists() for name in trials) > len(trials) / 2
+
 
 class DamagedSnapshotError(StoreError):
     """A snapshot of which only a part was written."""
@@ -70,6 +85,8 @@ class Snapshots:
         self.store = store
         self._read: dict[str, Snapshot] = {}
         self._damaged: set[str] = set()
+        self.is_stopped = threading.Event()
+        """Set, it ends what is on its way."""
 
     def newest_name(self) -> str | None:
         """Name of the newest snapshot; None where there is none.
@@ -104,22 +121,23 @@ class Snapshots:
         """
         if name in self._read:
             return self._read[name]
-        content = self.store.read(f"{SNAPSHOTS}/{name}")
+        place = f"{self.store.uri}: {SNAPSHOTS}/{name}"
         try:
-            snapshot = Snapshot.model_validate_json(content or b"")
-        except ValidationError as error:
-            raise DamagedSnapshotError(
-                f"{self.store.uri}: {SNAPSHOTS}/{name} is damaged ({error.errors()[0]['msg']})"
-            ) from None
-        if (
-            snapshot.version != 1
-            or snapshot.name != name
-            or not all(map(_is_within, snapshot.files))
-        ):
-            raise StoreError(
-                f"{self.store.uri}: {SNAPSHOTS}/{name} is of another version of tg-sweep, or was "
-                "changed; read it with the tg-sweep that wrote it"
-            )
+            document = json.loads(self.store.read(f"{SNAPSHOTS}/{name}") or b"")
+        except ValueError as error:
+            raise DamagedSnapshotError(f"{place} is only half there ({error})") from None
+        foreign = StoreError(
+            f"{place} is of another version of tg-sweep, or was changed; read it with the tg-sweep "
+            "that wrote it"
+        )
+        if not isinstance(document, dict) or document.get("version") != 1:
+            raise foreign
+        try:
+            snapshot = Snapshot.model_validate(document)
+        except ValidationError:
+            raise foreign from None
+        if snapshot.name != name or not all(map(_is_within, snapshot.files)):
+            raise foreign
         self._read[name] = snapshot
         return snapshot
 
@@ -155,6 +173,15 @@ class Snapshots:
         self._read[snapshot.name] = snapshot
         self._damaged.discard(snapshot.name)  # it was half written before
 
+    def remove(self, snapshot: Snapshot) -> None:
+        """Take a snapshot back that was just written.
+
+        Raises:
+            StoreError: it can't be removed.
+        """
+        self.store.remove(f"{SNAPSHOTS}/{snapshot.name}")
+        self._read.pop(snapshot.name, None)
+
     def get(self, snapshot: Snapshot, names: Iterable[str], to: Path) -> None:
         """Bring files of a snapshot here, each whole and verified.
 
@@ -165,18 +192,22 @@ class Snapshots:
         for _ in self._each(lambda name: self._get(snapshot.files[name], name, to), names):
             pass
 
-    def prune(self, put: Collection[str] = ()) -> None:
+    def prune(self, newest: Snapshot, put: Collection[str], check: Callable[[], None]) -> None:
         """Remove all but the newest snapshots, and what none that stays names.
 
         Args:
+            newest: the newest snapshot.
             put: SHA-256 of what was put there and may be named by none.
+            check: makes sure that this process is alone at work, once all is listed.
 
         Raises:
             StoreError: the store can't be read, or nothing can be removed there.
         """
-        names = self._names()
+        names = self._names_with(newest)
         old, stay = names[:-KEPT], names[-KEPT:]
-        gone = (self._named_by(old) | set(put)) - self._named_by(stay)
+        needed = self._named_by(stay)
+        gone = (self._named_by(old, may_be_damaged=True) | set(put)) - needed
+        check()
         # Snapshots first: what none of them names is only wasted space.
         for name in (*old, *self._damaged):
             self.store.remove(f"{SNAPSHOTS}/{name}")
@@ -184,22 +215,56 @@ class Snapshots:
         self._damaged.clear()
         self._remove(gone)
 
-    def sweep_up(self) -> None:
+    def sweep_up(self, newest: Snapshot, check: Callable[[], None]) -> None:
         """Remove what no snapshot names, which killed processes have left.
 
-        Only for who is alone at work: what another is about to name would be gone.
+        Args:
+            newest: the newest snapshot.
+            check: makes sure that this process is alone at work, once all is listed: what another
+                is about to name would be gone.
 
         Raises:
             StoreError: the store can't be read, or nothing can be removed there.
         """
-        self._remove(set(self.store.names(OBJECTS)) - self._named_by(self._names()))
+        objects = set(self.store.names(OBJECTS))
+        unnamed = objects - self._named_by(self._names_with(newest))
+        check()
+        self._remove(unnamed)
 
-    def _named_by(self, names: Iterable[str]) -> set[str]:
-        return {file.sha256 for name in names for file in self.read(name).files.values()}
+    def listed(self, snapshot: Snapshot) -> set[str]:
+        """SHA-256 of what of a snapshot is there, whole as far as a listing shows.
+
+        Raises:
+            StoreError: it can't be listed.
+        """
+        sizes = self.store.sizes(OBJECTS)
+        return {
+            file.sha256 for file in snapshot.files.values() if sizes.get(file.sha256) == file.size
+        }
+
+    def _named_by(self, names: Iterable[str], *, may_be_damaged: bool = False) -> set[str]:
+        named = set()
+        for name in names:
+            try:
+                named |= {file.sha256 for file in self.read(name).files.values()}
+            except DamagedSnapshotError:
+                if not may_be_damaged:
+                    raise
+        return named
 
     def _remove(self, objects: Collection[str]) -> None:
         for _ in self._each(lambda sha: self.store.remove(f"{OBJECTS}/{sha}"), sorted(objects)):
             pass
+
+    def _names_with(self, newest: Snapshot) -> list[str]:
+        """Names of all snapshots; not of only some, as of a store that is not well."""
+        names = self._names()
+        if newest.name not in names:
+            raise StoreError(
+                f"{self.store.uri}: lists no {SNAPSHOTS}/{newest.name}, though it was written; "
+                "nothing is removed there"
+            )
+        return names
 
     def _names(self) -> list[str]:
         found = self.store.names(SNAPSHOTS)
@@ -207,41 +272,54 @@ class Snapshots:
 
     def _put(self, sha256: str, file: Pinned) -> str:
         digest = hashlib.sha256()
-        self.store.put(f"{OBJECTS}/{sha256}", _digested(file.chunks(), digest))
+        self.store.put(
+            f"{OBJECTS}/{sha256}", _digested(self._unless_stopped(file.chunks()), digest)
+        )
         if digest.hexdigest() != sha256:
             raise BusyFolderError("a file has changed while it was copied")
         return sha256
 
     def _get(self, file: StoredFile, name: str, folder: Path) -> None:
-        path = folder / name
+        path, stored = folder / name, f"{OBJECTS}/{file.sha256}"
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        digest = hashlib.sha256()
         try:
-            digest = hashlib.sha256()
             with partial.open("wb") as opened:
-                for chunk in _digested(self.store.chunks(f"{OBJECTS}/{file.sha256}"), digest):
+                chunks = self._unless_stopped(self.store.chunks(stored))
+                for chunk in _digested(chunks, digest):
                     opened.write(chunk)
                 opened.flush()
                 os.fsync(opened.fileno())
             if digest.hexdigest() != file.sha256:
-                raise StoreError(
-                    f"{self.store.uri}: {OBJECTS}/{file.sha256}, which is {name}, is damaged; "
-                    f"remove the newest of {SNAPSHOTS}/ there, and the one before it is taken"
-                )
+                raise self._lost(stored, name, "is damaged")
             partial.replace(path)
+        except StoreError:
+            if not self.store.has(stored):
+                raise self._lost(stored, name, "is gone") from None
+            raise
         finally:
             partial.unlink(missing_ok=True)
 
-    def _each(self, do: Any, of: Iterable[Any]) -> Iterator[Any]:
-        """Do something of each, several at a time; the first error ends it."""
-        with ThreadPoolExecutor(self.store.connections) as pool:
-            waiting = [pool.submit(do, one) for one in of]
-            try:
-                for one in waiting:
-                    yield one.result()
-            finally:
-                for one in waiting:
-                    one.cancel()
+    def _lost(self, stored: str, name: str, how: str) -> StoreError:
+        return StoreError(
+            f"{self.store.uri}: {stored}, which is {name}, {how}; remove the newest of "
+            f"{SNAPSHOTS}/ there, and the one before it is taken"
+        )
+
+    def _unless_stopped(self, parts: Iterable[T]) -> Iterator[T]:
+        for part in parts:
+            if self.is_stopped.is_set():
+                raise StoreError(f"{self.store.uri}: stopped")
+            yield part
+
+    def _each(self, do: Callable[[Any], Any], of: Iterable[Any]) -> Iterator[Any]:
+        """Do something of each, several at a time; the first error ends it.
+
+        By threads that a process does not wait for when it ends: a store may never answer.
+        """
+        with ThreadPool(self.store.connections) as pool:
+            yield from pool.imap(do, self._unless_stopped(of))
 
 
 def _digested(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:

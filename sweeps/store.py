@@ -6,6 +6,7 @@ pyarrow, which Ray Tune brings, does the work; it is imported when a store is op
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ CONNECTIONS = 8
 """So many objects are on their way at once, where the store's client allows that."""
 WITH_BUCKET = ("s3", "gs", "gcs")
 """Schemes whose first part is a bucket, in which a run folder lies; it is none itself."""
-SECRETS = ("secret", "password", "token", "access_key")
+SECRETS = ("key", "secret", "token", "pass", "cred", "sig", "sas")
 """What names of options in a URI that must not be written down contain."""
 
 
@@ -40,40 +41,49 @@ class StoreUri:
         """Refuse what names no folder, or says a secret.
 
         Raises:
-            StoreError: it does.
+            StoreError: it does; a secret is not repeated.
         """
-        parts = urlsplit(self.text)
-        names = [part for part in parts.path.split("/") if part]
-        if not names or (parts.scheme in WITH_BUCKET and not parts.netloc):
-            place = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        place = self.text.partition("?")[0].partition("://")[2]
+        if ":" in place.rpartition("@")[0]:  # secrets may hold a slash
+            raise _holds_secret("password")
+        try:
+            parts = urlsplit(self.text)
+        except ValueError as error:
+            raise StoreError(f"{place}: no URI of an object store ({error})") from None
+        for option, _ in parse_qsl(parts.query):
+            if any(secret in option.lower() for secret in SECRETS):
+                raise _holds_secret(option)
+        if not self._folders or (parts.scheme in WITH_BUCKET and not parts.netloc):
             raise StoreError(
-                f"{place}: names no folder in a bucket; add one, as in "
+                f"{self.text}: names no folder in a bucket; add one, as in "
                 f"{parts.scheme}://bucket/runs/digits"
             )
-        said = [key for key, _ in parse_qsl(parts.query) if any(s in key.lower() for s in SECRETS)]
-        if parts.password is not None or said:
-            raise StoreError(
-                f"{parts.scheme}://…{parts.path}: holds a {said[0] if said else 'password'}, which "
-                "would be written down; leave it out, and set it in the environment or in the "
-                "store's own configuration (AWS_SECRET_ACCESS_KEY, ~/.aws/credentials, …)"
-            )
+        if {".", ".."} & set(self._folders):
+            raise StoreError(f"{self.text}: give the path without . and ..")
 
     def __str__(self) -> str:
         return self.text
 
     @property
+    def _folders(self) -> list[str]:
+        return [part for part in urlsplit(self.text).path.split("/") if part]
+
+    @property
     def name(self) -> str:
         """Its last part."""
-        return PurePosixPath(urlsplit(self.text).path).name
+        return self._folders[-1]
 
     @property
     def kept(self) -> Path:
-        """What this machine keeps of it: the folder where a sweep is worked on is within.
+        """What this machine keeps of it, however it is spelled.
 
         Raises:
             StoreError: this user has no home folder.
         """
-        key = hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        parts = urlsplit(self.text)
+        endpoint = dict(parse_qsl(parts.query)).get("endpoint_override", "")
+        known_by = [parts.scheme, parts.netloc, endpoint, *self._folders]
+        key = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()[:16]
         root = Path(os.environ.get(RUNS_VARIABLE) or USUAL_RUNS)
         try:
             return root.expanduser().absolute() / key
@@ -81,6 +91,23 @@ class StoreUri:
             raise StoreError(
                 f"{self}: no home folder to work on it in; set {RUNS_VARIABLE} to a folder"
             ) from None
+
+    @property
+    def folder(self) -> Path:
+        """Where on this machine the sweep there is worked on.
+
+        Raises:
+            StoreError: this user has no home folder.
+        """
+        return self.kept / "work" / self.name
+
+
+def _holds_secret(what: str) -> StoreError:
+    return StoreError(
+        f"the URI of the run folder holds a secret ({what}), which would be written down; leave it "
+        "out, and set it in the environment or in the store's own configuration "
+        "(AWS_SECRET_ACCESS_KEY, ~/.aws/credentials, …)"
+    )
 
 
 class Store:
@@ -99,8 +126,10 @@ class Store:
             self._fs = fs
             self._files, root = fs.FileSystem.from_uri(uri.text)
             self._root = root.rstrip("/")
+            is_native = not isinstance(self._files, fs.PyFileSystem)
             # Clients that are written in Python need not be safe to use from several threads.
-            self.connections = 1 if isinstance(self._files, fs.PyFileSystem) else CONNECTIONS
+            self.connections = CONNECTIONS if is_native else 1
+            self._by_fsspec = None if is_native else self._files.handler.fs
 
     def names(self, folder: str) -> list[str]:
         """Names of the objects of a folder, in order; none where there is no such folder.
@@ -108,10 +137,29 @@ class Store:
         Raises:
             StoreError: they can't be listed.
         """
-        selector = self._fs.FileSelector(self._path(folder), allow_not_found=True)
+        return sorted(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of the objects of a folder, by their names.
+
+        Raises:
+            StoreError: they can't be listed.
+        """
+        path = self._path(folder)
         with self._told():
+            if self._by_fsspec is not None:  # asked by pyarrow, it takes any failure for absence
+                self._by_fsspec.invalidate_cache()
+                try:
+                    listed = self._by_fsspec.ls(path, detail=True)
+                except FileNotFoundError:
+                    return {}
+                files = [found for found in listed if found["type"] == "file"]
+                return {PurePosixPath(found["name"]).name: found["size"] for found in files}
+            selector = self._fs.FileSelector(path, allow_not_found=True)
             found = self._files.get_file_info(selector)
-        return sorted(info.base_name for info in found if info.type == self._fs.FileType.File)
+            return {
+                info.base_name: info.size for info in found if info.type == self._fs.FileType.File
+            }
 
     def read(self, name: str) -> bytes | None:
         """The content of an object; None if there is none.
@@ -123,12 +171,22 @@ class Store:
             with self._told(), self._files.open_input_stream(self._path(name)) as file:
                 content: bytes = file.read()
         except StoreError:
-            with self._told():  # the error may say "not found" of what just could not be read
-                (info,) = self._files.get_file_info([self._path(name)])
-            if info.type == self._fs.FileType.NotFound:
+            if not self.has(name):  # the error may say so of what just could not be read
                 return None
             raise
         return content
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an object.
+
+        Raises:
+            StoreError: that can't be told.
+        """
+        with self._told():
+            if self._by_fsspec is not None:
+                self._by_fsspec.invalidate_cache()
+            (info,) = self._files.get_file_info([self._path(name)])
+        return bool(info.type == self._fs.FileType.File)
 
     def write(self, name: str, content: bytes) -> None:
         """Put an object there, in place of one that was.

@@ -24,11 +24,11 @@ from rich.console import Console
 from evaluation.whole_files import write_atomically
 from reports.run_folder import RunFolder
 from sweeps.claim import AlreadyAtWorkError, AtWork, Claim, at_work
-from sweeps.copying import Copier
+from sweeps.copying import Copier, say
 from sweeps.driver_lock import is_at_work, only_driver
 from sweeps.moment import Stamp, stamp_of
 from sweeps.snapshots import Snapshot, Snapshots, StoredFile
-from sweeps.store import CHUNK_BYTES, Store, StoreError, StoreUri
+from sweeps.store import CHUNK_BYTES, RUNS_VARIABLE, Store, StoreError, StoreUri
 from sweeps.terminal import doing
 
 BASE, PROBE = ".store.json", ".tg-sweep"
@@ -50,9 +50,9 @@ class Base(BaseModel):
     token: str | None = None
     """Of the process that has worked on it since: its snapshots are older than the folder, too."""
 
-    def is_before(self, folder: Path, snapshot: Snapshot) -> bool:
-        """Whether the folder holds all that the snapshot does, and maybe more."""
-        return folder.is_dir() and (snapshot.token == self.token or snapshot.name == self.snapshot)
+    def is_before(self, snapshot: Snapshot) -> bool:
+        """Whether the folder was made from all that the snapshot holds."""
+        return snapshot.token == self.token or snapshot.name == self.snapshot
 
 
 class StoredRun:
@@ -65,7 +65,7 @@ class StoredRun:
             StoreError: it can't be opened.
         """
         self.uri = uri
-        self.folder = uri.kept / uri.name
+        self.folder = uri.folder
         self.store = Store(uri)
         self.snapshots = Snapshots(self.store)
 
@@ -74,14 +74,19 @@ class StoredRun:
         """The run that is worked on in that folder; None if it is a folder like any other.
 
         Raises:
-            StoreError: its store can't be opened.
+            StoreError: its store can't be opened, or it is a copy of such a folder.
         """
         base = read_base(folder)
         if base is None:
             return None
         uri = StoreUri(base.uri)
-        worked_on = uri.kept / uri.name
-        return cls(uri) if worked_on.exists() and worked_on.samefile(folder) else None
+        if not uri.folder.exists() or not uri.folder.samefile(folder):
+            raise StoreError(
+                f"{folder}: was a sweep of {uri}, which is worked on in {uri.folder} here "
+                f"({RUNS_VARIABLE} says where); remove its {BASE} to go on in it alone, without a "
+                "copy there"
+            )
+        return cls(uri)
 
     def check_vacant(self) -> None:
         """Refuse a place for a new sweep where one is, or where nothing can be written.
@@ -89,14 +94,13 @@ class StoredRun:
         Raises:
             StoreError: there is one, or it can't be written.
         """
-        self._check_new()
-        way_on = f"`tg-sweep resume {shlex.quote(str(self.uri))}`"
         if self.folder.exists() and any(self.folder.iterdir()):
             raise StoreError(
-                f"--out {self.uri}: {self.folder} holds a sweep that was never copied there; go on "
-                f"with {way_on}, or remove that folder"
+                f"--out {self.uri}: {self.folder} holds a sweep of it already; go on with "
+                f"`tg-sweep resume {shlex.quote(str(self.uri))}`, or remove that folder"
             )
         try:
+            is_vacant = self.snapshots.newest_name() is None
             self.store.write(PROBE, b"")
             self.store.remove(PROBE)
         except StoreError as error:
@@ -104,18 +108,14 @@ class StoredRun:
                 f"--out {error}; see that the bucket is there and that you may write to it and "
                 "delete there, or give another --out"
             ) from None
+        if not is_vacant:
+            raise self._taken()
 
-    def _check_new(self) -> None:
-        """Refuse to begin a sweep where one is.
-
-        Raises:
-            StoreError: there is one.
-        """
-        if self.snapshots.newest_name() is not None:
-            raise StoreError(
-                f"--out {self.uri}: exists already; go on with `tg-sweep resume "
-                f"{shlex.quote(str(self.uri))}`, or give another --out"
-            )
+    def _taken(self) -> StoreError:
+        return StoreError(
+            f"--out {self.uri}: exists already; go on with `tg-sweep resume "
+            f"{shlex.quote(str(self.uri))}`, or give another --out"
+        )
 
     @contextmanager
     def begun(self, console: Console) -> Iterator[Path]:
@@ -127,7 +127,8 @@ class StoredRun:
         claim = AtWork(self.store)
         claim.take(console)
         try:
-            self._check_new()  # it may have come and gone since it was looked at
+            if self.snapshots.newest_name() is not None:  # come and gone since it was looked at
+                raise self._taken()
         except BaseException:
             with suppress(StoreError):
                 claim.let_go()
@@ -161,7 +162,8 @@ class StoredRun:
             alone = f"remove {self.folder / BASE} to go on here, without a copy"
             raise StoreError(f"{error}; or {alone}") from None
         try:
-            snapshot, known = self._brought(console, by_path=by_path)
+            with self._writing():
+                snapshot, known = self._brought(console, by_path=by_path)
         except BaseException:
             with suppress(StoreError):
                 claim.let_go()
@@ -173,11 +175,7 @@ class StoredRun:
     def _copied(
         self, claim: AtWork, base: Snapshot | None, known: dict[str, Stamp], console: Console
     ) -> Iterator[None]:
-        console.print(
-            f"[bold]Copy[/]       {self.uri}, as the sweep goes; worked on in {self.folder}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(console, "Copy", f"{self.uri}, as the sweep goes; worked on in {self.folder}")
 
         def note_base() -> None:
             made_from = None if base is None else base.name
@@ -196,10 +194,15 @@ class StoredRun:
         for _ in range(LOOKS):
             snapshot = self._newest_to_see()
             base = read_base(self.folder)
-            if snapshot is None or (base is not None and base.is_before(self.folder, snapshot)):
+            if snapshot is None or (
+                base is not None
+                and base.is_before(snapshot)
+                and not snapshot.is_gone_from(self.folder)
+            ):
                 return self.folder
             try:
-                return self._read_copy(snapshot, console)
+                with self._writing():
+                    return self._read_copy(snapshot, console)
             except StoreError:
                 if self.snapshots.newest_name() == snapshot.name:
                     raise
@@ -247,13 +250,16 @@ class StoredRun:
         """The newest snapshot, once the folder here holds all that it does; and files as in it."""
         snapshot = self._newest()
         base = read_base(self.folder)
-        if snapshot is None or (base is not None and base.is_before(self.folder, snapshot)):
+        if snapshot is None:
+            return None, {}
+        if base is not None and base.is_before(snapshot) and not snapshot.is_gone_from(self.folder):
             return snapshot, {}
         if by_path:
             raise StoreError(
-                f"{self.folder}: its copy at {self.uri} was gone on with on {snapshot.host}; go on "
-                f"from there with `tg-sweep resume {shlex.quote(str(self.uri))}`, which moves this "
-                f"folder aside, or remove its {BASE} to go on from here, alone"
+                f"{self.folder}: its copy at {self.uri} was gone on with on {snapshot.host}, or "
+                "most of it is gone here; go on from there with `tg-sweep resume "
+                f"{shlex.quote(str(self.uri))}`, which moves this folder aside, or remove its "
+                f"{BASE} to go on from here, alone"
             )
         coming = self.uri.kept / "coming" / self.uri.name
         shutil.rmtree(coming, ignore_errors=True)
@@ -262,13 +268,29 @@ class StoredRun:
                 name for name, f in snapshot.files.items() if not self._taken_over(name, f, coming)
             ]
             self.snapshots.get(snapshot, missing, coming)
+        RunFolder(coming).trials.mkdir(parents=True, exist_ok=True)
         write_base(coming, Base(uri=self.uri.text, snapshot=snapshot.name))
         if self.folder.exists():
             self._move_aside(console)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         coming.replace(self.folder)
-        coming.parent.rmdir()
         found = {name: stamp_of(self.folder / name) for name in snapshot.files}
         return snapshot, {name: stamp for name, stamp in found.items() if stamp is not None}
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name what of this machine can't be written.
+
+        Raises:
+            StoreError: something can't be.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"{error.filename or self.uri.kept}: can't be written ({error.strerror}); make "
+                f"room, or set {RUNS_VARIABLE} to another folder"
+            ) from None
 
     def _taken_over(self, name: str, file: StoredFile, coming: Path) -> bool:
         """Copy a file from the folder here rather than from the store, if it is the same."""
@@ -285,14 +307,15 @@ class StoredRun:
     def _move_aside(self, console: Console) -> None:
         """Let a folder that was gone on with elsewhere make room; nobody is at work in it."""
         now = datetime.datetime.now().strftime("%Y%m%dT%H%M%S.%f")
-        aside = self.uri.kept / f"{self.uri.name}.{now}"
+        aside = self.uri.kept / "aside" / f"{self.uri.name}.{now}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
         with only_driver(RunFolder(self.folder)):
             self.folder.replace(aside)
-        console.print(
-            f"[bold]Moved[/]      what was here to {aside}: elsewhere, the sweep was gone on with "
-            "without it; remove it if you do not need it",
-            highlight=False,
-            soft_wrap=True,
+        say(
+            console,
+            "Moved",
+            f"what was here to {aside}: elsewhere, the sweep was gone on with without it, or "
+            "most of it was gone; remove it if you do not need it",
         )
 
     def _read_copy(self, snapshot: Snapshot, console: Console) -> Path:

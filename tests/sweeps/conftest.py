@@ -1,16 +1,19 @@
 """A sweep small enough for a test: real digits, a few steps, few images to score."""
 
+import io
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from evaluation.evaluator import Evaluator
 from reports.records import Forecast, MetricColumn, Segment, SweepRecord
 from reports.run_folder import RunFolder
-from sweeps import trial
+from sweeps import claim, trial
 from sweeps.description import describe_sweep
 from sweeps.spec import SweepSpec, load_spec
+from sweeps.store import StoreUri
 from sweeps.trial import TrialTask
 from transgan.data import ImageData, load_data
 
@@ -136,3 +139,36 @@ def task(tiny_spec) -> TrialTask:
         threads=1,
         device="cpu",
     )
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """A folder as an object store."""
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def uri(bucket):
+    return StoreUri(f"fsspec+file://{bucket}/runs/mine")
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Be a machine with a disk of its own."""
+    monkeypatch.setattr(claim, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(claim, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(claim, "BEAT_SECONDS", 0.05)
+
+    def be(name):
+        monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / name))
+        monkeypatch.setattr("socket.gethostname", lambda: name)
+
+    be("one")
+    return be
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=400)
