@@ -50,10 +50,6 @@ class Base(BaseModel):
     token: str | None = None
     """Of the process that has worked on it since: its snapshots are older than the folder, too."""
 
-    def is_before(self, snapshot: Snapshot) -> bool:
-        """Whether the folder was made from all that the snapshot holds."""
-        return snapshot.token == self.token or snapshot.name == self.snapshot
-
 
 class StoredRun:
     """One run folder in an object store, and the folder of this machine where it is worked on."""
@@ -193,12 +189,7 @@ class StoredRun:
         """
         for _ in range(LOOKS):
             snapshot = self._newest_to_see()
-            base = read_base(self.folder)
-            if snapshot is None or (
-                base is not None
-                and base.is_before(snapshot)
-                and not snapshot.is_gone_from(self.folder)
-            ):
+            if snapshot is None or self._is_here(snapshot):
                 return self.folder
             try:
                 with self._writing():
@@ -221,8 +212,19 @@ class StoredRun:
             copied = f"{self.uri}: last copied at {when} from {snapshot.host}"
         return f"{copied}; {_state(claim)}"
 
+    def _is_here(self, snapshot: Snapshot) -> bool:
+        """Whether the folder here holds all that the snapshot does, and maybe more."""
+        base = read_base(self.folder)
+        if base is None or snapshot.is_gone_from(self.folder):
+            return False
+        return snapshot.token == base.token or snapshot.name == base.snapshot
+
     def _newest_to_see(self) -> Snapshot | None:
-        """The same, while another process may just have begun it."""
+        """The newest snapshot for who only looks: the sweep may just have been begun elsewhere.
+
+        Raises:
+            StoreError: there is none yet; or it can't be read.
+        """
         try:
             return self._newest()
         except StoreError:
@@ -249,10 +251,7 @@ class StoredRun:
     ) -> tuple[Snapshot | None, dict[str, Stamp]]:
         """The newest snapshot, once the folder here holds all that it does; and files as in it."""
         snapshot = self._newest()
-        base = read_base(self.folder)
-        if snapshot is None:
-            return None, {}
-        if base is not None and base.is_before(snapshot) and not snapshot.is_gone_from(self.folder):
+        if snapshot is None or self._is_here(snapshot):
             return snapshot, {}
         if by_path:
             raise StoreError(

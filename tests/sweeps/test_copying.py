@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from sweeps import copying
+from sweeps.claim import AtWork
 from sweeps.run_place import RunPlace
 from sweeps.store import Store, StoreError
 from sweeps.stored_run import StoredRun
-from tests.sweeps.stores import held_there, made, raising, start, wait_until, write
+from tests.sweeps.stores import held_there, made, raising, silent, start, wait_until, write
 
 
 def test_page_and_table_lie_beside_the_snapshots(uri, bucket, machine, console):
@@ -116,3 +117,22 @@ def test_signal_while_the_rest_is_copied_says_where_all_is(
         f"stopped while it was copied; not all is there, but everything is in {uri.folder}" in told
     )
     assert Store(uri).names("at_work") == []
+
+
+def test_sweep_that_was_taken_over_is_told_to_stop(uri, machine, monkeypatch):
+    monkeypatch.setattr(copying, "FIRST_SECONDS", 0.02)
+    silent(monkeypatch)
+    said = io.StringIO()
+    second = AtWork(Store(uri))
+
+    def work():
+        with StoredRun(uri).begun(Console(file=said, width=400)) as folder:
+            made(folder)
+            machine("two")
+            second.take(Console(file=io.StringIO()))
+            time.sleep(30)  # which Ctrl-C would end, too
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert "goes on from the last copy; this one saves and stops" in said.getvalue()
+    second.check()
