@@ -61,9 +61,7 @@ class RunPlace:
         if self.path is not None:
             yield self.path
             return
-        from sweeps.interruption import Interruption
-
-        with Interruption(None).listening(), self._stored().begun(console) as folder:
+        with self._stored().begun(console) as folder:
             yield folder
 
     @contextmanager
@@ -76,7 +74,6 @@ class RunPlace:
             StoreError: there is none, or another process is at work on it; or, at the end, not all
                 could be copied.
         """
-        from sweeps.interruption import Interruption
         from sweeps.stored_run import StoredRun
 
         stored = self._stored() if self.path is None else StoredRun.of_folder(self.path)
@@ -85,7 +82,7 @@ class RunPlace:
             yield self.path
             return
         by_path = self.path is not None
-        with Interruption(None).listening(), stored.gone_on(console, by_path=by_path) as folder:
+        with stored.gone_on(console, by_path=by_path) as folder:
             yield folder
 
     def to_read(self, console: Console) -> Path:

@@ -201,7 +201,7 @@ def test_sweep_in_an_object_store_goes_on_on_another_machine(tmp_path, monkeypat
     uri = f"fsspec+file://{bucket}/runs/mine"
     monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / "one"))
     arguments = ["--no-dashboard", "--out", uri]
-    process = start("run", "digits", *TINY, "--trials", "3", *arguments, cwd=tmp_path)
+    process = start("run", "digits", *TINY, "--trials", "6", *arguments, cwd=tmp_path)
     wait_for(lambda: list((tmp_path / "one").glob("*/mine/trials")), process)
     (run,) = (tmp_path / "one").glob("*/mine")
 
@@ -223,7 +223,7 @@ def test_sweep_in_an_object_store_goes_on_on_another_machine(tmp_path, monkeypat
     report, _ = out.split()
     assert report.startswith(str(tmp_path / "two"))
     after = records(Path(report).parent)
-    assert len(after) == 3
+    assert len(after) == 6
     assert {record["state"] for record in after.values()} <= {"completed", "stopped_early"}
     for trial in done:
         assert after[trial] == before[trial]
@@ -233,7 +233,7 @@ def test_sweep_in_an_object_store_goes_on_on_another_machine(tmp_path, monkeypat
     code, out, err = finish(start("status", uri, "--json", cwd=tmp_path))
     assert code == 0, err
     status = json.loads(out)
-    assert len(status["trials"]) == 3
+    assert len(status["trials"]) == 6
     assert status["copy"].endswith("nobody is at work on it")
 
 
