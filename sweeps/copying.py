@@ -34,8 +34,6 @@ COPYING_SHARE = 0.1
 TAKEN_OVER = 100
 """By so much the number of a process's first snapshot is above that of another's: one that was held
 up in writing its own is below."""
-FOR_READERS = ("report.html", "results.csv")
-"""Files that also lie beside the snapshots at the end, for whoever looks into the bucket."""
 
 
 class LostFolderError(StoreError):
@@ -74,8 +72,6 @@ class Copier:
         self._put: set[str] = set()
         """SHA-256 of what was put there since the last snapshot."""
         self._is_noted = self._is_untidy = False
-        self.trouble: str | None = None
-        """Why the last copying failed."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go, name="copying", daemon=True)
 
@@ -213,9 +209,10 @@ class Copier:
             self._thread.join()
             self._there = None  # so that what has got lost there in the meantime is put again
             self.copy()
-            for name in FOR_READERS:
-                if (path := self.folder / name).exists():
-                    self.snapshots.store.write(name, path.read_bytes())
+            run = RunFolder(self.folder)
+            for path in (run.report, run.results):  # for whoever looks into the bucket
+                if path.exists():
+                    self.snapshots.store.write(path.name, path.read_bytes())
             if self.newest is not None:
                 with self._tidying():
                     self.snapshots.sweep_up(self.newest, self._check_ours)
@@ -248,7 +245,7 @@ class Copier:
         )
 
     def _go(self) -> None:
-        pause = min(COPY_SECONDS, FIRST_SECONDS)
+        pause, before = min(COPY_SECONDS, FIRST_SECONDS), None
         while not self._ended.wait(pause):
             started = time.monotonic()
             try:
@@ -261,11 +258,11 @@ class Copier:
                 return
             except Exception as error:  # whatever it is, the next copying may be well
                 trouble = str(error) or type(error).__name__
-            if trouble not in (None, self.trouble):
+            if trouble not in (None, before):
                 self._say(f"not copied: {trouble}; the sweep goes on")
-            elif trouble is None and self.trouble is not None:
+            elif trouble is None and before is not None:
                 self._say("copied again")
-            self.trouble = trouble
+            before = trouble
             pause = COPY_SECONDS
             if trouble is None:
                 pause = max(pause, (time.monotonic() - started) / COPYING_SHARE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reports.build import outputs, report_steps, sweeps_steps
 from reports.reading import Step
 from reports.run_folder import RunFolder
+from sweeps.outlets import say_warning
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ def report_one(run: Path, html: Path | None, csv: Path | None, console: Console)
     comparison = _shown(report_steps(run, to), console)
     for damaged in comparison.damaged:
         record = RunFolder(run).trial(damaged.trial).record
-        print(f"warning: {record}: left out: {damaged.reason}", file=sys.stderr)
+        say_warning(f"{record}: left out: {damaged.reason}")
     for path in (to.page, to.results, to.curves):
         print(path)
 
@@ -34,7 +34,7 @@ def report_several(runs: Sequence[Path], page: Path, table: Path, console: Conso
     for run, sweep in zip(runs, compared.sweeps, strict=True):
         for damaged in sweep.comparison.damaged:
             record = RunFolder(run).trial(damaged.trial).record
-            print(f"warning: {record}: left out: {damaged.reason}", file=sys.stderr)
+            say_warning(f"{record}: left out: {damaged.reason}")
     print(page)
     print(table)
 

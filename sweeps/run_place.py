@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class RunPlace:
         from sweeps.folder import check_vacant
 
         if self.path is None:
-            self._stored().check_vacant()
+            self._stored.check_vacant()
         check_vacant(self.folder)
 
     @contextmanager
@@ -61,7 +62,9 @@ class RunPlace:
         if self.path is not None:
             yield self.path
             return
-        with self._stored().begun(console) as folder:
+        from sweeps.interruption import Interruption
+
+        with Interruption(None).listening(), self._stored.begun(console) as folder:
             yield folder
 
     @contextmanager
@@ -74,15 +77,16 @@ class RunPlace:
             StoreError: there is none, or another process is at work on it; or, at the end, not all
                 could be copied.
         """
+        from sweeps.interruption import Interruption
         from sweeps.stored_run import StoredRun
 
-        stored = self._stored() if self.path is None else StoredRun.of_folder(self.path)
+        stored = self._stored if self.path is None else StoredRun.of_folder(self.path)
         if stored is None:
             assert self.path is not None
             yield self.path
             return
         by_path = self.path is not None
-        with stored.gone_on(console, by_path=by_path) as folder:
+        with Interruption(None).listening(), stored.gone_on(console, by_path=by_path) as folder:
             yield folder
 
     def to_read(self, console: Console) -> Path:
@@ -91,7 +95,7 @@ class RunPlace:
         Raises:
             StoreError: there is none, or it can't be brought here.
         """
-        return self.path if self.path is not None else self._stored().to_read(console)
+        return self.path if self.path is not None else self._stored.to_read(console)
 
     def note(self) -> str | None:
         """Of a place in a store: when it was last copied there, and by whom.
@@ -99,8 +103,9 @@ class RunPlace:
         Raises:
             StoreError: the store can't be read.
         """
-        return None if self.path is not None else self._stored().note()
+        return None if self.path is not None else self._stored.note()
 
+    @cached_property
     def _stored(self) -> StoredRun:
         from sweeps.store import StoreUri
         from sweeps.stored_run import StoredRun

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reports.run_folder import RunFolder
 from sweeps.moment import BusyFolderError, Pinned
 from sweeps.outlets import say_warning
 from sweeps.store import Store, StoreError
@@ -30,10 +31,8 @@ from sweeps.store import Store, StoreError
 SNAPSHOTS, OBJECTS = "snapshots", "objects"
 KEPT = 2
 """So many of the newest snapshots stay, with all that they name."""
-SPEC = "sweep.yaml"
 T = TypeVar("T")
-_RECORD = re.compile(r"trials/[^/]+/record\.json")
-_NAME = re.compile(r"(?P<number>\d{8})-(?P<token>[0-9a-f]{32})\.json")
+_NAME = re.compile(r"\d{8}-[0-9a-f]{32}\.json")
 
 
 class StoredFile(BaseModel):
@@ -68,10 +67,12 @@ class Snapshot(BaseModel):
 
         A trial or two may be removed on purpose, to be trained anew.
         """
-        if SPEC in self.files and not (folder / SPEC).exists():
+        run = RunFolder(folder)
+        if run.spec.name in self.files and not run.spec.exists():
             return True
-        trials = [name for name in self.files if _RECORD.fullmatch(name)]
-        return sum(not (folder / name).exists() for name in trials) > len(trials) / 2
+        any_record = run.trial("*").record.relative_to(folder).as_posix()
+        records = [name for name in self.files if PurePosixPath(name).match(any_record)]
+        return sum(not (folder / name).exists() for name in records) > len(records) / 2
 
 
 class DamagedSnapshotError(StoreError):

@@ -99,7 +99,7 @@ class StoreUri:
         Raises:
             StoreError: this user has no home folder.
         """
-        return self.kept / "work" / self.name
+        return self.kept / "sweep" / self.name
 
 
 def _holds_secret(what: str) -> StoreError:

@@ -22,17 +22,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 
 from evaluation.whole_files import write_atomically
-from reports.run_folder import RunFolder
+from reports.run_folder import RunFolder, TrialFolder
 from sweeps.claim import AlreadyAtWorkError, AtWork, Claim, at_work
 from sweeps.copying import Copier, say
 from sweeps.driver_lock import is_at_work, only_driver
 from sweeps.moment import Stamp, stamp_of
 from sweeps.snapshots import Snapshot, Snapshots, StoredFile
-from sweeps.store import CHUNK_BYTES, RUNS_VARIABLE, Store, StoreError, StoreUri
+from sweeps.store import RUNS_VARIABLE, Store, StoreError, StoreUri
 from sweeps.terminal import doing
 
 BASE, PROBE = ".store.json", ".tg-sweep"
-NETWORKS = ".safetensors"
+NETWORKS = TrialFolder(Path()).checkpoint.suffix
 """Suffix of files that are not brought here to look at a sweep."""
 LOOKS = 3
 """So often a snapshot that is removed while it is brought here gives way to a newer one."""
@@ -349,14 +349,11 @@ def write_base(folder: Path, base: Base) -> None:
 
 def _sha256(path: Path) -> str | None:
     """What a file is known by; None if there is none."""
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
-    return digest.hexdigest()
 
 
 def _state(claim: Claim | None) -> str:

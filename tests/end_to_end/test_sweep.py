@@ -202,8 +202,8 @@ def test_sweep_in_an_object_store_goes_on_on_another_machine(tmp_path, monkeypat
     monkeypatch.setenv("TG_SWEEP_RUNS", str(tmp_path / "one"))
     arguments = ["--no-dashboard", "--out", uri]
     process = start("run", "digits", *TINY, "--trials", "6", *arguments, cwd=tmp_path)
-    wait_for(lambda: list((tmp_path / "one").glob("*/work/mine/trials")), process)
-    (run,) = (tmp_path / "one").glob("*/work/mine")
+    wait_for(lambda: list((tmp_path / "one").glob("*/sweep/mine/trials")), process)
+    (run,) = (tmp_path / "one").glob("*/sweep/mine")
 
     def one_is_done():
         return {record["state"] for record in records(run).values()} - {"running"}

@@ -108,9 +108,9 @@ def test_signal_while_the_rest_is_copied_says_where_all_is(
     def work():
         with RunPlace(uri=str(uri)).begun(console) as folder:
             made(folder)
-            monkeypatch.setattr(Store, "put", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+            monkeypatch.setattr(Store, "put", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="told to stop"):
         work()
     told = capsys.readouterr().err
     assert (

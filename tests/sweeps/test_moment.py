@@ -3,10 +3,12 @@ import time
 
 import pytest
 
+from reports.run_folder import TrialFolder
 from sweeps import moment
 from sweeps.moment import BusyFolderError, pin
 from sweeps.stored_run import StoredRun
 from tests.sweeps.stores import held_there, made, write
+from transgan.training.checkpoint import previous_checkpoint
 
 
 def test_snapshot_is_of_one_moment_of_each_trial(tmp_path, monkeypatch):
@@ -96,3 +98,11 @@ def test_log_that_is_written_on_is_copied_as_far_as_it_was(tmp_path, monkeypatch
         with (tmp_path / "study.journal").open("a") as file:
             file.write("another\n")
         assert b"".join(now.files["study.journal"].chunks()) == b"line\n"
+
+
+def test_spare_checkpoints_are_known_by_the_name_that_training_gives_them(tmp_path):
+    made(tmp_path)
+    spare = previous_checkpoint(TrialFolder(tmp_path / "trials" / "0000").checkpoint)
+    spare.write_text("spare")
+    with pin(tmp_path, {}) as now:
+        assert set(now.files) == {"sweep.yaml", "trials/0000/record.json"}

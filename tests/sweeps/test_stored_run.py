@@ -27,7 +27,7 @@ def test_what_is_here_at_the_end_is_there_but_what_is_hidden_or_spare(
         "trials/0000/checkpoint.safetensors": "w",
         "trials/loose": "l",
     }
-    assert folder == tmp_path / "one" / folder.parents[1].name / "work" / "mine"
+    assert folder == tmp_path / "one" / folder.parents[1].name / "sweep" / "mine"
     assert "nobody is at work on it" in StoredRun(uri).note()
 
 
@@ -102,17 +102,16 @@ def test_what_has_not_changed_is_put_and_brought_once(uri, machine, console, mon
 def test_to_look_at_a_sweep_its_networks_stay_there(uri, machine, console):
     start(uri, console, trials__0000__checkpoint_dot_safetensors="w", gone="g")
     machine("two")
-    place = RunPlace(uri=str(uri))
-    copy = place.to_read(console)
+    copy = StoredRun(uri).to_read(console)
     assert set(held(copy)) == {"sweep.yaml", "trials/0000/record.json", "gone"}
-    assert copy != place.folder
+    assert copy != RunPlace(uri=str(uri)).folder
     machine("one")
     with StoredRun(uri).gone_on(console, by_path=False) as folder:
         (folder / "gone").unlink()
         write(folder, trials__0000__record_dot_json="two")
-    assert place.to_read(console) == folder
+    assert StoredRun(uri).to_read(console) == folder
     machine("two")
-    assert held(place.to_read(console)) == {
+    assert held(StoredRun(uri).to_read(console)) == {
         "sweep.yaml": "spec",
         "trials/0000/record.json": "two",
     }
