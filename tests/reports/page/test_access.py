@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.reports.schemes import show_in
+
 pytestmark = pytest.mark.slow
 
 Page = Any
@@ -48,10 +50,9 @@ def test_axe_finds_nothing_serious(
     page: Page, violations: Callable[[Page], list[str]], scheme: str, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
+    show_in(page, scheme)
     page.click("#column-toggle")
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    page.wait_for_timeout(300)  # the charts are drawn again in the other scheme
     assert violations(page) == []
 
 
@@ -104,7 +105,7 @@ def test_links_of_the_navigation_lead_to_sections(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_page_never_scrolls_sideways_whatever_is_open(page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
+    show_in(page, scheme)
     page.set_viewport_size({"width": 360, "height": 740})
     page.click("#column-toggle")
     page.wait_for_timeout(200)
@@ -129,14 +130,11 @@ def test_printed_page_has_light_paper_and_cuts_nothing(page: Page) -> None:
 
 def test_charts_are_drawn_for_light_paper_of_its_width_and_back_again(page: Page) -> None:
     """Before it is printed a page is still that of the screen: dark, and wide."""
-    page.emulate_media(color_scheme="dark")
+    show_in(page, "dark")
     ink = "document.querySelector('.plot[data-chart=learning]').layout.font.color"
     width = "document.querySelector('.plot[data-chart=learning] .main-svg').clientWidth"
     room = "document.querySelector('.plot[data-chart=learning]').clientWidth"
-    for _ in range(100):  # the page's policy forbids what waits for a value
-        if page.evaluate(ink) == "#e9eaec":
-            break
-        page.wait_for_timeout(100)
+    assert page.evaluate(ink) == "#e9eaec"
     before = page.evaluate(width)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(ink) == "#1c1f23"

@@ -12,6 +12,7 @@ import pytest
 from reports.build import build_report
 from reports.records import SweepRecord, TrialCost, TrialRecord, TrialState
 from reports.run_folder import RunFolder
+from tests.reports.schemes import show_in
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +58,7 @@ def test_header_sorts_both_ways_with_missing_values_last(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_labels_among_lines_stand_on_the_chart_s_own_ground(page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.wait_for_timeout(200)
+    show_in(page, scheme)
     grounds = page.locator("[data-chart=parallel] .annotation .bg").evaluate_all(
         """grounds => grounds.map(one => {
           const style = getComputedStyle(one);
@@ -177,10 +177,9 @@ def test_every_chart_says_in_words_what_it_shows(page: Page) -> None:
 
 def test_charts_follow_the_theme(page: Page) -> None:
     colour = "document.querySelector('.plot[data-chart=learning]').layout.font.color"
-    page.emulate_media(color_scheme="light")
+    show_in(page, "light")
     light = page.evaluate(colour)
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(500)
+    show_in(page, "dark")
     assert page.evaluate(colour) != light
     assert page.complaints == []
 
