@@ -259,15 +259,16 @@ def _for_batch(rehearse: _Rehearse, rows: int, part: int, unit: int) -> StepCost
 
     FLOPs are on the line through smaller batches exactly. So are bytes, but for what does not grow
     with the batch: tables of a size of their own, the first of which a small batch does not fill.
+    Of many small parts the third and all that follow are alike.
     """
+    if part <= unit and rows > 3 * part:
+        two, three = rehearse(2 * part, part), rehearse(3 * part, part)
+        return two.towards(three, (rows - 2 * part) / part)
     if rows <= 4 * unit:
         return rehearse(rows, part)
     if part == rows:
         few, more = rehearse(2 * unit, 2 * unit), rehearse(4 * unit, 4 * unit)
         return few.towards(more, (rows - 2 * unit) / (2 * unit))
-    if part <= unit:
-        two, three = rehearse(2 * part, part), rehearse(3 * part, part)
-        return two.towards(three, (rows - 2 * part) / part)
     # Larger parts first, then more of them.
     two, three = rehearse(2 * unit, unit), rehearse(3 * unit, unit)
     larger = two.towards(rehearse(4 * unit, 2 * unit), (part - unit) / unit)

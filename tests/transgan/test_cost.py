@@ -180,6 +180,20 @@ def test_large_batch_is_on_the_line_through_smaller_ones(make_config: MakeConfig
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("rows", "part"), [(5, 1), (18, 4)])
+def test_many_parts_are_on_the_line_through_two_and_three(
+    make_config: MakeConfig, rows: int, part: int
+) -> None:
+    config = make_config({"batch_size": rows, "microbatch_size": part})
+    cost, stage = training_cost(config), Stage(config)
+    penalised, generator = stage.discriminator_step(penalised=True), stage.generator_step()
+    assert cost.penalised_discriminator_step_flops == pytest.approx(penalised.flops, rel=1e-9)
+    assert cost.generator_step_flops == pytest.approx(generator.flops, rel=1e-9)
+    assert cost.discriminator_step_bytes == pytest.approx(penalised.peak_bytes, rel=1e-3)
+    assert cost.generator_step_bytes == pytest.approx(generator.peak_bytes, rel=1e-3)
+
+
+@pytest.mark.slow
 def test_resident_memory_is_base_tensors_and_slack_on_what_comes_and_goes(
     make_config: MakeConfig,
 ) -> None:
