@@ -16,7 +16,9 @@ _HISTORY = (
     "`confident_fraction`, and had no ground in the metrics' definitions; they were withdrawn, and "
     "with them all of the same kind, also those that held: these are the open ones. The photos' "
     "strengths were settled with the photographs' parts exchanged, the extractor trained on those "
-    "held out and the sets made of the others.",
+    "held out and the sets made of the others. The strongest mixtures were 50 % at first: with the "
+    "extractor of another kind of processor, `coverage` of the photos' two (0.885 ± 0.025) then "
+    "touched that of real images (0.955 ± 0.012), 293 of 295 claims held, and they were made 70 %.",
 )
 
 
