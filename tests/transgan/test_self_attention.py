@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from transgan.networks import attend, linear
 from transgan.networks.self_attention import self_attention
@@ -89,3 +92,29 @@ def test_frozen_weights_get_no_gradient() -> None:
     assert x is not None
     assert x.grad is not None
     assert all(t is not None and t.grad is None for t in frozen)
+
+
+class Names(TorchDispatchMode):
+    """Within it, `seen` gets the name of every operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.seen.add(function._overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_large_table_with_a_learned_bias_is_never_there_as_a_whole(
+    twice: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's attention would make it where its mask asks for a gradient."""
+    monkeypatch.setattr(attend, "PLAIN_WEIGHTS", 0)
+    with Names() as names:
+        self_attention(*inputs(True, torch.float32), HEADS, twice=twice)
+    assert "_scaled_dot_product_flash_attention_for_cpu" in names.seen
+    assert "_softmax" not in names.seen

@@ -50,7 +50,8 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-        mask = None if bias is None else bias.to(q.dtype)[None]
+        # A view would ask for a gradient even here, and torch leave its fused attention for that.
+        mask = None if bias is None else bias.detach().to(q.dtype)[None]
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
     @staticmethod

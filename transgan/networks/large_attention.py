@@ -47,7 +47,8 @@ class _LargeAttention(torch.autograd.Function):
         B, N, C = x.shape
         qkv = product(x, qkv_weight).view(B, N, 3, num_heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = qkv  # B A N D
-        mask = None if bias is None else bias[None]
+        # A view would ask for a gradient even here, and torch leave its fused attention for that.
+        mask = None if bias is None else bias.detach()[None]
         found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         merged = found.transpose(1, 2).reshape(B, N, C)
         ctx.save_for_backward(x, qkv_weight, bias, proj_weight, proj_bias, qkv, found, merged)
