@@ -176,17 +176,27 @@ class TableTrials:
         free = [place for place in range(len(self.rows)) if place not in self.used]
         return self._take(min(free, key=distance))
 
-    def drawn(self, seed: int) -> Row:
-        """A row at random."""
-        return self._take(random.Random(seed).randrange(len(self.rows)))
+    def drawn(self, seed: int, among: Sequence[int]) -> Row:
+        """One of these rows at random, by its place."""
+        return self._take(random.Random(seed).choice(among))
 
     def _take(self, place: int) -> Row:
         self.used.add(place)
         return self.rows[place]
 
 
-def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point]:
-    """One search from its first trial to its last, one trial at a time."""
+def search(
+    spec: SweepSpec, rows: Sequence[Row], folder: Path, firsts: Sequence[int] | None = None
+) -> Iterator[Point]:
+    """One search from its first trial to its last, one trial at a time.
+
+    Args:
+        spec: the sweep.
+        rows: what its trials are.
+        folder: of its run.
+        firsts: places of the rows that its first trial may be; None for all.
+    """
+    firsts = range(len(rows)) if firsts is None else firsts
     run = RunFolder(folder)
     run.trials.mkdir(parents=True)
     ledger = Ledger(spec, run, objective=OBJECTIVE, concurrent=1, device="cpu")
@@ -197,7 +207,11 @@ def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point
         except StopIteration:
             return
         assert task is not None
-        row = trials.nearest(task.settings) if task.number else trials.drawn(spec.sampler.seed)
+        row = (
+            trials.nearest(task.settings)
+            if task.number
+            else trials.drawn(spec.sampler.seed, firsts)
+        )
         trial = run.trial(task.trial)
         changes: dict[str, Any] = {"settings": row.settings}
         score, start = math.inf, 0.0
@@ -225,7 +239,7 @@ def search(spec: SweepSpec, rows: Sequence[Row], folder: Path) -> Iterator[Point
         yield Point(kimg, score)
 
 
-def _quick() -> None:
+def without_waiting() -> None:
     """What makes no difference here, and takes time: waiting for disks, and the journal."""
     os.fsync = lambda file: None
     in_memory: Any = optuna.storages.InMemoryStorage
@@ -235,7 +249,7 @@ def _quick() -> None:
 def one_seed(given: tuple[int, Path]) -> dict[str, list[Point]]:
     """Every search with one seed, with as many trials as the largest comparison takes."""
     seed, table = given
-    _quick()
+    without_waiting()
     rows, most = read_table(table), max(NUM_TRIALS)
     found = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:

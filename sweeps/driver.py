@@ -27,18 +27,17 @@ from sweeps.description import describe_sweep, metric_columns
 from sweeps.driver_lock import only_driver
 from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
+from sweeps.forecast import Calibration, forecast
 from sweeps.hang import hang_seconds
 from sweeps.interruption import Interruption
 from sweeps.ledger import Ledger
 from sweeps.live import LiveTable
 from sweeps.outset import resources_text, say_faults, say_scale, say_time, say_where
 from sweeps.plan import (
-    Calibration,
     concurrent_trials,
     device_for,
     device_here,
     first_configs,
-    forecast,
     measure_seconds_per_kimg,
 )
 from sweeps.rehearsal import check_labels

@@ -14,7 +14,8 @@ import torch
 from evaluation.extractor_names import DINOV2, INCEPTION
 from reports.formats import counted
 from reports.records import Forecast
-from sweeps.plan import Calibration, first_configs, forecast, measure_seconds_per_kimg
+from sweeps.forecast import Calibration, forecast
+from sweeps.plan import first_configs, measure_seconds_per_kimg
 from sweeps.spec import SweepSpec
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost

@@ -47,7 +47,7 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "sweeps": (
         "The spec, and one trial as a plain iterator without Ray.",
-        ("sweeps.spec", "sweeps.search_space", "sweeps.plan", "sweeps.trial"),
+        ("sweeps.spec", "sweeps.search_space", "sweeps.plan", "sweeps.forecast", "sweeps.trial"),
     ),
 }
 """What others may rely on, by package: a sentence, and the modules."""
