@@ -16,12 +16,11 @@ import math
 import multiprocessing
 import os
 import statistics
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from search_efficiency import TPE, Row, read_table, search, spec_of, without_waiting
+from search_efficiency import TPE, Row, quick_folder, read_table, search, spec_of
 from search_efficiency_page import TABLE
 
 from sweeps.forecast import BASELINE_MERIT, Calibration, forecast
@@ -61,10 +60,9 @@ def best_quarter(rows: Sequence[Row], last_rung: float) -> list[int]:
 
 def replayed_kimg(rule: str, num_trials: int, seed: int) -> float:
     """Training of one search of the table, over all of its trials."""
-    without_waiting()
     rows, spec = read_table(TABLE), spec_of(TPE, RULES[rule], num_trials, seed)
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
-        *_, last = search(spec, rows, Path(path) / "run", best_quarter(rows, spec.rungs[-1]))
+    with quick_folder() as folder:
+        *_, last = search(spec, rows, folder / "run", best_quarter(rows, spec.rungs[-1]))
     return last.kimg
 
 
@@ -117,6 +115,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=24)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error(f"--seeds: {arguments.seeds} have no spread; give 2 or more")
     found = compare(tuple(RULES), NUM_TRIALS, arguments.seeds, arguments.processes)
     PAGE.write_text(page(found), encoding="utf-8")
     print(page(found))

@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -239,24 +240,31 @@ def search(
         yield Point(kimg, score)
 
 
-def without_waiting() -> None:
-    """What makes no difference here, and takes time: waiting for disks, and the journal."""
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder for replays.
+
+    From then on this process does without what makes no difference to them, and takes time: waiting
+    for disks, and the study's journal.
+    """
     os.fsync = lambda file: None
     in_memory: Any = optuna.storages.InMemoryStorage
     study_mirror.JournalStorage = lambda backend: in_memory()  # type: ignore[misc,assignment]
+    in_ram = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=in_ram if in_ram.is_dir() else None) as path:
+        yield Path(path)
 
 
 def one_seed(given: tuple[int, Path]) -> dict[str, list[Point]]:
     """Every search with one seed, with as many trials as the largest comparison takes."""
     seed, table = given
-    without_waiting()
     rows, most = read_table(table), max(NUM_TRIALS)
     found = {}
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
+    with quick_folder() as folder:
         for number, (name, (sampler, stopping)) in enumerate(SEARCHES.items()):
             num_trials = min(most if name == RANDOM_SEARCH else TIMES_AS_MANY * most, len(rows))
             spec = spec_of(sampler, stopping, num_trials, seed)
-            found[name] = list(search(spec, rows, Path(path) / str(number)))
+            found[name] = list(search(spec, rows, folder / str(number)))
     return found
 
 

@@ -26,7 +26,7 @@ RUNG_CORRELATION = 0.75
 IMAGINED_ERROR = 0.03
 """Standard error of an imagined score, as a share of it: that of 1,000 digits."""
 BASELINE_MERIT = 0.25
-"""Simulated sweeps take the baseline, where there is one, to be among this best share of trials."""
+"""Simulated sweeps take the baseline, where there is one, to be in this best share at the end."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ def forecast(
 ) -> Forecast:
     """How long the trials will take: the mean of many simulated sweeps, and 90 % of them.
 
-    Each simulation gives the trials a random order of merit (the baseline a good place in it, since
-    presets are tuned) and a measured speed, and runs the spec's own stopping rule on them with as
-    many workers. The mean, since they are of two kinds, in which the last trial to start is stopped
-    or goes on alone: their median says nothing of how long the others take. Then the finalists run,
-    round by round of an imagined race (`race_forecast`).
+    Each simulation gives the trials a random order of merit at their end (the baseline a good place
+    in it, since presets are tuned), scores on their way there, and a measured speed, and runs the
+    spec's own stopping rule on them with as many workers. The mean, since they are of two kinds, in
+    which the last trial to start is stopped or goes on alone: their median says nothing of how long
+    the others take. Then the finalists run, round by round of an imagined race (`race_forecast`).
 
     Args:
         spec: the sweep.

@@ -3,10 +3,7 @@ import pytest
 from sweeps.forecast import Calibration, forecast
 from sweeps.race_forecast import imagined_races, race_seconds, runs_left
 from sweeps.spec import load_spec
-
-
-def spec_with(*overrides):
-    return load_spec("digits", overrides)[1]
+from tests.sweeps.test_plan import spec_with
 
 
 def test_forecast_of_a_sweep_without_stopping_is_arithmetic():
