@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,15 @@ from torch.nn import functional as F
 
 from transgan.flops import FlopCounter
 from transgan.networks import linear as module
-from transgan.networks.linear import Linear, linear, onednn_serves, product, product_gradients
+from transgan.networks.linear import (
+    Linear,
+    Share,
+    linear,
+    onednn_serves,
+    onednn_share,
+    product,
+    product_gradients,
+)
 
 
 def inputs(*shape: int, out_dim: int) -> list[Tensor]:
@@ -22,7 +32,7 @@ def inputs(*shape: int, out_dim: int) -> list[Tensor]:
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the two that sizes choose between, at sizes small enough for a test."""
     least = 0 if request.param == "oneDNN" else 1 << 60
-    monkeypatch.setattr(module, "LEAST_PRODUCTS", least)
+    monkeypatch.setattr(module, "SHARE", Share(least, math.inf))
     monkeypatch.setattr(module, "LEAST_SHARED", 0)
 
 
@@ -63,26 +73,24 @@ def test_gradients_without_a_graph_are_those_of_torch(shape: tuple[int, ...], ou
 
 
 @pytest.mark.parametrize(
-    ("vendor", "family", "least"),
+    ("vendor", "family", "share"),
     [
-        ("AuthenticAMD", 26, 1 << 21),
-        ("AuthenticAMD", 25, 1 << 24),
-        ("GenuineIntel", 6, 1 << 24),
-        ("HygonGenuine", 26, 1 << 24),
+        ("AuthenticAMD", 26, Share(1 << 21, math.inf)),
+        ("AuthenticAMD", 25, Share(1 << 24, math.inf)),
+        ("GenuineIntel", 6, Share(1 << 24, 128)),
+        ("HygonGenuine", 26, Share(1 << 24, math.inf)),
     ],
 )
-def test_onednn_takes_smaller_products_where_it_is_twice_as_fast(
-    vendor: str, family: int, least: int
-) -> None:
+def test_onednn_takes_what_it_is_faster_at(vendor: str, family: int, share: Share) -> None:
     info = f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 17\n"
-    assert module.least_products(info * 2) == least
-    assert module.least_products("CPU architecture: 8\n") == 1 << 24
+    assert onednn_share(info * 2) == share
+    assert onednn_share("CPU architecture: 8\n") == Share(1 << 24, math.inf)
 
 
 @pytest.mark.skipif(not module.CARRIES_ONEDNN, reason="torch without oneDNN")
 def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
-    monkeypatch.setattr(module, "LEAST_PRODUCTS", 512 * 64 * 64)
+    monkeypatch.setattr(module, "SHARE", Share(512 * 64 * 64, most_terms=64))
     ours = module._onednn
     monkeypatch.setattr(module, "_onednn", lambda *given: taken.append(given) or ours(*given))
     x, weight = torch.randn(512, 64), torch.randn(64, 64)
@@ -91,6 +99,8 @@ def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.Monkey
     product(x[:256], weight)
     assert len(taken) == 1
     product(x.double(), weight.double())
+    assert len(taken) == 1
+    product(torch.randn(512, 65), torch.randn(64, 65))
     assert len(taken) == 1
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from transgan.networks import linear, mlp
+from transgan.networks import linear
 from transgan.networks.mlp import Mlp
 
 
 @pytest.fixture(params=["oneDNN", "MKL"])
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     least = 0 if request.param == "oneDNN" else 1 << 60
-    for module in (linear, mlp):
-        monkeypatch.setattr(module, "LEAST_PRODUCTS", least)
+    monkeypatch.setattr(linear, "SHARE", linear.Share(least, math.inf))
 
 
 def setting() -> tuple[Mlp, Tensor, Tensor, list[Tensor]]:

@@ -26,6 +26,8 @@ def test_bias_is_the_tables_row_for_the_offset(width: int) -> None:
             down, right = query // width - key // width, query % width - key % width
             row = (down + width - 1) * (2 * width - 1) + right + width - 1
             assert torch.equal(bias[:, query, key], table[row])
+    with torch.no_grad():
+        assert torch.equal(position_bias(table, width), bias)
     d_bias = torch.randn_like(bias)
     (expected,) = torch.autograd.grad(bias, table, d_bias)
     torch.testing.assert_close(table_gradient(d_bias, width), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ HEADS = 2
 @pytest.fixture(params=["kept weights", "weights again", "weights again in parts"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the ways that sizes choose between, at sizes small enough for a test."""
-    monkeypatch.setattr(linear, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(linear, "SHARE", linear.Share(0, math.inf))
     if request.param != "kept weights":
         monkeypatch.setattr(attend, "PLAIN_WEIGHTS", 0)
     if request.param == "weights again in parts":

@@ -6,16 +6,20 @@ Without gradients, that is, and in operations that have their own backward pass 
 torch takes MKL's product for float32. oneDNN's, which torch carries too, is twice as fast on AMD's
 processors with AVX-512 units of full width (Zen 5: 240 against 105 GFLOP/s on one core of an EPYC
 of 2024), where MKL leaves AVX-512 alone. On others it is faster by a tenth at most (Zen 4: 105
-against 97 GFLOP/s). Smaller products stay with MKL, whose call costs less.
+against 97 GFLOP/s), and on Intel's only in sums of few terms (53 to 63 against 39 to 46 GFLOP/s for
+64 terms, 76 against 84 for 1,024, and 35 against 77 where transposed matrices are copied first, as
+for the gradients of weights; Cascade Lake). Smaller products stay with MKL, whose call costs less.
+`python benchmarks/products.py` measures it.
 Both compute in full float32; they round in different places.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,19 +33,33 @@ LEAST_SHARED = 64
 that to be worth the copies."""
 
 
-def least_products(cpu_info: str) -> int:
-    """Multiply-adds below which oneDNN's call, about 15 µs more, is not worth it.
+class Share(NamedTuple):
+    """Which products are oneDNN's."""
+
+    least_products: int
+    """Multiply-adds below which its call, about 15 µs more, is not worth it."""
+    most_terms: float
+    """Of a sum, above which MKL is the faster one."""
+
+
+def onednn_share(cpu_info: str) -> Share:
+    """What is faster by oneDNN on a processor.
 
     Args:
         cpu_info: what Linux tells of the processors in `/proc/cpuinfo`.
     """
     fields = dict(re.findall(r"^(vendor_id|cpu family)\s*: (.*)$", cpu_info, re.MULTILINE))
-    is_zen5 = fields.get("vendor_id") == "AuthenticAMD" and int(fields.get("cpu family", 0)) >= 26
-    return 1 << 21 if is_zen5 else 1 << 24
+    match fields.get("vendor_id"):
+        case "AuthenticAMD" if int(fields.get("cpu family", 0)) >= 26:  # Zen 5
+            return Share(least_products=1 << 21, most_terms=math.inf)
+        case "GenuineIntel":
+            return Share(least_products=1 << 24, most_terms=128)
+        case _:
+            return Share(least_products=1 << 24, most_terms=math.inf)
 
 
 _CPU_INFO = Path("/proc/cpuinfo")
-LEAST_PRODUCTS = least_products(_CPU_INFO.read_text("utf-8") if _CPU_INFO.exists() else "")
+SHARE = onednn_share(_CPU_INFO.read_text("utf-8") if _CPU_INFO.exists() else "")
 
 
 def carries_onednn() -> bool:
@@ -93,16 +111,22 @@ def runs_as_written(x: Tensor) -> bool:
     return not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
 
 
+def onednn_takes(x: Tensor, weight: Tensor) -> bool:
+    """Whether x Wᵀ is a product for oneDNN."""
+    terms = x.shape[-1]
+    return (
+        x.numel() * len(weight) >= SHARE.least_products
+        and terms <= SHARE.most_terms
+        and (x.is_contiguous() or x.dim() != 2 or terms >= LEAST_SHARED)
+        and onednn_serves(x)
+    )
+
+
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The same without a graph, of matrices of any strides."""
-    num_out, shared = weight.shape
-    if x.numel() * num_out < LEAST_PRODUCTS or not onednn_serves(x):
+    if not onednn_takes(x, weight):
         return F.linear(x, weight, bias)
-    if x.is_contiguous():
-        return _onednn(x, weight, bias)
-    if x.dim() == 2 and shared < LEAST_SHARED:
-        return F.linear(x, weight, bias)
-    if x.dim() == 2 and bias is None and len(x) > num_out:
+    if not x.is_contiguous() and x.dim() == 2 and bias is None and len(x) > len(weight):
         # Of the two that are to be copied, oneDNN likes the larger one in the weight's place.
         return _onednn(weight, x, None).t().contiguous()
     return _onednn(x, weight, bias)
@@ -112,7 +136,7 @@ def product_onto(residual: Tensor | None, x: Tensor, weight: Tensor, bias: Tenso
     """The same, added to `residual` if there is one, without a graph."""
     if residual is None:
         return product(x, weight, bias)
-    if x.numel() * len(weight) < LEAST_PRODUCTS or not onednn_serves(x):
+    if not onednn_takes(x, weight):
         return F.linear(x, weight, bias).add_(residual)
     operation = torch.ops.mkldnn._linear_pointwise.binary
     out: Tensor = operation(x, residual, weight, bias, "add")

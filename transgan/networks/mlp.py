@@ -17,11 +17,10 @@ from torch.nn import functional as F
 
 from transgan.networks.input_gradient import weights_are_left_out
 from transgan.networks.linear import (
-    LEAST_PRODUCTS,
     Linear,
     graph_gradients,
     linear,
-    onednn_serves,
+    onednn_takes,
     product,
     product_gradients,
     product_onto,
@@ -74,11 +73,11 @@ def mlp_values(
     x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, residual: Tensor
 ) -> Tensor:
     """Without a graph, GELU taken as the product is written, where that is possible."""
-    if x.numel() * len(weight1) >= LEAST_PRODUCTS and onednn_serves(x):
+    if onednn_takes(x, weight1):
         operation = torch.ops.mkldnn._linear_pointwise.default
         active: Tensor = operation(x, weight1, bias1, "gelu", [], "none")
     else:
-        active = F.gelu(F.linear(x, weight1, bias1))
+        active = torch.ops.aten.gelu_(F.linear(x, weight1, bias1))
     return product_onto(residual, active, weight2, bias2)
 
 

@@ -19,11 +19,14 @@ def position_bias(
 ) -> Float[Tensor, "heads queries keys"]:
     """The bias for each query and key.
 
-    Gathered on a CPU. Elsewhere sums of scattered gradients have no fixed order; but the bias of
-    one query is a W×W patch of the table seen as an image, with rows and columns reversed, and
-    patches have.
+    The bias of one query is a W×W patch of the table seen as an image, with rows and columns
+    reversed. Without a gradient patches are copied row by row. With one it is gathered by index on
+    a CPU; elsewhere sums of scattered gradients have no fixed order, and those of patches have.
     """
     W, A = width, table.shape[1]
+    if is_gathered(table) and not (table.requires_grad and torch.is_grad_enabled()):
+        image = table.t().reshape(A, 2 * W - 1, 2 * W - 1).flip(1, 2)
+        return image.unfold(1, W, 1).unfold(2, W, 1).flip(1, 2).reshape(A, W * W, W * W)
     if is_gathered(table):
         return table.t().index_select(1, position_index(W)).view(A, W * W, W * W)
     image = table.t().reshape(1, A, 2 * W - 1, 2 * W - 1)
