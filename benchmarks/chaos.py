@@ -345,6 +345,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "sweeps")
     given = parser.parse_args()
+    if given.work and given.work.exists():
+        parser.error(f"--work: {given.work} is there already; name a folder that is not")
     if given.join:
         outcomes = joined(given.join)
     elif given.work:

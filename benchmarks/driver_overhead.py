@@ -194,7 +194,7 @@ def run_ours(num: int, reuse: bool, folder: Path) -> dict[str, Any]:
             inception=USUAL_FILE,
             scratch=folder / "scratch",
             hang_seconds=600.0,
-            on_tick=live.update,
+            on_tick=lambda num_holding: live.update(),
             should_stop=lambda: False,
             trainable=InstantTrial,
         )

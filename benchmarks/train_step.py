@@ -275,7 +275,10 @@ def main(argv: list[str] | None = None) -> None:
             "attainable_gflop_per_second": attainable,
             "imported_mb": imported_mb,
             "parts": {
-                part: {side: asdict(cost) for side, cost in by_side.items()}
+                part: {
+                    side: asdict(cost) | {"overhead_us": overhead_us(cost, attainable)}
+                    for side, cost in by_side.items()
+                }
                 for part, by_side in costs.items()
             },
         }

@@ -172,6 +172,8 @@ def quick(out: Path, *names: str) -> dict[str, Any]:
     for entry in document["benchmarks"]:
         assert entry["rows"], entry["name"]
         for row in entry["rows"]:
+            if "beyond" in row["what"]:
+                continue  # a difference of timings, which may be anything
             assert all(row["ours"][end] > 0 for end in ("median", "low", "high"))
             assert all(times > 0 for times in row["theirs_over_ours"].values())
     return document
