@@ -31,7 +31,7 @@ from transgan.config import GENERATOR_CONFIGS, TrainingConfig
 from transgan.data import ImageData, load_data
 from transgan.data_config import DataConfig
 from transgan.images import to_float
-from transgan.presets import preset_values
+from transgan.presets import preset_config, preset_values
 from transgan.sampling import image_grid, latents, sample_images, save_image
 from transgan.training.trainer import Trainer
 
@@ -181,14 +181,22 @@ def curves(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(name: str, rows: list[Row], options: str) -> str:
+def length_text(kimg: float | None, preset: str) -> str:
+    """How long a training is whose length is not its preset's, with a space before."""
+    own = preset_config(preset).total_kimg
+    if kimg is None or kimg == own:
+        return ""
+    return f" {kimg:g} kimg are {kimg / own:.2g} times the preset's {own:g} (`total_kimg`)."
+
+
+def page(name: str, rows: list[Row], options: str, length: str = "") -> str:
     """The Markdown page of a training: how far each seed came, the curves, the images."""
     lines = [
         f"# What `{name}` learns in {max(row.seconds for row in rows) / 60:.1f} minutes",
         "",
         f"`python benchmarks/learning.py {options}` on a CPU, torch "
         f"{torch.__version__}. Fréchet distance of {NUM_IMAGES} images of the averaged generator "
-        "to all held-out ones.",
+        f"to all held-out ones.{length}",
         "",
         "| seed | kimg | random features: start | end | end / start | classifier: start | end "
         "| end / start |",
@@ -240,7 +248,8 @@ def main(argv: list[str] | None = None) -> None:
     length = "" if arguments.kimg is None else f" --kimg {arguments.kimg:g}"
     family = "" if arguments.family == "transgan" else f" --family {arguments.family}"
     options = f"--preset {arguments.preset}{family} --minutes {arguments.minutes:g}"
-    text = page(name, rows, f"{options}{length} --threads {arguments.threads}")
+    options = f"{options}{length} --threads {arguments.threads}"
+    text = page(name, rows, options, length_text(arguments.kimg, arguments.preset))
     arguments.out.joinpath(f"{name}.md").write_text(text, encoding="utf-8")
     with (arguments.out / f"{name}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Row)])

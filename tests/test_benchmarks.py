@@ -100,6 +100,23 @@ def test_predicted_memory_is_what_a_process_takes() -> None:
     assert predicted + memory["predicted_kept"] == pytest.approx(memory["default"], rel=0.15)
 
 
+def test_learning_is_measured_shown_and_written(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/learning.py", "--preset", "digits", "--minutes", "0.1"]
+    command += ["--kimg", "1", "--seeds", "3", "--threads", "1", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    names = {"digits.csv", "digits.svg", "digits.md", "digits-3.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    first, *_, last = csv.DictReader((tmp_path / "digits.csv").read_text().splitlines())
+    assert (first["seed"], first["kimg"], first["seconds"]) == ("3", "0.0", "0.0")
+    assert last["kimg"] == "1.024"  # 32 batches of 32
+    assert all(float(row["random_distance"]) > 0 for row in (first, last))
+    assert all(float(row["classifier_distance"]) > 0 for row in (first, last))
+    page = (tmp_path / "digits.md").read_text(encoding="utf-8")
+    assert f"| 3 | {float(last['kimg']):.1f} | {float(first['random_distance']):.4g} |" in page
+    assert "1 kimg are 0.0093 times the preset's 108 (`total_kimg`)." in page
+    assert "![seed 3](digits-3.png)" in page
+
+
 def test_coverage_study_counts_every_metric_and_writes_both_tables(tmp_path: Path) -> None:
     command = [sys.executable, "benchmarks/coverage.py", "--repeats", "3", "--num-images", "500"]
     command += ["--repeats-again", "5"]

@@ -163,7 +163,8 @@ class TrainingConfig(FrozenModel):
     """Fakes in each generator step (the authors take twice batch_size); null for batch_size."""
     microbatch_size: int | None = Field(None, ge=1)
     """Most images of a batch (reals, with as many fakes) to go through the networks at once, for
-    want of memory; gradients add up to those of the whole batch. Null for no bound."""
+    want of memory; gradients add up to those of the whole batch, up to noise, which networks draw
+    for each part. Null for no bound."""
     precision: PrecisionName = "float32"
     """Number format of matrix products (autocast); weights, losses and penalties stay float32."""
     compile: bool = False
@@ -264,12 +265,8 @@ class TrainingConfig(FrozenModel):
     def _networks_fit_the_image(self) -> Self:
         generator, discriminator = self.generator, self.discriminator
         is_gan = self.downstream.task == "generate"
-        if is_gan and generator.image_size != self.image_size:
-            raise ValueError(
-                f"generator.depths has {len(generator.depths)} stages, from bottom_width "
-                f"{generator.bottom_width} to {generator.image_size} pixels, but the images have "
-                f"{self.image_size}; change generator.bottom_width or the number of stages"
-            )
+        if is_gan:
+            generator.check_image_size(self.image_size)
         discriminator.check_image_size(self.image_size)
         if self.downstream.task == "classify" and self.batch_size < 2:
             raise ValueError(

@@ -12,14 +12,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from transgan.frozen_model import FrozenModel
-from transgan.network_config import (
-    MOST_CHANNELS,
-    Depths,
-    PerStage,
+from transgan.network_config import MOST_CHANNELS, Depths, PerStage
+from transgan.network_sizes import (
     check_heads,
-    nearest_divisors,
+    check_mlp,
+    check_patches,
+    check_stages,
+    fitting_sides,
+    largest_or,
+    nearest,
     per_stage,
-    smaller_divisors,
 )
 
 EmbedDims = Annotated[
@@ -38,16 +40,17 @@ def _check_one_each(depths: tuple[int, ...], embed_dims: tuple[int, ...], stage:
 def _check_key_width(key_width: int | None, widths: Sequence[int], where: str) -> None:
     if key_width is None:
         return
+    fitting = fitting_sides(widths)
     if key_width >= max(widths):
         raise ValueError(
             f"{where}key_width={key_width} has no effect: the widest grid is {max(widths)} a side; "
-            f"{smaller_divisors(max(widths))}"
+            f"{largest_or(fitting)}"
         )
     for width in widths:
         if width > key_width and width % key_width:
             raise ValueError(
                 f"{where}key_width={key_width} does not divide a grid {width} a side; nearest that "
-                f"do: {nearest_divisors(key_width, width)}"
+                f"do: {nearest(key_width, fitting)}"
             )
 
 
@@ -93,10 +96,18 @@ class ConvAttentionGeneratorConfig(FrozenModel):
     @model_validator(mode="after")
     def _stages_fit(self) -> Self:
         _check_one_each(self.depths, self.embed_dims, "stage")
-        for dim, heads in zip(self.embed_dims, self.stage_heads, strict=True):
-            check_heads(heads, dim, f"a stage of {dim} channels")
+        check_heads(self.num_heads, self.embed_dims, "stage")
+        check_mlp(self.mlp_ratio, self.embed_dims, "stage")
         _check_key_width(self.key_width, self.stage_widths, "")
         return self
+
+    def check_image_size(self, image_size: int) -> None:
+        """Refuse images of another size than the last stage's.
+
+        Raises:
+            ValueError: with the bottom and the number of stages that would do.
+        """
+        check_stages(self.bottom_width, len(self.depths), image_size, least_bottom=2)
 
 
 class ConvAttentionDiscriminatorConfig(FrozenModel):
@@ -129,8 +140,7 @@ class ConvAttentionDiscriminatorConfig(FrozenModel):
     @model_validator(mode="after")
     def _levels_fit(self) -> Self:
         _check_one_each(self.depths, self.embed_dims, "level")
-        for dim, heads in zip(self.embed_dims, self.level_heads, strict=True):
-            check_heads(heads, dim, f"a level of {dim} channels")
+        check_heads(self.num_heads, self.embed_dims, "level")
         return self
 
     def check_image_size(self, image_size: int) -> None:
@@ -139,11 +149,5 @@ class ConvAttentionDiscriminatorConfig(FrozenModel):
         Raises:
             ValueError: with what would.
         """
-        coarsest = int(self.patch_size * 2 ** (len(self.depths) - 1))
-        if image_size % coarsest:
-            raise ValueError(
-                f"discriminator: {len(self.depths)} levels from patch_size {self.patch_size} need "
-                f"an image size that {coarsest} divides, got {image_size}; use a smaller "
-                "patch_size or fewer levels"
-            )
+        check_patches(self.patch_size, len(self.depths), image_size)
         _check_key_width(self.key_width, self.level_widths(image_size), "discriminator.")

@@ -77,7 +77,8 @@ class DataConfig(FrozenModel):
                     f"{self.image_size}; leave it out"
                 )
             raise ValueError(
-                f"{self.name} gives images of at most {own.largest}×{own.largest}, got image_size "
-                f"{self.image_size}; say {own.largest} or less"
+                f"{self.name} gives images of {own.smallest}×{own.smallest} to "
+                f"{own.largest}×{own.largest}, got image_size {self.image_size}; say "
+                f"{own.smallest} to {own.largest}"
             )
         return self

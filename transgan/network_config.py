@@ -10,6 +10,19 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from transgan.frozen_model import FrozenModel
+from transgan.network_sizes import (
+    MOST_STAGES,
+    check_heads,
+    check_mlp,
+    check_patches,
+    check_rising,
+    check_stages,
+    fitting_sides,
+    largest_or,
+    nearest,
+    nearest_multiples,
+    per_stage,
+)
 
 MOST_CHANNELS = 1 << 20
 """Beyond any network; torch itself can't count the weights of wider ones."""
@@ -17,59 +30,12 @@ MOST_CHANNELS = 1 << 20
 NormName = Literal["layernorm", "pixelnorm"]
 UpsamplingName = Literal["pixel-shuffle", "bicubic"]
 Depths = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=9)
+    tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=MOST_STAGES)
 ]
 GeneratorDepths = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=64)], ...], Field(min_length=1, max_length=9)
+    tuple[Annotated[int, Field(ge=0, le=64)], ...], Field(min_length=1, max_length=MOST_STAGES)
 ]
 PerStage = Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...]
-
-
-def _nearest_multiples(value: int, of: int) -> str:
-    below = value // of * of
-    return " or ".join(str(multiple) for multiple in (below, below + of) if multiple)
-
-
-def nearest_divisors(value: int, of: int) -> str:
-    """The three divisors of a number that are nearest to `value`, as a way out."""
-    fitting = [divisor for divisor in range(1, of + 1) if of % divisor == 0]
-    nearest = sorted(sorted(fitting, key=lambda divisor: abs(divisor - value))[:3])
-    return ", ".join(map(str, nearest))
-
-
-def check_heads(num_heads: int, dim: int, where: str) -> None:
-    """Refuse heads that can't share the channels of `where`."""
-    if dim % num_heads:
-        raise ValueError(
-            f"num_heads={num_heads} does not divide {where}; nearest that do: "
-            + nearest_divisors(num_heads, dim)
-        )
-
-
-def per_stage(value: int | tuple[int, ...], num: int, name: str, stage: str) -> tuple[int, ...]:
-    """`value` for each of `num` stages, where one number stands for all of them."""
-    if isinstance(value, int):
-        return (value,) * num
-    if len(value) != num:
-        raise ValueError(
-            f"{name} {list(value)} must be one number for all, or one a {stage}: "
-            f"{num} {stage}s, got {len(value)} entries"
-        )
-    return value
-
-
-def smaller_divisors(grid_width: int) -> str:
-    """The largest divisors that are less than the whole grid, as a way out."""
-    fitting = [width for width in range(1, grid_width) if grid_width % width == 0]
-    return f"make it {' or '.join(map(str, fitting[-2:]))}, or null" if fitting else "make it null"
-
-
-def _check_window(window_size: int, grid_width: int, where: str) -> None:
-    if grid_width % window_size:
-        raise ValueError(
-            f"window_size={window_size} does not divide {where}, {grid_width} tokens wide; "
-            f"nearest that do: {nearest_divisors(window_size, grid_width)}"
-        )
 
 
 class GeneratorConfig(FrozenModel):
@@ -166,41 +132,59 @@ class GeneratorConfig(FrozenModel):
             raise ValueError(
                 f"embed_dim must be a multiple of {4**shuffles} for {shuffles} pixel shuffles "
                 f"(each divides it by 4), got {self.embed_dim}; "
-                f"nearest: {_nearest_multiples(self.embed_dim, 4**shuffles)}"
+                f"nearest: {nearest_multiples(self.embed_dim, 4**shuffles)}"
             )
         if not self.depths[-1]:
             raise ValueError(
                 f"depths {list(self.depths)}: the last stage needs at least one block, or its "
                 "pixels never meet; end with 1 or more"
             )
-        for dim, heads in zip(self.stage_dims, self.stage_heads, strict=True):
-            check_heads(heads, dim, f"a stage of {dim} channels")
-        if self.window_size is None and self.max_global_width is not None:
-            raise ValueError(
-                f"max_global_width={self.max_global_width} has no effect without window_size; "
-                "give window_size, such as 16, or leave both out"
-            )
-        for width, window in zip(self.stage_widths, self.stage_windows, strict=True):
-            if window is not None:
-                _check_window(window, width, "the stage")
-        self._windows_have_an_effect()
+        check_heads(self.num_heads, self.stage_dims, "stage")
+        check_mlp(self.mlp_ratio, self.stage_dims, "stage")
+        self._check_windows()
         return self
 
-    def _windows_have_an_effect(self) -> None:
-        window, widest, grid = self.window_size, self.max_global_width, self.stage_widths[-1]
+    def _check_windows(self) -> None:
+        window, whole, widths = self.window_size, self.max_global_width, self.stage_widths
+        grid = widths[-1]
         if window is None:
+            if whole is not None:
+                raise ValueError(
+                    f"max_global_width={whole} has no effect without window_size; "
+                    "give window_size, such as 16, or leave both out"
+                )
             return
+        fitting = fitting_sides(widths)
+        if whole is not None and whole < grid:
+            fitting = [side for side in fitting_sides(widths, whole) if side <= whole]
         if window >= grid:
+            null = "null" if whole is None else "null, with max_global_width null"
             raise ValueError(
                 f"window_size={window} has no effect: the widest stage has {grid} tokens a side; "
-                + smaller_divisors(grid)
+                + largest_or(fitting, null)
             )
-        if widest is not None and not window <= widest < grid:
+        in_range = whole is None or window <= whole < grid
+        for width in widths:
+            if width % window and (width > (whole or window) if in_range else width == grid):
+                raise ValueError(
+                    f"window_size={window} does not divide the stage, {width} tokens wide; "
+                    f"nearest that do: {nearest(window, fitting)}"
+                )
+        if not in_range:
+            least = max(window, *(width if width % window else 0 for width in widths))
             raise ValueError(
-                f"max_global_width={widest} leaves window_size={window} or itself without effect: "
-                f"it can be {window} to {grid - 1} here, the widest stage having {grid} tokens a "
+                f"max_global_width={whole} leaves window_size={window} or itself without effect: "
+                f"it can be {least} to {grid - 1} here, the widest stage having {grid} tokens a "
                 "side; change it, or leave it out"
             )
+
+    def check_image_size(self, image_size: int) -> None:
+        """Refuse images of another size than the last stage's.
+
+        Raises:
+            ValueError: with the bottom and the number of stages that would do.
+        """
+        check_stages(self.bottom_width, len(self.depths), image_size)
 
 
 class DiscriminatorConfig(FrozenModel):
@@ -266,17 +250,13 @@ class DiscriminatorConfig(FrozenModel):
                 f"depths {list(self.depths)} and embed_dims {list(self.embed_dims)} must have one "
                 f"entry a level each, got {len(self.depths)} and {len(self.embed_dims)}"
             )
-        for narrow, wide in zip(self.embed_dims, self.embed_dims[1:], strict=False):
-            if wide <= narrow:
-                raise ValueError(
-                    f"embed_dims must rise from level to level, got {list(self.embed_dims)}"
-                )
-        for dim, heads in zip(self.embed_dims, self.level_heads, strict=True):
-            check_heads(heads, dim, f"a level of {dim} channels")
+        check_rising(self.embed_dims, self.level_heads)
+        check_heads(self.num_heads, self.embed_dims, "level")
+        check_mlp(self.mlp_ratio, self.embed_dims, "level")
         if self.overlapping_patches and self.patch_size % 2:
             raise ValueError(
                 f"overlapping_patches needs an even patch_size, got {self.patch_size}; nearest: "
-                + _nearest_multiples(self.patch_size, 2)
+                + nearest_multiples(self.patch_size, 2)
             )
         self._check_windows()
         return self
@@ -293,11 +273,12 @@ class DiscriminatorConfig(FrozenModel):
                 f"windowed_depths {list(windowed)} must have one entry a level: "
                 f"{len(self.depths)}, got {len(windowed)}"
             )
-        for num, depth in zip(windowed, self.depths, strict=False):
-            if num > depth:
-                raise ValueError(
-                    f"windowed_depths {list(windowed)} can't exceed depths {list(self.depths)}"
-                )
+        most = [min(pair) for pair in zip(windowed, self.depths, strict=False)]
+        if most != list(windowed):
+            raise ValueError(
+                f"windowed_depths {list(windowed)} can't exceed depths {list(self.depths)}; make "
+                f"it {most} or less"
+            )
 
     def check_image_size(self, image_size: int) -> None:
         """Refuse images that patches or windows don't divide.
@@ -305,23 +286,24 @@ class DiscriminatorConfig(FrozenModel):
         Raises:
             ValueError: with what would.
         """
-        coarsest = int(self.patch_size * 2 ** (len(self.depths) - 1))
-        if image_size % coarsest:
+        check_patches(
+            self.patch_size, len(self.depths), image_size, overlapping=self.overlapping_patches
+        )
+        window = self.window_size
+        if window is None:
+            return
+        levels = enumerate(zip(self.level_widths(image_size), self.windowed_depths, strict=True))
+        grids = {level: width for level, (width, num) in levels if num}
+        widest, fitting = max(grids.values()), fitting_sides([*grids.values()], whole=0)
+        if window >= widest:
             raise ValueError(
-                f"discriminator: {len(self.depths)} levels from patch_size {self.patch_size} need "
-                f"an image size that {coarsest} divides, got {image_size}; use a smaller "
-                "patch_size or fewer levels"
+                f"discriminator.window_size={window} has no effect: the windowed levels have grids "
+                f"of at most {widest} tokens a side; "
+                + largest_or(fitting, "null, with windowed_depths []")
             )
-        widths = self.level_widths(image_size)
-        for level, (width, windows) in enumerate(zip(widths, self.level_windows, strict=True)):
-            if windows[0] is not None:
-                _check_window(windows[0], width, f"discriminator level {level}")
-        windowed = [
-            width for width, windows in zip(widths, self.level_windows, strict=True) if windows[0]
-        ]
-        if self.window_size is not None and self.window_size >= max(windowed):
-            raise ValueError(
-                f"discriminator.window_size={self.window_size} has no effect: the windowed levels "
-                f"have grids of at most {max(windowed)} tokens a side; "
-                f"{smaller_divisors(max(windowed))}, with windowed_depths [] for null"
-            )
+        for level, width in grids.items():
+            if width % window:
+                raise ValueError(
+                    f"window_size={window} does not divide discriminator level {level}, {width} "
+                    f"tokens wide; nearest that do: {nearest(window, fitting)}"
+                )

@@ -44,6 +44,19 @@ def test_networks_left_out_are_the_familys_own() -> None:
     ("changes", "said"),
     [
         ({"generator": {"num_heads": 5}}, "num_heads=5 does not divide a stage of 64 .*2, 4, 8"),
+        (
+            {"generator": {"embed_dims": [24, 40], "num_heads": 6}},
+            "num_heads=6 does not divide a stage of 40 channels; nearest that do: 2, 4, 8$",
+        ),
+        (
+            {"generator": {"mlp_ratio": 0.01}},
+            "mlp_ratio=0.01 leaves a stage of 32 channels an MLP without .* make it 0.0157 or more",
+        ),
+        (
+            {"generator": {"bottom_width": 12, "depths": [1, 1, 1], "embed_dims": [8, 8, 8]}}
+            | {"image_size": 48, "discriminator": {"key_width": 20}},
+            "discriminator.key_width=20 does not divide a grid 48 a side; .* do: 8, 12, 24$",
+        ),
         ({"generator": {"num_heads": [4, 4, 4]}}, "2 stages, got 3 entries"),
         ({"generator": {"depths": [1]}}, r"depths \[1\] and embed_dims \[64, 32\] must have one"),
         ({"generator": {"depths": [1, 0]}}, "generator.depths.1: .* greater than or equal to 1"),
@@ -59,9 +72,17 @@ def test_networks_left_out_are_the_familys_own() -> None:
         ),
         ({"discriminator": {"depths": [1, 1, 1]}}, r"\[1, 1, 1\] and embed_dims \[32, 64\]"),
         ({"discriminator": {"num_heads": 3}}, "num_heads=3 does not divide a level of 32"),
-        ({"discriminator": {"patch_size": 8}}, "size that 16 divides, got 8; use a smaller"),
+        ({"discriminator": {"patch_size": 8}}, "16 divides, got 8; .* 1, 2, 4; or have 1 level$"),
         ({"discriminator": {"key_width": 8}}, "discriminator.key_width=8 has no effect"),
-        ({"image_size": 16}, "from bottom_width 4 to 8 pixels, but the images have 16"),
+        (
+            {"image_size": 16},
+            "from bottom_width 4 to 8 pixels, but the images have 16; set generator.bottom_width "
+            "to 8, or have 3 stages$",
+        ),
+        (
+            {"generator": {"depths": [1, 1, 1, 1], "embed_dims": [8, 8, 8, 8]}},
+            "4 stages, from bottom_width 4 to 32 .* have 8; have 2 stages$",
+        ),
         ({"recipe": "article"}, "recipe article has augment .*leave augment out, or set recipe"),
     ],
 )

@@ -1,11 +1,10 @@
 """The authors' weights give the authors' outputs here; files that can't be used say why.
 
-`golden/official.json` holds figures of the authors' own modules; weights are by formula.
+`benchmarks/parity.py` compares with figures of the authors' own modules; weights are by formula.
 """
 
 from __future__ import annotations
 
-import json
 import pickle
 import random
 import re
@@ -18,7 +17,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.transgan import formula
+from benchmarks import parity
+from benchmarks.parity import KEYS, TOLERANCE, weights
 from transgan.official import (
     OFFICIAL_PRESETS,
     OfficialWeightsError,
@@ -28,21 +28,8 @@ from transgan.official import (
     read_official_file,
 )
 
-GOLDEN = Path(__file__).parent / "golden"
-FIGURES = json.loads((GOLDEN / "official.json").read_text(encoding="utf-8"))["networks"]
-KEYS = json.loads((GOLDEN / "official_keys.json").read_text(encoding="utf-8"))["networks"]
-# Of the largest value. Measured: 1.3e-6 of the images (celebahq256), 4.8e-6 of the logits (cifar10,
-# seed 0, where all four are near 0); float32 errs as much in the authors' own modules.
-TOLERANCE = 1e-5
 State = dict[str, Tensor]
-
-
-def weights(preset: str, network: str, seed: int = 0, noise: float = 0.0) -> State:
-    return {
-        name: torch.from_numpy(formula.weight(name, tuple(shape), seed, noise))
-        for name, shape in KEYS[preset][network]["tensors"].items()
-        if name not in KEYS[preset][network]["buffers"]
-    }
+PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 
 
 def offsets(tokens: int) -> Tensor:
@@ -56,52 +43,40 @@ def offsets(tokens: int) -> Tensor:
     return torch.tensor(rows)
 
 
-def golden_cases(network: str) -> list[Any]:
-    cases = []
-    for preset in OFFICIAL_PRESETS:
-        figures = FIGURES[preset][network]
-        noisy = figures.get("noisy", [])
-        for case in (*figures["cases"], *([noisy] if isinstance(noisy, dict) else noisy)):
-            name = f"{preset}-{case['seed']}{'-noisy' if 'noise' in case else ''}"
-            quick = network == "discriminator" or (preset == "cifar10" and not case["seed"])
-            marks = () if quick and FIGURES[preset]["image_size"] < 256 else pytest.mark.slow
-            cases.append(pytest.param(preset, case, id=name, marks=marks))
-    return cases
-
-
-def seed_noise(case: dict[str, Any]) -> None:
-    torch.manual_seed(case.get("torch_seed", 0))
+def golden_cases() -> list[Any]:
+    found = []
+    for case in (*parity.cases("generator"), *parity.cases("discriminator")):
+        name = f"{case.preset}-{case.network}-{case.seed}{'-noisy' if case.noise else ''}"
+        found.append(pytest.param(case, id=name))
+    return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("preset", "case"), golden_cases("generator"))
-def test_images_are_the_authors(preset: str, case: dict[str, Any]) -> None:
-    state = weights(preset, "generator", case["seed"], case.get("noise", 0.0))
-    generator = load_generator(state, preset)
-    dim = FIGURES[preset]["latent_dim"]
-    z = torch.from_numpy(formula.latents(case["batch"], dim, case["seed"]))
-    seed_noise(case)
-    with torch.no_grad():
-        images = generator(z).double().numpy()
-    largest = max(abs(case["min"]), abs(case["max"]))
-    for name, values in formula.figures("images", images).items():
-        np.testing.assert_allclose(
-            values, case[name], rtol=0, atol=TOLERANCE * largest, err_msg=name
-        )
+@pytest.mark.parametrize("case", golden_cases())
+def test_images_and_logits_are_the_authors(case: parity.Case) -> None:
+    assert parity.error(case) <= TOLERANCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("preset", "case"), golden_cases("discriminator"))
-def test_logits_are_the_authors(preset: str, case: dict[str, Any]) -> None:
-    state = weights(preset, "discriminator", case["seed"], case.get("noise", 0.0))
-    discriminator = load_discriminator(state, preset)
-    size = FIGURES[preset]["image_size"]
-    images = torch.from_numpy(formula.images("images", case["batch"], size, case["seed"]))
-    seed_noise(case)
-    with torch.no_grad():
-        logits = discriminator(images).double().numpy()
-    largest = np.abs(case["logits"]).max()
-    np.testing.assert_allclose(logits, case["logits"], rtol=0, atol=TOLERANCE * largest)
+def test_another_weight_is_another_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(*given: Any) -> State:
+        return weights(*given) | {"norm.norm.bias": torch.full((384,), 0.3)}
+
+    monkeypatch.setattr(parity, "weights", spoilt)
+    assert parity.error(parity.cases("discriminator", ["cifar10"])[0]) > 1e-2
+
+
+def test_page_of_parity_has_each_preset_network_and_seed_within_the_tolerance() -> None:
+    _, images, logits = PAGE.read_text(encoding="utf-8").split("\n## ")
+    for table, network in ((images, "generator"), (logits, "discriminator")):
+        rows = {
+            preset: [float(figure) for figure in re.findall(r"([\d.]+) \(", cells)]
+            for preset, cells in re.findall(r"^\| `(\w+)` (.*)$", table, re.MULTILINE)
+        }
+        assert list(rows) == list(OFFICIAL_PRESETS)
+        for preset, figures in rows.items():
+            assert len(figures) == len(parity.cases(network, [preset])) >= 3
+            assert max(figures) <= 1e6 * TOLERANCE
 
 
 @pytest.fixture(scope="module")

@@ -258,6 +258,32 @@ def test_averaged_generator_lies_between_old_and_new(
     assert not trainer.ema_generator.training
 
 
+def test_half_life_of_the_average_is_in_images_however_many_critic_steps_there_are(
+    make_config: MakeConfig, images: Tensor
+) -> None:
+    """Three batches of five images lie between two steps of the generator."""
+    changes = {"optimizer.critic_steps": 3, "ema.half_life_kimg": 0.015, "ema.ramp_up": None}
+    trainer = Trainer(make_config(changes), images)
+    for _ in range(2):
+        average = weights(trainer.ema_generator)
+        losses(trainer, 3)
+        middle = (average + weights(trainer.generator)) / 2
+        torch.testing.assert_close(weights(trainer.ema_generator), middle)
+
+
+def test_ramp_of_the_average_is_a_share_of_the_images_seen_however_many_critic_steps_there_are(
+    make_config: MakeConfig, images: Tensor
+) -> None:
+    changes = {"optimizer.critic_steps": 3, "ema.half_life_kimg": 9.0, "ema.ramp_up": 0.5}
+    trainer = Trainer(make_config(changes), images)
+    # Half of 15 images seen is half of the 15 between two steps; half of 30 is all of them.
+    for kept in (0.25, 0.5):
+        average = weights(trainer.ema_generator)
+        losses(trainer, 3)
+        expected = kept * average + (1 - kept) * weights(trainer.generator)
+        torch.testing.assert_close(weights(trainer.ema_generator), expected)
+
+
 class Noisy(nn.Module):
     """A network that draws noise of its own in each forward, as the paper's attention may."""
 

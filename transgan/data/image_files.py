@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +29,11 @@ IMAGE_SUFFIXES = (
     ".apng",
     ".jfif",
 )
+_OF_PHONES_AND_THE_WEB = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpe", ".svg")
+_OF_PROGRAMS = (".psd", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".exr", ".hdr", ".ico")
+_OF_CAMERAS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2")
+OTHER_PICTURES = frozenset((*_OF_PHONES_AND_THE_WEB, *_OF_PROGRAMS, *_OF_CAMERAS))
+"""Suffixes of pictures that are not read; their owner may not know."""
 MIN_IMAGES = 100
 
 
@@ -70,6 +76,21 @@ class ImageFiles(Source):
     def names(self) -> list[str]:
         """The images' names, in order."""
         return [name for name in self.files.names() if name.lower().endswith(IMAGE_SUFFIXES)]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many pictures are of kinds that are not read."""
+        suffixes = (Path(name).suffix.lower() for name in self.files.names())
+        passed_over = Counter(suffix for suffix in suffixes if suffix in OTHER_PICTURES)
+        if not passed_over:
+            return ()
+        num = passed_over.total()
+        pictures, them = ("pictures", "them") if num > 1 else ("picture", "it")
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in passed_over.most_common())
+        return (
+            f"{num:,} {pictures} passed over, of kinds that are not read ({kinds}): save {them} as "
+            f"PNG or JPEG to have {them} taken",
+        )
 
     def content_sha256(self) -> str:
         """Of the listing, and of the name and bytes of each image."""
@@ -120,7 +141,7 @@ class ImageFiles(Source):
             raise DataError(
                 f"data.name: {self.place} holds {len(self.names)} images "
                 f"({', '.join(IMAGE_SUFFIXES)}), but at least {MIN_IMAGES} are needed to train on "
-                "and hold some out"
+                "and hold some out" + "".join(f"; {note}" for note in self.notes)
             )
         held_out, labels = self.listing.assign(self.names)
         train, rest = (torch.nonzero(mask).flatten() for mask in (~held_out, held_out))

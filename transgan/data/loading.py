@@ -52,7 +52,8 @@ def load_data(config: DataConfig, *, cache: Path | None = None) -> ImageData:
     with closing(_source(config, folder)) as source:
         key = source.key()
         entry = ImageCache(folder).get(key, source)
-        return _mapped(entry, Cached(source.name, _from_anywhere(config), folder, key))
+        origin = Cached(source.name, _from_anywhere(config), folder, key, source.notes)
+        return _mapped(entry, origin)
 
 
 class Prospect(NamedTuple):
@@ -100,6 +101,8 @@ class Cached:
     """The cache folder."""
     key: str
     """Of the entry, and so of its content."""
+    notes: tuple[str, ...] = ()
+    """The data's, which the entry does not keep."""
 
     def load(self) -> ImageData:
         """The images: from the same cache if it is here, else from this machine's own.
@@ -137,6 +140,7 @@ def _mapped(entry: Entry, origin: Cached) -> ImageData:
         train_labels=entry.train_labels,
         held_out_labels=entry.held_out_labels,
         num_enlarged=entry.num_enlarged,
+        notes=origin.notes,
     )
     return data.coming_from(origin)
 

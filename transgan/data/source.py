@@ -68,6 +68,11 @@ class Source(ABC):
             PictureError: it can't be used.
         """
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or changed on the way in, in words."""
+        return ()
+
     def check(self) -> None:  # noqa: B027  (most sources can't change)
         """Called after the last picture: is the content still what it was said to be?
 

@@ -37,6 +37,8 @@ class Survey(NamedTuple):
     """Images that were decoded, evenly spread over all."""
     broken: tuple[str, ...] = ()
     """Those of them that can't be used, each with the reason."""
+    passed_over: tuple[str, ...] = ()
+    """What is said of pictures of kinds that are not read."""
 
     @property
     def sample_text(self) -> str:
@@ -49,7 +51,7 @@ class Survey(NamedTuple):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the one who gave the images should know of them, a line each."""
-        notes = []
+        notes = [*self.passed_over]
         if self.broken:
             notes.append(
                 f"{len(self.broken):,} of the {self.looked_at:,} images looked at can't be used, "
@@ -89,6 +91,7 @@ def survey(path: Path) -> Survey:
             side=sides[int(len(sides) * SMALL_SHARE)],
             looked_at=len(names),
             broken=broken,
+            passed_over=source.notes,
         )
 
 

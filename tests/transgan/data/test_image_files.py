@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from transgan.data import MIN_IMAGES, ImageData
+from transgan.data.survey import survey
 
 Load = Callable[..., ImageData]
 Zipped = Callable[..., Path]
@@ -71,6 +73,38 @@ def test_files_that_are_no_images_shadows_and_folders_named_like_one_are_passed_
     (pictures / "._0001.png").write_text("macOS writes these")
     (pictures / "odd.png").mkdir()
     assert len(load(pictures).train_images) == 86
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted_in_words(
+    pictures: Path, zipped: Zipped, load: Load
+) -> None:
+    assert load(pictures).notes == ()
+    for name in ("a.heic", "b.HEIC", "c.avif", "._d.heic", "e.mov"):
+        (pictures / name).write_bytes(b"not looked at")
+    said = (
+        "3 pictures passed over, of kinds that are not read (2 .heic, 1 .avif): save them as PNG "
+        "or JPEG to have them taken",
+    )
+    for path in (pictures, zipped(pictures)):
+        found = load(path)
+        assert found.notes == pickle.loads(pickle.dumps(found)).notes == said
+        assert found.description.endswith(f"; {said[0]}")
+        assert survey(path).notes == said
+    (pictures / "a.heic").unlink()
+    (pictures / "b.HEIC").unlink()
+    assert (
+        load(pictures).notes[0].startswith("1 picture passed over, of kinds that are not read (1")
+    )
+
+
+def test_folder_of_kinds_that_are_not_read_alone_is_refused_with_them(
+    tmp_path: Path, error_of: ErrorOf
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.heic").write_bytes(b"not looked at")
+    message = error_of(tmp_path)
+    assert "holds 0 images" in message
+    assert message.endswith("(3 .heic): save them as PNG or JPEG to have them taken")
 
 
 def test_linked_folders_are_followed_and_a_loop_is_refused(
