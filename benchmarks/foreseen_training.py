@@ -97,6 +97,11 @@ def page(comparisons: Sequence[Comparison]) -> str:
         "deviation. So far do sweeps of the same spec lie apart, of which no forecast can know; "
         "it is the share of the forecast's interval that more measuring would not narrow.",
         "",
+        "With `none` and `pbt` every trial trains to its end, so that there is nothing to compare. "
+        "How long a population takes, whose trials wait at each rung for the last, is arithmetic: "
+        "9 of them on 8 workers take two waves a rung, and `tests/sweeps/test_forecast.py` holds "
+        "the forecast to that.",
+        "",
         "| early stopping | trials | foreseen | replayed | error of the forecast |",
         "|---|---|---|---|---|",
     ]

@@ -319,6 +319,8 @@ class Segment(FrozenModel):
     """`running`, `finished`, `interrupted`, or `killed`, as the next one finds it."""
     seconds: float = 0.0
     """From its start to its end, or to the last that was noted of it."""
+    gpu_seconds: float = 0.0
+    """GPUs that its trials held, each times the seconds for which it was held."""
 
 
 class FinalistsRecord(FrozenModel):

@@ -18,7 +18,7 @@ from sweeps.devices import this_machine
 from sweeps.extractor_options import planned_metrics
 from sweeps.plan import Plan, concurrent_trials, make_plan
 from sweeps.run_place import RunPlace
-from sweeps.search_space import Domain
+from sweeps.search_space import MAX_CORNERS, Domain
 from sweeps.spec import SweepSpec
 
 SHOWN_RANKS = 10
@@ -144,6 +144,13 @@ def _say_prior(prior: WarmStart | None, say: Callable[[str, str], None]) -> None
 def _say_corners(plan: Plan, say: Callable[[str, str], None]) -> None:
     """How much of the space can't be trained, and which settings are to blame."""
     corners = plan.corners
+    if plan.num_combinations > MAX_CORNERS:
+        say(
+            "Corners",
+            f"{corners.num:,} of {plan.num_combinations:,} combinations of choices and bounds are "
+            "looked at, spread over the space: the sizes, refusals and memory of others are not "
+            "foreseen",
+        )
     if not corners.num_infeasible:
         return
     say(

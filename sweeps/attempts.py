@@ -5,6 +5,8 @@ It also judges the sweep: faults that are not any trial's own stop it, before th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reports.records import FaultKind, TrialCost, TrialFault, TrialRecord, TrialState
 from reports.run_folder import RunFolder, TrialFolder
 from sweeps.faults import (
@@ -21,6 +23,10 @@ from sweeps.trial_faults import with_fault
 
 CHECKPOINTS_KEPT = 3
 """Of a trial: the newest, the one before it, and one that is being written."""
+TIMES_DIVERGED = 3
+"""So many times `faults.same_failures` trials have to diverge, or to collapse, where other faults
+need that number once: settings do that by themselves. Of a search of which half the settings
+diverge, one in five hundred begins with nine that do."""
 
 
 class Attempts:
@@ -88,7 +94,8 @@ class Attempts:
         """Take in that a trial has ended; the trials that are set aside since the sweep stops.
 
         A trial that has been set aside for the same fault before is no longer evidence: else a
-        sweep could never get past trials that fail for good.
+        sweep could never get past trials that fail for good. One that diverged or collapsed has
+        come to an end of its settings' making, as any other: see `look_at_first`.
         """
         if record.state not in (TrialState.FAILED, TrialState.OUT_OF_MEMORY):
             self._row.clear()
@@ -106,6 +113,33 @@ class Attempts:
         if len(self._row) < self.faults.same_failures:
             return []
         return self._set_row_aside()
+
+    def look_at_first(self, ended: int, records: Mapping[int, TrialRecord], num_left: int) -> None:
+        """Stop the sweep if all of its first trials have diverged, or all have collapsed.
+
+        Then it is not one trial's settings, but what all have in common. The first by number are
+        looked at, not the first to end: trials that diverge end before those that do not. They have
+        their results, and are not set aside; since a resume ends none of them again, it goes on.
+
+        Args:
+            ended: number of the trial of the search that has just ended.
+            records: of all trials of the search, by number.
+            num_left: trials that the sweep would still train.
+        """
+        if self.faults.same_failures is None or self.stop_because is not None or not num_left:
+            return
+        first = range(TIMES_DIVERGED * self.faults.same_failures)
+        if ended not in first or any(number not in records for number in first):
+            return
+        states = {records[number].state for number in first}
+        if states not in ({TrialState.DIVERGED}, {TrialState.COLLAPSED}):
+            return
+        last = records[ended]
+        self.stop_because = (
+            f"the first {len(first)} trials have all {last.state.value}, the last with: "
+            f"{last.cause}; so would the others. Look at {self.run.trial(last.trial).path}, or "
+            "change what is searched, such as learning rates, in sweep.yaml"
+        )
 
     def _set_row_aside(self) -> list[TrialRecord]:
         """Stop the sweep, and give its trials of the same fault back, to be trained again."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,11 +38,8 @@ from sweeps.outlets import (
 from sweeps.run_place import RunPlace
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from evaluation.inception_weights import InceptionFile
     from reports.run_folder import RunFolder
-    from reports.warm_start import WarmStart
     from sweeps.spec import SweepSpec
     from transgan.data import ImageData
 
@@ -67,7 +63,10 @@ def run(
     trials: Trials = None,
     address: Address = None,
     dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Say what would be done or fail, and end.")
+        bool,
+        typer.Option(
+            "-n", "--dry-run", help="Say what would be done, or fail, and how long it takes."
+        ),
     ] = False,
     dashboard: Annotated[
         bool, typer.Option(help="Serve Ray's dashboard on localhost while the sweep runs.")
@@ -95,15 +94,19 @@ def run(
         from evaluation.inception_weights import InceptionFile
 
         weights = InceptionFile(inception_weights, allow_unverified_weights)
+        from sweeps.plan_command import rehearse_run, say_run
+
+        what = (resolved, name, place, weights, prior, address, progress())
         if dry_run:
-            _rehearse(resolved, name, place, address, weights, prior)
+            if not rehearse_run(*what):
+                raise typer.Exit(EXIT_USER_ERROR)
             return
         from sweeps.driver import usable_data
         from sweeps.extractor_options import inception_file
 
         with progress().status("Reading the images …"):
             data = usable_data(resolved)
-        _say_plan(resolved, name, place, weights, progress(), address, prior)
+        say_run(*what)
         inception = inception_file(resolved, inception_weights, allow_unverified_weights)
         with place.begun(progress()) as path:
             run_folder = create_run(path, resolved)
@@ -126,42 +129,9 @@ def plan(
         from sweeps.spec import load_spec
 
         name, resolved = load_spec(spec, _overrides(set_, trials))
-        from evaluation.inception_weights import USUAL_FILE
-        from sweeps.announcement import labelled, plan_document, say_plan
-        from sweeps.derived_resources import derive_resources
-        from sweeps.devices import this_machine
-        from sweeps.outlook import foresee, outlook_document, say_outlook
-        from sweeps.rehearsal import foresee_extractor, look_at_data
-        from sweeps.warm_start import take_over
+        from sweeps.plan_command import plan_sweep
 
-        notes = look_at_data(resolved, progress())
-        resolved, derived = derive_resources(resolved, [this_machine()])
-        if resolved.task != "generate":
-            from sweeps.announcement import concurrent_here
-
-            at_once, where = concurrent_here(resolved), RunPlace(Path("runs") / name)
-            if as_json:
-                print(json.dumps(plan_document(resolved, name, at_once), indent=1))
-            else:
-                say_plan(resolved, name, where, USUAL_FILE, result(), concurrent=at_once)
-            note = f"memory and time are not foreseen for task {resolved.task}; a run says its time"
-            print(*notes, note, sep="\n", file=sys.stderr)
-            return
-        prior = take_over(resolved)
-        outlook = foresee(resolved, progress())
-        if as_json:
-            document = plan_document(resolved, name, outlook.concurrent)
-            document |= {"resources": resolved.resources.model_dump()}
-            print(json.dumps(document | outlook_document(outlook), indent=1))
-        else:
-            where = RunPlace(Path("runs") / name)
-            at_once = outlook.concurrent
-            say_plan(resolved, name, where, USUAL_FILE, result(), concurrent=at_once, prior=prior)
-            if derived is not None:
-                labelled(result())("Resources", f"derived for this machine: {derived}")
-            say_outlook(outlook, result())
-        for note in (*notes, *foresee_extractor(resolved)):
-            print(note, file=sys.stderr)
+        plan_sweep(resolved, name, result(), progress(), as_json=as_json)
 
 
 @app.command()
@@ -328,51 +298,6 @@ def _execute(
         raise typer.Exit(outcome.exit_code)
     if failures:
         raise typer.Exit(EXIT_FAILED_TRIALS)
-
-
-def _rehearse(
-    spec: SweepSpec,
-    name: str,
-    place: RunPlace,
-    address: str | None,
-    weights: InceptionFile,
-    prior: WarmStart | None,
-) -> None:
-    """Say what a run would be, and all that would stop it."""
-    from sweeps.rehearsal import rehearse
-
-    rehearsal = rehearse(spec, place, address, weights, progress())
-    for obstacle in rehearsal.obstacles:
-        say_error(obstacle)
-    _say_plan(spec, name, place, weights, progress(), address, prior, only_if_it_fits=False)
-    for note in rehearsal.notes:
-        print(note, file=sys.stderr)
-    if rehearsal.obstacles:
-        raise typer.Exit(EXIT_USER_ERROR)
-
-
-def _say_plan(
-    spec: SweepSpec,
-    name: str,
-    place: RunPlace,
-    weights: InceptionFile,
-    console: Console,
-    address: str | None,
-    prior: WarmStart | None,
-    *,
-    only_if_it_fits: bool = True,
-) -> None:
-    from sweeps.announcement import concurrent_here, say_plan
-    from sweeps.spec_text import SpecError
-
-    at_once = None
-    if address is None:
-        try:
-            at_once = concurrent_here(spec)
-        except SpecError:  # which a rehearsal has told already
-            if only_if_it_fits:
-                raise
-    say_plan(spec, name, place, weights, console, concurrent=at_once, prior=prior)
 
 
 def _overrides(assignments: list[str] | None, trials: int | None) -> tuple[str, ...]:

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reports.formats import listed
+from sweeps.cluster_address import ClusterError as ClusterError
+from sweeps.cluster_address import check_address, not_joined
 from sweeps.devices import this_machine
 from sweeps.interruption import shielding_children
 from sweeps.resources import Node
 from sweeps.shadowing import check_working_directory
 
+MEMORY_MONITOR = "RAY_memory_monitor_refresh_ms"
 RAY_SETTINGS = {
     "RAY_AUTH_MODE": "token",  # the dashboard's job interface runs any command: never leave it open
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run`, Ray would upload the working directory
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_memory_monitor_refresh_ms": "0",  # its kill ends the whole sweep, not the one trial
+    MEMORY_MONITOR: "0",  # its kill ends the whole sweep, not the one trial
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the user's data stay valid
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without GPU sees none
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our records are the log
@@ -37,18 +39,15 @@ RAY_SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the sweep has its own
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never read again
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "10",  # below ten, the driver waits for each process to end
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "10",
 }
+LEAST_CLEANUP_SECONDS = 10
+"""Below it, the driver stands still until each process that is to end has ended."""
 OBJECT_STORE_BYTES = 200 * 2**20
-CONNECT_SECONDS = 5.0
 EXAMINE_SECONDS = 180.0
 """Longest that a node may take to start a process that imports torch."""
 END_SECONDS = 5.0
 """Longest that it may take until the end of a process is known."""
-
-
-class ClusterError(ValueError):
-    """No cluster where one was said to be, or not the resources that a trial needs."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ class Cluster:
     dashboard_url: str | None
     token_path: Path
     """Where the token lies that the dashboard asks for."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the nodes, a line each."""
 
     @property
     def cpus(self) -> int:
@@ -73,18 +74,29 @@ class Cluster:
     def examined(self, run: Path) -> Cluster:
         """The same, once each node has been seen to have the program, and `run` as a folder.
 
-        Then the memory of each node's GPUs is known, too.
+        Then the memory of each node and its GPUs is known, too, and whether Ray watches it.
 
         Raises:
             ClusterError: a node lacks either.
         """
-        return replace(self, nodes=tuple(_examined(self.nodes, run)))
+        found = list(_examined(self.nodes, run))
+        watched = [node.name for node, monitors_memory in found if monitors_memory]
+        note = (
+            f"Ray on {listed(watched)} kills processes itself for want of memory, and such a kill "
+            "ends the whole sweep, resumable, where the kernel's would end the one trial: better "
+            f"export {MEMORY_MONITOR}=0 there before its `ray start`"
+        )
+        nodes = tuple(node for node, _ in found)
+        return replace(self, nodes=nodes, notes=(note,) if watched else ())
 
 
 def prepare_environment() -> None:
-    """Set what Ray reads at import; a setting that the user has made stays."""
+    """Set what Ray reads at import; a setting that the user has made stays, if it can be borne."""
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
+    cleanup = "TUNE_FORCE_TRIAL_CLEANUP_S"
+    with suppress(ValueError):  # Tune says so itself
+        os.environ[cleanup] = str(max(LEAST_CLEANUP_SECONDS, int(os.environ[cleanup])))
 
 
 @contextmanager
@@ -92,39 +104,42 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
     """Start Ray on this machine, or join the cluster at `address`, until the block ends.
 
     Raises:
-        ClusterError: nothing answers at `address`, or it is one of Ray Client.
+        ClusterError: the cluster at `address` can't be joined, or has no CPU.
         ShadowedPackageError: the processes would load other packages in place of ours.
     """
     check_working_directory()
     if address is not None:
-        _refuse_client(address)
-        _check_reachable(address)
+        check_address(address)
     prepare_environment()
     import ray
 
     for name in ("ray", "ray.tune", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        if address is None:
-            with shielding_children():
-                context = ray.init(
-                    address="local",
-                    include_dashboard=dashboard,
-                    dashboard_host="127.0.0.1",
-                    log_to_driver=False,
-                    logging_level=logging.CRITICAL,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                )
-        else:
+    if address is None:
+        with shielding_children():
+            context = ray.init(
+                address="local",
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                object_store_memory=OBJECT_STORE_BYTES,
+            )
+    else:
+        try:
             context = ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except ConnectionError as error:
-        raise ClusterError(
-            f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); "
-            "start one with `ray start --head`, or leave --address out to run on this machine"
-        ) from None
+        except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+            raise not_joined(address, error) from None
     try:
+        nodes = tuple(living_nodes())
+        if not nodes:
+            raise ClusterError(
+                f"--address {address}: no node of the cluster has a CPU for trials; start nodes "
+                "that have (`ray start --address …`), or restart the one there is without "
+                "--num-cpus 0"
+            )
         yield Cluster(
-            nodes=tuple(_here(_nodes()) if address is None else _nodes()),
+            nodes=nodes if address is not None else tuple(map(_here, nodes)),
             dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else None,
             token_path=_private_token(),
         )
@@ -132,7 +147,7 @@ def open_cluster(address: str | None, *, dashboard: bool) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _nodes() -> Iterator[Node]:
+def living_nodes() -> Iterator[Node]:
     """The nodes of the cluster that this process has joined, but those that take no work."""
     import ray
 
@@ -142,10 +157,9 @@ def _nodes() -> Iterator[Node]:
             yield Node(node["NodeID"], int(has["CPU"]), int(has.get("GPU", 0)))
 
 
-def _here(nodes: Iterator[Node]) -> Iterator[Node]:
+def _here(node: Node) -> Node:
     """The one node that this process has started."""
-    for node in nodes:
-        yield node._replace(name="this machine", gpu_gb=this_machine().gpu_gb)
+    return this_machine()._replace(cpus=node.cpus, gpus=node.gpus)
 
 
 def node_name(node_id: str, host: str) -> str:
@@ -153,8 +167,8 @@ def node_name(node_id: str, host: str) -> str:
     return f"{host}/{node_id[:6]}"
 
 
-def _examined(nodes: Sequence[Node], run: Path) -> Iterator[Node]:
-    """The nodes, each looked at by a process on it."""
+def _examined(nodes: Sequence[Node], run: Path) -> Iterator[tuple[Node, bool]]:
+    """The nodes, each looked at by a process on it, and whether Ray watches their memory."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -168,7 +182,12 @@ def _examined(nodes: Sequence[Node], run: Path) -> Iterator[Node]:
         ]
         for node, seen in zip(nodes, looks, strict=True):
             try:
-                host, has_run, gpu_gb = ray.get(seen, timeout=EXAMINE_SECONDS)
+                host, has_run, monitors_memory, there = ray.get(seen, timeout=EXAMINE_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                raise ClusterError(
+                    f"--address: no process of tg-sweep came up on node {node.name[:6]} within "
+                    f"{EXAMINE_SECONDS:g} s; see whether the node is overloaded, and try again"
+                ) from None
             except ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()[-1]
                 raise ClusterError(
@@ -182,42 +201,22 @@ def _examined(nodes: Sequence[Node], run: Path) -> Iterator[Node]:
                     "there; give a folder that all nodes have under the same path, such as a "
                     "network share"
                 )
-            yield node._replace(name=name, gpu_gb=gpu_gb)
+            sizes = {"gpu_gb": there.gpu_gb, "memory_gb": there.memory_gb}
+            yield node._replace(name=name, **sizes), monitors_memory
 
 
-def _look_around(token: str) -> tuple[str, bool, float | None]:
-    """This node's host name, whether it can write beside `token`, and its smallest GPU's memory."""
+def _look_around(token: str) -> tuple[str, bool, bool, Node]:
+    """What the node of this process is found to have.
+
+    Returns:
+        Its host name, whether it can write beside `token`, whether Ray watches its memory, and what
+        torch and the system say of it.
+    """
     # Ray hides the GPUs from what has asked for none.
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     has_run = Path(token).exists() and os.access(Path(token).parent, os.W_OK)
-    return socket.gethostname(), has_run, this_machine().gpu_gb
-
-
-def _refuse_client(address: str) -> None:
-    """Refuse Ray Client: behind it, what decides about trials would run apart from its files."""
-    if not address.startswith("ray://"):
-        return
-    host = address.removeprefix("ray://").rpartition(":")[0] or "HOST"
-    command = shlex.join(["tg-sweep", *sys.argv[1:]]).replace(address, "auto")
-    raise ClusterError(
-        f"--address {address}: a sweep can't be driven through Ray Client; have the cluster run "
-        f"it, with --out on a folder that all its nodes have: ray job submit --address "
-        f"http://{host}:8265 -- {command}"
-    )
-
-
-def _check_reachable(address: str) -> None:
-    """Refuse a host and port at which nothing listens: Ray itself would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"--address {address}: nothing answers there ({error}); start a cluster with "
-            "`ray start --head`, or leave --address out to run on this machine"
-        ) from None
+    monitors_memory = os.environ.get(MEMORY_MONITOR) != "0"  # as it was where Ray was started
+    return socket.gethostname(), has_run, monitors_memory, this_machine()
 
 
 def _private_token() -> Path:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 
 from evaluation.extractor_names import extractor_kind
 from evaluation.metric_names import at_num_images, printed_label
 from evaluation.metrics import find_metric
 from evaluation.protocol import EvaluationRecord
-from reports.records import FinalistsRecord, Forecast, MetricColumn, Segment, SweepRecord
+from reports.records import (
+    FinalistsRecord,
+    Forecast,
+    MetricColumn,
+    Segment,
+    SweepRecord,
+    TrialRecord,
+)
 from reports.warm_start import WarmStart
 from sweeps.early_stopping import LEAST_OTHERS
+from sweeps.forecast import with_past
 from sweeps.sampler_config import SamplerConfig
 from sweeps.search_space import describe
 from sweeps.spec import SweepSpec
 
+MAY_CHANGE = ("num_trials", "space", "sampler", "early_stopping")
+"""What a sweep's record says of its spec that may have been edited before a resume."""
 VERSIONED = ("tg-sweep", "torch", "ray", "optuna", "torch-fidelity", "pandas", "numpy")
 
 
@@ -55,6 +66,35 @@ def describe_sweep(
         forecast=forecast,
         segments=(segment,),
     )
+
+
+def continued(then: SweepRecord, now: SweepRecord, trials: Sequence[TrialRecord]) -> SweepRecord:
+    """The record of a sweep that goes on: as it was begun, but for what may change.
+
+    The forecast stays, too, unless the number of trials is another one: then it is what was spent
+    until now and the forecast of the rest.
+
+    Args:
+        then: what it was.
+        now: the same described anew, with a forecast of what is left, and this start alone.
+        trials: those that there are; without any the sweep begins anew.
+    """
+    earlier = [
+        old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
+        for old in then.segments
+    ]
+    whole = now.forecast
+    if whole is not None:
+        gone = sum(segment.seconds for segment in earlier)
+        whole = with_past(whole, gone, sum(trial.kimg for trial in trials))
+    sweep = now.model_copy(update={"forecast": whole})
+    if trials:
+        changes = {name: getattr(now, name) for name in MAY_CHANGE}
+        changes["finalists"] = now.finalists or then.finalists
+        if then.forecast is None or then.num_trials != now.num_trials:
+            changes["forecast"] = whole
+        sweep = then.model_copy(update=changes)
+    return sweep.model_copy(update={"segments": (*earlier, *now.segments)})
 
 
 def stopping_rule(spec: SweepSpec) -> str:

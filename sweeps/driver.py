@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +22,25 @@ from reports.records import Forecast, Segment
 from reports.run_folder import RecordError, RunFolder
 from sweeps.cluster import Cluster, map_on_workers, open_cluster
 from sweeps.comparable import check_scoring
-from sweeps.description import describe_sweep, metric_columns
+from sweeps.description import continued, describe_sweep, metric_columns
 from sweeps.driver_lock import only_driver
 from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
-from sweeps.forecast import Calibration, forecast
+from sweeps.forecast import Calibration, forecast, with_past
+from sweeps.gpu_budget import GpuMeter
 from sweeps.hang import hang_seconds
 from sweeps.interruption import Interruption
 from sweeps.ledger import Ledger
 from sweeps.live import LiveTable
-from sweeps.outset import resources_text, say_faults, say_scale, say_time, say_where
+from sweeps.outlook import say_too_large
+from sweeps.outset import (
+    resources_text,
+    say_faults,
+    say_gpu_hours,
+    say_scale,
+    say_time,
+    say_where,
+)
 from sweeps.plan import (
     concurrent_trials,
     device_for,
@@ -42,8 +50,10 @@ from sweeps.plan import (
 )
 from sweeps.rehearsal import check_labels
 from sweeps.rung_images import prepare_neighbours, save_grid
+from sweeps.scratch import scratch_folder
 from sweeps.settled import settle
 from sweeps.spec import SweepSpec
+from sweeps.spec_text import SpecError
 from sweeps.task_evaluation import check_task_data, prepare_held_out
 from sweeps.terminal import doing
 from sweeps.trial import now
@@ -51,8 +61,6 @@ from sweeps.warm_start import check_prior_scoring, prior_of
 from transgan.data import ImageData, load_data
 
 BEAT_SECONDS = 10.0
-MAY_CHANGE = ("num_trials", "space", "sampler", "early_stopping")
-"""What a sweep's record says of its spec that may have been edited before a resume."""
 REPORT_SECONDS = 4.0
 """What closing Ray and building the report take."""
 
@@ -122,20 +130,24 @@ def execute(
             with (
                 only_driver(run),
                 open_cluster(address, dashboard=dashboard) as cluster,
-                tempfile.TemporaryDirectory(prefix="tg-sweep-") as scratch,
+                scratch_folder() as scratch,
             ):
                 stop.listen()
                 if address is not None:
                     cluster = cluster.examined(run.path)
+                    for note in cluster.notes:
+                        console.print(f"[yellow]Note[/]       {escape(note)}", highlight=False)
                 spec, derived = settle(run, spec, cluster.nodes)
                 if address is None:
                     device_here(spec)
                 if derived is not None:
                     console.print(f"[bold]Derived[/]    {derived}", highlight=False)
+                if not run.read_trials():
+                    say_too_large(spec, cluster.nodes, console)
                 driver = _Driver(run, spec, name, data, inception, cluster, console, started)
                 driver.prepare()
                 with stop.saving(driver.abandon):
-                    driver.train(stop, Path(scratch))
+                    driver.train(stop, scratch)
                 ledger = driver.ledger
                 needed = ledger.needed_bytes
                 interrupted = bool(stop.reason or ledger.stop_because) and not ledger.is_over
@@ -173,10 +185,17 @@ class _Driver:
         # On a cluster the driver may be on a machine without GPUs.
         self.own_device = self.device if torch.cuda.is_available() else "cpu"
         self.last_beat = started
+        earlier = run.read_sweep().segments if run.sweep.exists() else ()
+        self.gpu_meter = GpuMeter(
+            gpus_per_trial=spec.resources.gpus * spec.resources.scoring_workers,
+            earlier_seconds=sum(segment.gpu_seconds for segment in earlier),
+            hours=spec.budget.gpu_hours,
+        )
 
     def prepare(self) -> None:
         """All that comes before the first trial: extractor, reference, reals, speed, records."""
         say_where(self.cluster, self.resources, self.console)
+        say_gpu_hours(self.spec, self.gpu_meter.total_hours, self.console)
         with doing("Preparing the evaluation …", self.console):
             evaluator = self._evaluator()
         self.finalists = None
@@ -189,8 +208,6 @@ class _Driver:
         if isinstance(evaluator, Evaluator):
             with doing("Looking for real images among the training images …", self.console):
                 prepare_neighbours(self.run, evaluator, self.data)
-        with doing("Measuring how fast this machine trains …", self.console):
-            calibration = self._calibrate(evaluator)
         objective = evaluator.protocol.recorded_names(evaluator.record.extractor)[0]
         self.ledger = Ledger(
             self.spec,
@@ -200,6 +217,13 @@ class _Driver:
             device=self.device,
             finalists=self.finalists,
         )
+        if self.gpu_meter.is_used_up and not self.ledger.is_over:
+            raise SpecError(
+                f"{self.run.spec}: budget.gpu_hours is {self.spec.budget.gpu_hours:g}, and the "
+                f"sweep has used {self.gpu_meter.total_hours:.4g}; raise it to go on"
+            )
+        with doing("Measuring how fast this machine trains …", self.console):
+            calibration = self._calibrate(evaluator)
         records = self.ledger.records
         self.forecast = forecast(
             self.spec,
@@ -231,7 +255,10 @@ class _Driver:
             forecast=self.forecast.seconds,
         )
 
-        def tick() -> None:
+        def tick(num_holding: int) -> None:
+            self.gpu_meter.look(num_holding)
+            if self.gpu_meter.is_used_up and not stop.reason:
+                stop.reason = "budget.gpu_hours is used up"
             if stop.reason:
                 live.note = "stopping …"
             live.update()
@@ -288,7 +315,11 @@ class _Driver:
     def _change_segment(self, **changes: str) -> None:
         sweep = self.run.read_sweep()
         *earlier, current = sweep.segments
-        changed = current.model_copy(update={"seconds": round(self._gone(), 1), **changes})
+        spent = {
+            "seconds": round(self._gone(), 1),
+            "gpu_seconds": round(self.gpu_meter.seconds, 3),
+        }
+        changed = current.model_copy(update={**spent, **changes})
         self.run.write_sweep(sweep.model_copy(update={"segments": (*earlier, changed)}))
 
     def _evaluator(self) -> Evaluator | HeldOutEvaluator:
@@ -347,16 +378,7 @@ class _Driver:
             prior=prior_of(self.spec, self.run),
         )
         if self.run.sweep.exists():
-            then = self.run.read_sweep()
-            earlier = [
-                old.model_copy(update={"outcome": "killed"}) if old.outcome == "running" else old
-                for old in then.segments
-            ]
-            if self.ledger.records:
-                changes = {name: getattr(sweep, name) for name in MAY_CHANGE}
-                changes["finalists"] = self.finalists or then.finalists
-                sweep = then.model_copy(update=changes)
-            sweep = sweep.model_copy(update={"segments": (*earlier, segment)})
+            sweep = continued(self.run.read_sweep(), sweep, self.run.read_trials())
         self.run.write_sweep(sweep)
 
     def _finalist_runs_done(self) -> int:
@@ -368,7 +390,4 @@ class _Driver:
 
     def _total_forecast(self) -> Forecast:
         """The forecast of everything, from the command's start to the report."""
-        more = self._gone() + REPORT_SECONDS
-        names = ("seconds", "low_seconds", "high_seconds")
-        longer = {name: getattr(self.forecast, name) + more for name in names}
-        return self.forecast.model_copy(update=longer)
+        return with_past(self.forecast, self._gone() + REPORT_SECONDS)

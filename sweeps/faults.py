@@ -36,7 +36,8 @@ class FaultsConfig(FrozenModel):
     said when the sweep starts."""
     same_failures: int | None = Field(3, ge=1)
     """So many trials in a row that fail of the same fault stop the sweep, instead of burning its
-    budget; they are set aside, and a resume trains them again. Null: nothing does."""
+    budget; they are set aside, and a resume trains them again. So do three times as many, from the
+    first on, that have all diverged or all collapsed; these keep their ends. Null: nothing does."""
     collapse_share: float | None = Field(0.1, gt=0, le=1)
     """A trial whose generator makes much the same image of every latent (mode collapse) at every
     look during this share of its total_kimg ends as `collapsed`: its next score would cost as much

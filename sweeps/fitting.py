@@ -20,12 +20,13 @@ MOST_HALVINGS = 7
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """What trials with certain settings take at their peak, in GB."""
+    """What trials with certain settings take of a device at their peak, in GB."""
 
     settings: dict[str, Setting]
     """Of the first corner with this need."""
     cpu_gb: float
     gpu_gb: float
+    """Of each of its GPUs, where it has several workers."""
 
     def on(self, device: Device) -> float:
         """The need on one kind of device."""
@@ -70,10 +71,10 @@ def memory_needs(
             second to half a minute (`transgan.cost.training_cost`).
     """
     distinct = dict(_distinct(spec))
-    needs = []
+    workers, needs = spec.resources.workers, []
     for done, (config, settings) in enumerate(distinct.items()):
         on_progress(done, len(distinct))
-        cpu, gpu = (needed_gb(config, on_gpu=on_gpu) for on_gpu in (False, True))
+        cpu, gpu = (needed_gb(config, on_gpu=on_gpu, workers=workers) for on_gpu in (False, True))
         needs.append(MemoryNeed(settings, cpu, gpu))
     return tuple(sorted(needs, key=lambda need: need.gpu_gb))
 
@@ -120,20 +121,22 @@ def _way_out(
     """
     for num_hopeless, large in enumerate(too_large):
         config = spec.trial_config(large.settings, spec.training.seed)
-        change = _mildest_change(config, device)
+        change = _mildest_change(config, device, spec.resources.workers)
         if change is not None:
             words = (f"training.{name}: {str(value).lower()}" for name, value in change.items())
             return num_hopeless, " and ".join(words)
     return len(too_large), None
 
 
-def _mildest_change(config: TrainingConfig, device: Device) -> dict[str, int | bool] | None:
+def _mildest_change(
+    config: TrainingConfig, device: Device, workers: int
+) -> dict[str, int | bool] | None:
     """The mildest that fits: recompute activations, then split batches, then both.
 
     None of them changes what is learned, but for losses that look at a whole batch, which can't be
     split.
     """
-    whole = config.microbatch_size or config.batch_size
+    whole = config.microbatch_size or -(-config.batch_size // workers)
     sizes = [whole >> halvings for halvings in range(1, MOST_HALVINGS + 1) if whole >> halvings]
     splits: list[dict[str, int | bool]] = [{"microbatch_size": size} for size in sizes]
     changes = splits
@@ -142,9 +145,9 @@ def _mildest_change(config: TrainingConfig, device: Device) -> dict[str, int | b
         changes = [again, *splits, *(again | split for split in splits)]
     possible = [(change, made) for change in changes if (made := _changed(config, change))]
     # The last takes least: where it does not fit, the others need not be looked at.
-    if not possible or not _fits(possible[-1][1], device):
+    if not possible or not _fits(possible[-1][1], device, workers):
         return None
-    return next(change for change, made in possible if _fits(made, device))
+    return next(change for change, made in possible if _fits(made, device, workers))
 
 
 def _changed(config: TrainingConfig, change: dict[str, int | bool]) -> TrainingConfig | None:
@@ -154,5 +157,5 @@ def _changed(config: TrainingConfig, change: dict[str, int | bool]) -> TrainingC
         return None
 
 
-def _fits(config: TrainingConfig, device: Device) -> bool:
-    return needed_gb(config, on_gpu=device.is_gpu) <= device.memory_gb
+def _fits(config: TrainingConfig, device: Device, workers: int) -> bool:
+    return needed_gb(config, on_gpu=device.is_gpu, workers=workers) <= device.memory_gb

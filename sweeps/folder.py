@@ -91,6 +91,8 @@ def extend(run: RunFolder, spec: SweepSpec, trials: int) -> SweepSpec:
     except SpecError as error:
         raise RunFolderError(str(error)) from None
     write_atomically(run.spec, spec.to_yaml().encode())
-    if run.sweep.exists():
-        run.write_sweep(run.read_sweep().model_copy(update={"num_trials": trials}))
+    if run.sweep.exists() and run.read_sweep().num_trials != trials:
+        # The forecast was of another number; the driver makes one of the whole sweep again.
+        changes = {"num_trials": trials, "forecast": None}
+        run.write_sweep(run.read_sweep().model_copy(update=changes))
     return spec

@@ -68,9 +68,10 @@ def forecast(
     rng = random.Random(spec.sampler.seed)
     enough = round(SIMULATIONS * min(1.0, MANY_TRIALS / spec.budget.trials) ** 2)
     races = _races_left(spec, finalist_runs_done)
+    imagine = _simulate_population if spec.early_stopping.name == "pbt" else _simulate
     runs = []
     for _ in range(max(enough, FEWEST_SIMULATIONS)):
-        searching, searched_kimg = _simulate(spec, calibration, concurrent, done, ended, rng)
+        searching, searched_kimg = imagine(spec, calibration, concurrent, done, ended, rng)
         racing, raced_kimg = _simulate_finalists(spec, calibration, concurrent, races, rng)
         runs.append((searching + racing, searched_kimg + raced_kimg))
     seconds = sorted(run[0] for run in runs)
@@ -81,6 +82,49 @@ def forecast(
         seconds_per_kimg=statistics.fmean(calibration.seconds_per_kimg),
         expected_kimg=statistics.fmean(run[1] for run in runs),
     )
+
+
+def with_past(told: Forecast, seconds: float, kimg: float = 0.0) -> Forecast:
+    """A forecast of what is left as one of the whole, of which so much is done."""
+    names = ("seconds", "low_seconds", "high_seconds")
+    longer = {name: getattr(told, name) + seconds for name in names}
+    return told.model_copy(update=longer | {"expected_kimg": told.expected_kimg + kimg})
+
+
+def _simulate_population(
+    spec: SweepSpec,
+    calibration: Calibration,
+    concurrent: int,
+    done: Mapping[int, float],
+    ended: Collection[int],
+    rng: random.Random,
+) -> tuple[float, float]:
+    """The same of a population, whose trials wait at each rung for the last.
+
+    So each rung takes as many waves as its trials need with so few workers, and in the last wave
+    workers are idle. Each stretch from rung to rung has a process of its own.
+    """
+    speeds = _speeds(spec, calibration, rng)
+    clock, trained, before = 0.0, 0.0, 0.0
+    for rung in spec.rungs:
+        workers = [clock] * concurrent
+        for trial in range(spec.budget.trials):  # in the order in which workers get them
+            start = max(before, done.get(trial, 0.0))
+            if trial in ended or (start >= rung and rung < spec.rungs[-1]):
+                continue
+            kimg = max(rung - start, 0.0)
+            seconds = kimg * speeds[trial]
+            seconds += calibration.seconds_to_start + calibration.seconds_to_score
+            heapq.heapreplace(workers, workers[0] + seconds)
+            trained += kimg
+        clock, before = max(workers), rung
+    return clock, trained
+
+
+def _speeds(spec: SweepSpec, calibration: Calibration, rng: random.Random) -> list[float]:
+    """Seconds per kimg of each trial: the first were measured, the others are like one of them."""
+    speeds = list(calibration.seconds_per_kimg)
+    return speeds + [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
 
 
 def _simulate(
@@ -97,8 +141,7 @@ def _simulate(
     if spec.baseline() is not None:
         merits[0] *= BASELINE_MERIT
     histories = [_imagined_scores(merit, len(rungs), rng) for merit in merits]
-    speeds = list(calibration.seconds_per_kimg)
-    speeds += [rng.choice(speeds) for _ in range(spec.budget.trials - len(speeds))]
+    speeds = _speeds(spec, calibration, rng)
     at_rung: list[dict[int, History]] = [{} for _ in rungs]
     at_rung[0] = {trial: histories[trial][:1] for trial in ended}
     waiting = [trial for trial in range(spec.budget.trials) if trial not in ended]
@@ -114,8 +157,6 @@ def _simulate(
         """From a rung (-1: the start) to the next."""
         start = max(rungs[rung] if rung >= 0 else 0.0, done.get(trial, 0.0))
         seconds = max(rungs[rung + 1] - start, 0.0) * speeds[trial] + calibration.seconds_to_score
-        if rung >= 0 and stopping.name == "pbt":
-            seconds += calibration.seconds_to_start  # a process of its own for each stretch
         segments[trial] = start, clock
         heapq.heappush(events, (clock + seconds, trial, rung + 1))
 

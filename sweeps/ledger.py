@@ -211,6 +211,10 @@ class Ledger:
         """Why the sweep is to stop before it burns its budget; None while it may go on."""
         return self._attempts.stop_because
 
+    def stop(self, because: str) -> None:
+        """Have the sweep stop, to be resumed; the first reason stays."""
+        self._attempts.stop_because = self._attempts.stop_because or because
+
     @property
     def needed_bytes(self) -> int | None:
         """About what the trials still to be trained will keep on disk; None if not known yet."""
@@ -244,6 +248,8 @@ class Ledger:
         self._mirror_end(number)
         for record in self._attempts.ended(self.records[number]):
             self.records[record.number] = record
+        num_left = self.num_left if self.ended_because is None else 0
+        self._attempts.look_at_first(number, self.records, num_left)
 
     def _refuse(self, record: TrialRecord, cause: str) -> None:
         """End a trial that this machine, or the spec as it now stands, can't train."""

@@ -16,9 +16,10 @@ GPU_SLACK = 1.1
 
 
 def needed_gb(config: TrainingConfig, *, on_gpu: bool, workers: int = 1) -> float:
-    """Peak memory of a trial in GB: of its GPU, or resident memory of its process on a CPU.
+    """Peak memory of a trial in GB: of its GPU, or resident memory of its processes on a CPU.
 
-    With several workers, which have the whole networks and a part of each batch: of one of them.
+    Several workers have the whole networks and a part of each batch: so much takes each of them of
+    its own GPU, and on a CPU they take it together of one memory.
 
     The data set is not counted: on a CPU, trials map it from one file; a GPU holds a copy, one byte
     a value.
@@ -33,4 +34,4 @@ def needed_gb(config: TrainingConfig, *, on_gpu: bool, workers: int = 1) -> floa
     if on_gpu:
         return GPU_CONTEXT_GB + GPU_SLACK * max(cost.peak_tensor_bytes, cost.sampling_bytes) / GB
     base = PROCESS_GB * GB
-    return max(cost.resident_bytes(base), base + cost.sampling_bytes) / GB
+    return workers * max(cost.resident_bytes(base), base + cost.sampling_bytes) / GB

@@ -1,19 +1,22 @@
-"""What `tg-sweep plan` foresees beyond the plan itself: memory on each device, and time here."""
+"""What is foreseen of a sweep beyond its plan: memory on each device, and time here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
 from reports.formats import counted, setting_text
 from sweeps.announcement import concurrent_here, labelled
-from sweeps.devices import Device, devices
+from sweeps.derived_resources import largest_need
+from sweeps.devices import Device, devices, devices_of
 from sweeps.fitting import Fit, MemoryNeed, TooLarge, fit, memory_needs
 from sweeps.plan import device_here
+from sweeps.resources import Node
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
 from sweeps.trial_time import TrialTime, try_out
@@ -34,29 +37,67 @@ class Outlook(NamedTuple):
     """Trials at once on this machine; 0 if none can run here."""
     not_here_because: str | None
     time: TrialTime
+    workers: int
+    """Processes that share each batch of a trial, with a GPU each."""
 
 
-def foresee(spec: SweepSpec, console: Console) -> Outlook:
+def foresee(spec: SweepSpec, console: Console, cluster: Sequence[Node] | None = None) -> Outlook:
     """Predict the memory of every kind of trial, and try how fast this machine trains.
 
     Args:
         spec: the sweep.
         console: where it is shown how far this is.
+        cluster: the nodes on which trials would run, in place of this machine, which is then not
+            tried.
     """
+    places = devices() if cluster is None else devices_of(cluster)
     with console.status("Predicting memory …") as status:
-        needs = memory_needs(
-            spec, lambda done, of: status.update(f"Predicting memory: {done} of {of} kinds …")
-        )
-        fits = tuple(fit(spec, needs, device) for device in (*_allowed(spec), *devices()))
-    concurrent, why = 0, None
-    try:
-        device = device_here(spec)
-        concurrent = concurrent_here(spec)
-    except SpecError as error:
-        device, why = "cpu", str(error)
+        needs = _needs(spec, status)
+        fits = tuple(fit(spec, needs, device) for device in (*_allowed(spec), *places))
+    concurrent, why, device = 0, None, "cpu"
+    if cluster is None:
+        try:
+            device = device_here(spec)
+            concurrent = concurrent_here(spec)
+        except SpecError as error:
+            device, why = "cpu", str(error)
     with console.status("Measuring how fast this machine trains …"):
         time = try_out(spec, concurrent, device)
-    return Outlook(needs, fits, concurrent, why, time)
+    return Outlook(needs, fits, concurrent, why, time, spec.resources.workers)
+
+
+def say_too_large(spec: SweepSpec, nodes: Sequence[Node], console: Console) -> None:
+    """Name the kinds of trial that don't fit what trials are given, before any is started.
+
+    Nothing is said where all fit: the largest are looked at first, and all kinds only if these
+    don't, which takes up to minutes. What is predicted then is kept for when they are proposed.
+
+    Args:
+        spec: the sweep, its resources settled.
+        nodes: on which its trials will run.
+        console: where it is said.
+    """
+    if spec.task != "generate":  # whose memory is not predicted
+        return
+    places = _allowed(spec) or tuple(
+        place for place in devices_of(nodes) if place.is_gpu == spec.resources.computes_on_gpu
+    )
+    if not places:
+        return
+    least = min(places, key=lambda place: place.memory_gb)
+    with console.status("Predicting memory …") as status:
+        if largest_need(spec, least.memory_gb) <= least.memory_gb:
+            return
+        needs = _needs(spec, status)
+        found = fit(spec, needs, least)
+    if found.too_large:
+        _say_fit(found, _telling_paths(needs), labelled(console), label="Memory")
+
+
+def _needs(spec: SweepSpec, status: Status) -> tuple[MemoryNeed, ...]:
+    return memory_needs(
+        spec, lambda done, of: status.update(f"Predicting memory: {done} of {of} kinds …")
+    )
 
 
 def _allowed(spec: SweepSpec) -> tuple[Device, ...]:
@@ -82,24 +123,16 @@ def say_outlook(outlook: Outlook, console: Console) -> None:
     """What is foreseen, as lines under the plan."""
     say = labelled(console)
     least, most = outlook.needs[0], outlook.needs[-1]
+    gpus = "a GPU" if outlook.workers == 1 else f"each of its {outlook.workers} GPUs"
     say(
         "Memory",
         f"a trial takes {_range(least.cpu_gb, most.cpu_gb)} GB on a CPU, "
-        f"{_range(least.gpu_gb, most.gpu_gb)} GB of a GPU, as predicted for "
+        f"{_range(least.gpu_gb, most.gpu_gb)} GB of {gpus}, as predicted for "
         f"{counted(len(outlook.needs), 'kind of trial', 'kinds of trial')}",
     )
     telling = _telling_paths(outlook.needs)
     for found in outlook.fits:
-        say("", f"{escape(found.device)} ({found.memory_gb:.1f} GB): {_verdict(found)}")
-        for large in found.too_large[:SHOWN_TOO_LARGE]:
-            say("", f"  {_too_large(large, telling)}")
-        if len(found.too_large) > SHOWN_TOO_LARGE:
-            say("", f"  and {counted(len(found.too_large) - SHOWN_TOO_LARGE, 'more kind')}")
-        if found.num_hopeless:
-            say("", f"  {_hopeless(found)}")
-        if found.way_out is not None:
-            others = " of the others" if found.num_hopeless else ""
-            say("", f"  the largest{others} fits with {found.way_out}")
+        _say_fit(found, telling, say)
     time = outlook.time
     if outlook.not_here_because is not None:
         say("Here", f"it can't run on this machine: {escape(outlook.not_here_because)}")
@@ -121,6 +154,22 @@ def say_outlook(outlook: Outlook, console: Console) -> None:
         f"{told.seconds_per_kimg:.2f} s per kimg, about {told.expected_kimg:.0f} kimg; "
         f"{time.seconds_to_score:.1f} s a scoring ({escape(time.note)})",
     )
+
+
+def _say_fit(
+    found: Fit, telling: set[str], say: Callable[[str, str], None], label: str = ""
+) -> None:
+    """How trials fit one device: which don't, and what would make them."""
+    say(label, f"{escape(found.device)} ({found.memory_gb:.1f} GB): {_verdict(found)}")
+    for large in found.too_large[:SHOWN_TOO_LARGE]:
+        say("", f"  {_too_large(large, telling)}")
+    if len(found.too_large) > SHOWN_TOO_LARGE:
+        say("", f"  and {counted(len(found.too_large) - SHOWN_TOO_LARGE, 'more kind')}")
+    if found.num_hopeless:
+        say("", f"  {_hopeless(found)}")
+    if found.way_out is not None:
+        others = " of the others" if found.num_hopeless else ""
+        say("", f"  the largest{others} fits with {found.way_out}")
 
 
 def _verdict(found: Fit) -> str:

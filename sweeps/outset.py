@@ -37,6 +37,18 @@ def say_where(cluster: Cluster, resources: str, console: Console) -> None:
         )
 
 
+def say_gpu_hours(spec: SweepSpec, used: float, console: Console) -> None:
+    """What is left of `budget.gpu_hours`; nothing where that is not given."""
+    hours = spec.budget.gpu_hours
+    if hours is None:
+        return
+    if spec.resources.gpus:
+        text = f"{hours:g} GPU-hours, {used:.3g} of them used"
+    else:
+        text = "[yellow]budget.gpu_hours limits nothing here[/]: trials hold no GPU"
+    console.print(f"[bold]Budget[/]     {text}", highlight=False)
+
+
 def say_scale(objective: MetricColumn, console: Console) -> None:
     """What real images and noise score; nothing where that was not measured."""
     if objective.floor is None or objective.ceiling is None:

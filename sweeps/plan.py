@@ -14,7 +14,7 @@ from sweeps.feasibility import MOST_REFUSALS, infeasible_because
 from sweeps.proposals import Proposals, trial_seed
 from sweeps.resources import Node
 from sweeps.sampler_check import sampler_notes
-from sweeps.search_space import corners
+from sweeps.search_space import corners, num_combinations
 from sweeps.space_check import Corners, building_fault, judge_corners
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
@@ -41,6 +41,9 @@ class Plan:
     smallest: ModelCost
     largest: ModelCost
     corners: Corners
+    num_combinations: int
+    """Of every choice and every bound of the space; where they are too many, the corners that were
+    looked at are a spread of them."""
     sampler_notes: tuple[str, ...]
     """What the sampler does with this space that one might not expect."""
 
@@ -60,6 +63,7 @@ def make_plan(spec: SweepSpec, concurrent: int | None) -> Plan:
         smallest=by_parameters[0],
         largest=by_parameters[-1],
         corners=judge_corners(spec),
+        num_combinations=num_combinations(spec.search),
         sampler_notes=sampler_notes(spec, concurrent),
     )
 
@@ -88,12 +92,14 @@ def fitting_trials(spec: SweepSpec, nodes: Sequence[Node]) -> int:
     there_are = "there are" if len(nodes) == 1 else "the nodes have at most"
     if needs.cpus > cpus:
         raise SpecError(
-            f"resources.cpus_per_trial: {needs.cpus} wanted, but {there_are} {cpus} CPUs"
+            f"resources.cpus_per_trial: {needs.cpus} wanted, but {there_are} {cpus} CPUs; give at "
+            f"most {cpus}, or leave it out"
         )
     if needs.gpus > gpus:
+        way_out = f"give at most {gpus}, or 0" if gpus else "set it to 0"
         raise SpecError(
-            f"resources.gpus_per_trial: {needs.gpus:g} wanted, but {there_are} {gpus} GPUs"
-            "; set it to 0 to train on CPU"
+            f"resources.gpus_per_trial: {needs.gpus:g} wanted, but {there_are} {gpus} GPUs; "
+            f"{way_out} to train on CPU"
         )
     if needs.scoring_workers > 1:
         raise SpecError(
@@ -101,8 +107,10 @@ def fitting_trials(spec: SweepSpec, nodes: Sequence[Node]) -> int:
             f"of a trial, but there are {sum(node.cpus for node in nodes)} CPUs and "
             f"{sum(node.gpus for node in nodes)} GPUs; lower it"
         )
+    beside = max(node.cpus for node in nodes if node.gpus >= needs.gpus)
     raise SpecError(
-        f"resources: {needs.cpus} CPUs and {needs.gpus:g} GPUs a trial wanted, and no node has both"
+        f"resources: {needs.cpus} CPUs and {needs.gpus:g} GPUs a trial wanted, and no node has "
+        f"both; give cpus_per_trial of at most {beside}, which there are beside so many GPUs"
     )
 
 

@@ -7,7 +7,6 @@ end; and none outlives the leader.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 
 from sweeps.cluster import ended_with, held_gpus, results_of, start_beside, stop
 from sweeps.recovery import resumed_trainer
+from sweeps.scratch import scratch_folder
 from sweeps.trial import TICK_KIMG, TrialTask
 from transgan.data import ImageData
 from transgan.training.distributed import join_ranks
@@ -73,8 +73,7 @@ class Company:
             bundles: what each process holds, the leader's first.
         """
         self._until_closed = ExitStack()
-        folder = tempfile.TemporaryDirectory(prefix="tg-sweep-ranks-")
-        meeting = f"file://{self._until_closed.enter_context(folder)}/meeting"
+        meeting = f"file://{self._until_closed.enter_context(scratch_folder())}/meeting"
         self._followers: list[Any] = []
         self._ends: list[Any] = []
         self._until_closed.callback(self._stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -20,11 +21,14 @@ from evaluation.inception_weights import (
 )
 from evaluation.metrics import MetricError
 from sweeps.cluster import ClusterError, open_cluster
+from sweeps.derived_resources import Derived
 from sweeps.devices import this_machine
 from sweeps.extractor_options import inception_file
 from sweeps.folder import RunFolderError
-from sweeps.plan import concurrent_trials, device_here
+from sweeps.plan import device_here
+from sweeps.resources import Node
 from sweeps.run_place import RunPlace
+from sweeps.settled import settled
 from sweeps.shadowing import ShadowedPackageError, check_working_directory
 from sweeps.spec import SweepSpec
 from sweeps.spec_text import SpecError
@@ -46,6 +50,10 @@ class Rehearsal(NamedTuple):
     """Why the sweep could not be run; empty if it could."""
     notes: tuple[str, ...]
     """What could not be looked at."""
+    nodes: tuple[Node, ...]
+    """Where trials would run; none where that stands in the way."""
+    settled: Derived | None
+    """The spec as those nodes would have it; None where no trial fits them, or there are none."""
 
 
 def rehearse(
@@ -62,10 +70,11 @@ def rehearse(
     """
     found: list[str] = []
     notes: list[str] = []
+    nodes: list[Node] = []
     checks: tuple[Callable[[], None], ...] = (
         place.check_vacant,
         partial(_check_data, spec, notes, console),
-        partial(_check_place, spec, address),
+        partial(_check_nodes, spec, place, address, nodes, notes),
         partial(_check_extractor, spec, inception, notes),
     )
     for check in checks:
@@ -73,7 +82,13 @@ def rehearse(
             check()
         except _OBSTACLES as error:
             found.append(str(error))
-    return Rehearsal(tuple(found), tuple(notes))
+    derived = None
+    if nodes:
+        try:
+            derived = settled(spec, nodes)
+        except SpecError as error:
+            found.append(str(error))
+    return Rehearsal(tuple(found), tuple(notes), tuple(nodes), derived)
 
 
 def foresee_extractor(spec: SweepSpec) -> tuple[str, ...]:
@@ -136,14 +151,25 @@ def check_labels(spec: SweepSpec, *, has_labels: bool) -> None:
         raise SpecError(f"evaluation: {error}") from None
 
 
-def _check_place(spec: SweepSpec, address: str | None) -> None:
+def _check_nodes(
+    spec: SweepSpec, place: RunPlace, address: str | None, nodes: list[Node], notes: list[str]
+) -> None:
+    """Look at where trials would run, as a run does, and note the nodes."""
     if address is None:
         check_working_directory()
         device_here(spec)
-        concurrent_trials(spec, [this_machine()])
+        nodes.append(this_machine())
         return
-    with open_cluster(address, dashboard=False) as cluster:
-        concurrent_trials(spec, cluster.nodes)
+    folder = place.folder.absolute()
+    # The run folder is not there yet; as far as it is, nodes must have it too.
+    there = next(at for at in (folder, *folder.parents) if at.is_dir())
+    with (
+        open_cluster(address, dashboard=False) as cluster,
+        suppress(PermissionError),  # which was said of the folder already
+    ):
+        examined = cluster.examined(there)
+        nodes.extend(examined.nodes)
+        notes.extend(examined.notes)
 
 
 def _check_extractor(spec: SweepSpec, inception: InceptionFile, notes: list[str]) -> None:

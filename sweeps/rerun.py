@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
 from rich.console import Console
 
 from reports.records import TrialRecord
 from reports.run_folder import RecordError, RunFolder
-from sweeps.faults import cause_key, loss_from
+from sweeps.faults import loss_from
 from sweeps.folder import restore_spec
 from sweeps.plan import device_here
-from sweeps.trainers import trainer_of
-from sweeps.trial import TICK_KIMG
-from sweeps.trial_faults import CollapsedError, check_collapse
-from transgan.config import TrainingConfig
+from sweeps.retraining import BadEndError, Retraining, Tick, is_on_record
 from transgan.data import load_data
-from transgan.tasks.trainer import TaskProgress
-from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
+from transgan.training.trainer import DivergedError
 
-COMPARED = ("d_loss", "g_loss", "penalty", "real_logits", "fake_logits")
+TOLERANCE = 1e-3
+"""By how much losses of one process and of several may differ: float32 sums of other parts, for as
+long as that has not grown."""
 
 
 def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console) -> bool:
     """Train `trial` again from its config, comparing each tick.
 
-    A trial with a fault is trained on past its last tick, until the fault comes again or its
-    training ends; what is no fault of training (a killed process, a full disk) does not.
+    A trial with a fault is trained on past its last tick, and scored at its rungs as it was, until
+    the fault comes again or the trial ends; what is no fault of the trial's own (a killed process,
+    a full disk) does not. One whose batches several processes shared is trained by this one alone,
+    which changes how sums are rounded, and is compared with a tolerance.
 
     Returns:
         Whether all losses were the same, and, of a trial that failed, the fault came again.
@@ -61,69 +62,97 @@ def rerun_trial(run_path: Path, trial: str, kimg: float | None, console: Console
             f"--kimg {end:g}: the record of trial {trial} has losses from {min(recorded):g} to "
             f"{max(recorded):g} kimg; give a number between"
         )
-    torch.set_num_threads(spec.resources.threads)
-    device = device_here(spec)
-    config = TrainingConfig.model_validate(record.config)
-    data, compared = load_data(spec.data), 0
-    losses = COMPARED if spec.task == "generate" else ("loss",)
-    # A trial's ticks start anew at each rung, and a finalist run has but one.
-    rungs = spec.rungs if record.finalist is None else ()
-    console.print(f"Training trial {trial} again to {end:g} kimg", highlight=False)
+    again = Retraining(run, spec, record, load_data(spec.data), device_here(spec))
+    say = partial(console.print, highlight=False, markup=False)
+    comparison = LossComparison(again.losses, recorded, spec.resources.workers, say)
+    say(f"Training trial {trial} again to {end:g} kimg")
+    if comparison.processes > 1:
+        say(
+            f"Its batches were shared by {comparison.processes} processes, whose sums are rounded "
+            f"otherwise: its losses are the same here to about {TOLERANCE:.1%}"
+        )
     try:
-        trainer = trainer_of(config, data, device)
-        for rung in (*rungs, end):
-            for progress in trainer.run(min(rung, end), TICK_KIMG):
-                entry = recorded.get(round(progress.kimg, 3))
-                if entry is not None:
-                    compared += 1
-                    if not _is_same(progress, entry, losses, console):
-                        return False
-                if seeks_fault and isinstance(trainer, Trainer):
-                    check_collapse(trainer, spec.faults.collapse_share)
-    except (DivergedError, CollapsedError, RuntimeError, MemoryError) as error:
+        ticks = again.whole(say) if seeks_fault else again.trained(end, look_at_collapse=False)
+        for tick in ticks:
+            # Small differences grow, and the fault may come all the same.
+            if not comparison.is_same(tick) and not (seeks_fault and comparison.processes > 1):
+                return False
+    except Exception as error:
         if seeks_fault:
-            return _say_fault(error, record, console)
+            return _say_fault(error, record, say)
         if not isinstance(error, DivergedError):
             raise
-        console.print(f"diverged: {error}", highlight=False)
-    console.print(f"the same losses, bit for bit, at all {compared} ticks", highlight=False)
+        say(f"diverged: {error}")
+    say(comparison.verdict)
     if seeks_fault:
-        console.print(
+        say(
             f"trained to its end, {end:g} kimg, without the fault on record "
-            f"({record.state.value}: {record.cause})",
-            highlight=False,
+            f"({record.state.value}: {record.cause})"
         )
         return False
-    return compared > 0
+    return comparison.num_compared > 0
 
 
-def _is_same(
-    progress: TrainingProgress | TaskProgress,
-    entry: dict[str, Any],
-    losses: tuple[str, ...],
-    console: Console,
-) -> bool:
-    """Whether a tick has the losses on record; it says so, or what differs."""
-    for name in losses:
-        again = getattr(progress, name)
-        if again != entry.get(name):
-            console.print(
-                f"after {progress.kimg:g} kimg {name} is {again!r}, in the record "
-                f"{entry.get(name)!r}",
-                highlight=False,
-            )
-            return False
-    console.print(
-        f"{progress.kimg:8.3f} kimg  {losses[0]} {getattr(progress, losses[0]):.6f}  the same",
-        highlight=False,
-    )
-    return True
+class LossComparison:
+    """Losses of a training held against those on record, tick by tick; it says what it finds."""
+
+    def __init__(
+        self,
+        losses: tuple[str, ...],
+        recorded: dict[float, Tick],
+        processes: int,
+        say: Callable[[str], None],
+    ) -> None:
+        """Nothing is compared yet.
+
+        Args:
+            losses: names of what is compared.
+            recorded: what is on record, by kimg.
+            processes: how many shared each batch then; now it is one.
+            say: where to.
+        """
+        self.losses, self.recorded, self.processes, self.say = losses, recorded, processes, say
+        self.num_compared = 0
+        self.first_difference: float | None = None
+        """Kimg at which the two were first not the same."""
+
+    def is_same(self, tick: Tick) -> bool:
+        """Whether a tick has the losses on record; it says so, or what differs."""
+        kimg = tick["kimg"]
+        entry = self.recorded.get(kimg)
+        if entry is None:
+            return True
+        self.num_compared += 1
+        for name in self.losses:
+            again, then = tick.get(name), entry.get(name)
+            if not self._agree(again, then):
+                if self.first_difference is None:
+                    self.first_difference = kimg
+                    self.say(f"after {kimg:g} kimg {name} is {again!r}, in the record {then!r}")
+                return False
+        first = self.losses[0]
+        self.say(f"{kimg:8.3f} kimg  {first} {tick[first]:.6f}  the same")
+        return True
+
+    @property
+    def verdict(self) -> str:
+        """What all ticks came to."""
+        if self.first_difference is not None:
+            return f"the same losses up to {self.first_difference:g} kimg, and others from there on"
+        how = "bit for bit" if self.processes == 1 else f"to {TOLERANCE:.1%}"
+        return f"the same losses, {how}, at all {self.num_compared} ticks"
+
+    def _agree(self, again: float | None, then: float | None) -> bool:
+        if self.processes == 1 or again is None or then is None:
+            return again == then
+        # Of logits, which may be next to 0, the absolute difference says more.
+        return math.isclose(again, then, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
-def _say_fault(error: Exception, record: TrialRecord, console: Console) -> bool:
+def _say_fault(error: Exception, record: TrialRecord, say: Callable[[str], None]) -> bool:
     """Say what ended the training; whether it is what the record says."""
-    message = loss_from(error).message
-    same = any(cause_key(text) == cause_key(record.cause or "") for text in (message, str(error)))
+    message = str(error) if isinstance(error, BadEndError) else loss_from(error).message
+    same = is_on_record(error, record)
     verdict = "the fault on record" if same else f"on record is {record.state.value}"
-    console.print(f"ended by {message} ({verdict}: {record.cause})", highlight=False)
+    say(f"ended by {message} ({verdict}: {record.cause})")
     return same

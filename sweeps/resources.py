@@ -19,6 +19,8 @@ class Node(NamedTuple):
     gpus: int
     gpu_gb: float | None = None
     """Memory of its smallest GPU, in GB (1e9 bytes); None where torch finds no GPU there."""
+    memory_gb: float | None = None
+    """What its processes may take of its own memory, likewise; None where that is not known."""
 
 
 class Resources(FrozenModel):

@@ -200,11 +200,16 @@ def applicable(space: SearchSpace, settings: dict[str, Setting]) -> dict[str, Se
 def corners(space: SearchSpace) -> Iterator[dict[str, Setting]]:
     """Distinct combinations of every choice and every bound; at most MAX_CORNERS, spread out."""
     values = {path: domain.corners for path, domain in space.items()}
-    total = math.prod(map(len, values.values()))
+    total = num_combinations(space)
     stride = -(-total // MAX_CORNERS)
     while math.gcd(stride, total) != 1:  # or some values would never be met
         stride += 1
     yield from combinations(space, values, range(0, total, stride))
+
+
+def num_combinations(space: SearchSpace) -> int:
+    """Combinations of every choice and every bound, whether or not `corners` gets to them."""
+    return math.prod(len(domain.corners) for domain in space.values())
 
 
 def combinations(

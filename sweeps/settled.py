@@ -29,6 +29,17 @@ def settle(run: RunFolder, spec: SweepSpec, nodes: Sequence[Node]) -> Derived:
     """
     if run.infeasible.exists() or run.read_trials():
         return Derived(spec, None)
+    derived = settled(spec, nodes)
+    write_atomically(run.spec, derived.spec.to_yaml().encode())
+    return derived
+
+
+def settled(spec: SweepSpec, nodes: Sequence[Node]) -> Derived:
+    """The spec as a sweep that started on `nodes` would settle it.
+
+    Raises:
+        SpecError: not even one trial fits.
+    """
     spec, reason = derive_resources(spec, nodes)
     at_once = min(fitting_trials(spec, nodes), spec.budget.concurrent_trials or MOST_TRIALS)
     budget = spec.budget.model_copy(update={"concurrent_trials": at_once})
@@ -41,6 +52,4 @@ def settle(run: RunFolder, spec: SweepSpec, nodes: Sequence[Node]) -> Derived:
         resources = resources.model_copy(update={"memory_gb": round(min(sizes) * share, 3)})
     stopping = spec.early_stopping.settled(spec.goal)
     changes = {"budget": budget, "resources": resources, "early_stopping": stopping}
-    settled = spec.model_copy(update=changes)
-    write_atomically(run.spec, settled.to_yaml().encode())
-    return Derived(settled, reason)
+    return Derived(spec.model_copy(update=changes), reason)

@@ -78,6 +78,9 @@ class Budget(FrozenModel):
     """Number of trials."""
     hours: float | None = Field(None, gt=0)
     """Wall time after which the sweep stops, resumable; null for none."""
+    gpu_hours: float | None = Field(None, gt=0)
+    """Hours of GPUs held by trials, fractions counted and all starts of the sweep together, after
+    which it stops, resumable; null for none. Only where trials hold GPUs."""
     concurrent_trials: int | None = Field(None, ge=1, le=MOST_TRIALS)
     """Trials at once; null for as many as the resources allow. When a sweep starts, the number is
     settled and written into its `sweep.yaml`: what is proposed depends on it."""

@@ -121,6 +121,8 @@ class TransGANTrial(tune.Trainable):
         self._data, self._run, self._resources = data, RunFolder(Path(run_path)), resources
         self._outlets = outlets
         task = TrialTask.model_validate_json(config["task"])
+        # From then on the driver knows of this process: to load the evaluation may hang, too.
+        self._keep_to_this_process(task)
         folder = self._run.evaluation
         self._held_out: HeldOutEvaluator | None = None
         if task.config.downstream.task != "generate":
@@ -140,7 +142,9 @@ class TransGANTrial(tune.Trainable):
         """Leave the trial there was, and open the one that `new_config` describes."""
         self.cleanup()
         free_memory()
-        self._open(TrialTask.model_validate_json(new_config["task"]))
+        task = TrialTask.model_validate_json(new_config["task"])
+        self._keep_to_this_process(task)
+        self._open(task)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -172,15 +176,17 @@ class TransGANTrial(tune.Trainable):
         self._shown_at = ()
         self._alone.close()
 
-    def _open(self, task: TrialTask) -> None:
-        bundles = self._resources.bundles
-        folder = self._run.trial(task.trial)
-        self._company = None
+    def _keep_to_this_process(self, task: TrialTask) -> None:
         self._alone = contextlib.ExitStack()
         node = ray.get_runtime_context().get_node_id()
-        self._alone.enter_context(only_worker(folder, node))
+        self._alone.enter_context(only_worker(self._run.trial(task.trial), node))
+
+    def _open(self, task: TrialTask) -> None:
+        folder = self._run.trial(task.trial)
         gpus = held_gpus()
+        self._company = None
         if self._resources.workers > 1:
+            bundles = self._resources.bundles
             self._company = Company(task, self._data, folder.checkpoint, bundles)
             gpus += self._company.gpus
         self._shown_at = self._outlets.open(self._run, task)

@@ -16,12 +16,13 @@ from typing import Any
 from evaluation.inception_weights import InceptionFile
 from reports.records import FaultKind
 from reports.run_folder import RecordError, TrialFolder
-from sweeps.cluster import prepare_environment
+from sweeps.cluster import MEMORY_MONITOR, living_nodes, prepare_environment
 from sweeps.faults import Loss, kind_of, loss_from
 from sweeps.hang import HangWatch
 from sweeps.kernel_kills import KernelKills
 from sweeps.ledger import Ledger
 from sweeps.live_metrics import Outlets
+from sweeps.places import PlaceWatch
 from sweeps.recovery import Worker, worker_of
 from sweeps.resources import Resources
 from sweeps.trainable import TransGANTrial
@@ -31,7 +32,7 @@ prepare_environment()
 
 import ray  # noqa: E402  (after its environment)
 from ray import tune  # noqa: E402
-from ray.exceptions import RayActorError, RayTaskError  # noqa: E402
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
@@ -123,25 +124,30 @@ class _Watch(tune.Callback):
     def __init__(
         self,
         searcher: _LedgerSearcher,
-        on_tick: Callable[[], None],
+        on_tick: Callable[[int], None],
         is_stopping: Callable[[], bool],
         hangs: HangWatch,
+        places: PlaceWatch,
     ) -> None:
         self.searcher, self.on_tick, self.is_stopping = searcher, on_tick, is_stopping
-        self.hangs, self.kernel_kills = hangs, KernelKills()
+        self.hangs, self.places, self.kernel_kills = hangs, places, KernelKills()
         self.killed: set[str] = set()
         """Names of the trials that were ended since they hung."""
         self.waiting: dict[str, Worker | None] = {}
         """Trials that were handed out and have no process yet, with who trained them before."""
+        self.holding: set[str] = set()
+        """Names of the trials that hold their resources."""
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         with self.searcher.guarded():
-            self.on_tick()
+            self.on_tick(len(self.holding))
             self._note_processes()
             self.kernel_kills.look()
             for name in self.hangs.hung():
                 self.killed.add(name)
                 end_worker(self.searcher.ledger.run.trial(name))
+            if (lack := self.places.lack(is_wanted=bool(self.waiting))) is not None:
+                self.searcher.ledger.stop(lack)
             if not self.searcher.closed:
                 self.searcher.ledger.think_ahead()
         if self.searcher.ledger.stop_because is not None:
@@ -161,6 +167,7 @@ class _Watch(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         name = self.searcher.names[trial.trial_id]
         self.waiting.pop(name, None)
+        self.holding.add(name)
         self.hangs.progressed(name)
 
     def on_trial_result(
@@ -169,10 +176,13 @@ class _Watch(tune.Callback):
         self.hangs.progressed(self.searcher.names[trial.trial_id])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.hangs.ended(self.searcher.names[trial.trial_id])
+        name = self.searcher.names[trial.trial_id]
+        self.holding.discard(name)
+        self.hangs.ended(name)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         name = self.searcher.names[trial.trial_id]
+        self.holding.discard(name)
         self.hangs.ended(name)
         if self.is_stopping():
             return  # whoever stops a sweep may stop its trials' processes too
@@ -204,7 +214,7 @@ def run_trials(
     inception: InceptionFile,
     scratch: Path,
     hang_seconds: float,
-    on_tick: Callable[[], None],
+    on_tick: Callable[[int], None],
     should_stop: Callable[[], bool],
     trainable: type[tune.Trainable] = TransGANTrial,
 ) -> None:
@@ -216,8 +226,9 @@ def run_trials(
         resources: of each trial.
         inception: which file of Inception weights each trial is to take.
         scratch: folder for what Tune itself writes; nothing in it is read again.
-        hang_seconds: after how long without progress a trial is ended.
-        on_tick: called a few times a second.
+        hang_seconds: after how long without progress a trial is ended, and after how long without
+            a node that could take one, the sweep.
+        on_tick: called a few times a second with the number of trials that hold their resources.
         should_stop: asked at each tick; trials that still run are then stopped and can be resumed.
         trainable: what a trial is in its process.
 
@@ -226,9 +237,11 @@ def run_trials(
         RecordError: part of it is gone or damaged.
     """
     searcher = _LedgerSearcher(ledger)
+    hangs = HangWatch(hang_seconds)
+    places = PlaceWatch(resources, lambda: tuple(living_nodes()), hang_seconds)
 
-    def tick() -> None:
-        on_tick()
+    def tick(num_holding: int) -> None:
+        on_tick(num_holding)
         searcher.closed = searcher.closed or should_stop()
 
     trainable = tune.with_parameters(
@@ -253,7 +266,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name=scratch.name,
             storage_path=str(scratch.parent),
-            callbacks=[_Watch(searcher, tick, should_stop, HangWatch(hang_seconds))],
+            callbacks=[_Watch(searcher, tick, should_stop, hangs, places)],
             # A trial keeps its own checkpoints; Tune would ask a class for one at its end.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             stop=_StopAll(searcher),
@@ -261,8 +274,18 @@ def run_trials(
         ),
     )
     chatter = io.StringIO()
-    with contextlib.redirect_stdout(chatter):
-        tuner.fit()
+    try:
+        with contextlib.redirect_stdout(chatter):
+            tuner.fit()
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+        # No fault of a trial to Tune, which has ended them all.
+        ledger.stop(
+            "Ray on a node killed a trial's process for want of memory, which ends the sweep where "
+            f"the kernel's kill would end the trial; export {MEMORY_MONITOR}=0 and start Ray again "
+            "there"
+        )
     if searcher.error is not None:
         raise searcher.error
     if ledger.stop_because is None:  # else the folder may be gone, or full

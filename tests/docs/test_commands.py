@@ -129,6 +129,9 @@ def test_run_is_rehearsed(line, at_pictures, finished, monkeypatch):
         return
     if re.search(r"=.*runs/", line):  # goes on from what an earlier sweep left
         monkeypatch.chdir(finished)
+    # To try the machine for each takes minutes in all: tests/sweeps/test_plan_command.py
+    monkeypatch.setattr("sweeps.plan_command.foresee", lambda *_: None)
+    monkeypatch.setattr("sweeps.plan_command.say_outlook", lambda *_: None)
     result = call(line if params["dry_run"] else f"{line} --dry-run")
     errors = [text for text in result.stderr.splitlines() if text.startswith("error: ")]
     assert all(error.startswith(ONLY_OBSTACLE) for error in errors), result.stderr

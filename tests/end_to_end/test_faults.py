@@ -47,9 +47,9 @@ class Act:
 class Sweep:
     """The sweep, and what is done to it."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, spec: str = SPEC) -> None:
         self.place, self.run = place, place / "run"
-        (place / "spec.yaml").write_text(SPEC, encoding="utf-8")
+        (place / "spec.yaml").write_text(spec, encoding="utf-8")
 
     def start(self, *words: str) -> None:
         self.process = subprocess.Popen(

@@ -2,9 +2,18 @@ import json
 
 import pytest
 
-from sweeps.devices import USUAL_GPUS_GB, Device, devices
+from sweeps.devices import (
+    USUAL_GPUS_GB,
+    Device,
+    devices,
+    devices_of,
+    group_limits,
+    memory_gb,
+    this_machine,
+)
 from sweeps.fitting import fit, memory_needs
 from sweeps.memory import needed_gb
+from sweeps.resources import Node
 from sweeps.spec import load_spec
 from transgan.config import TrainingConfig
 
@@ -84,6 +93,68 @@ def test_devices_are_this_machine_and_common_gpus():
     assert 0.5 < found[0].memory_gb < 1e5
     elsewhere = [device.memory_gb for device in found if not device.is_here]
     assert elsewhere == list(USUAL_GPUS_GB)
+
+
+def test_nodes_of_a_cluster_are_devices_those_that_are_alike_once():
+    nodes = [
+        Node("a", 8, 2, 16.0, memory_gb=64.0),
+        Node("b", 8, 1, 16.0, memory_gb=32.0),
+        Node("c", 8, 0, memory_gb=32.0),
+        Node("d", 8, 4),  # torch finds none of its GPUs
+    ]
+    assert [(device.name, device.memory_gb, device.is_gpu) for device in devices_of(nodes)] == [
+        ("the CPU of a", 64.0, False),
+        ("a GPU of a", 16.0, True),
+        ("the CPU of b", 32.0, False),
+    ]
+
+
+@pytest.fixture
+def groups(tmp_path):
+    """Writes limits of control groups by their paths below the mount, and who is in which."""
+
+    def write(membership, limits):
+        (tmp_path / "membership").write_text(membership, encoding="utf-8")
+        for path, limit in limits.items():
+            file = tmp_path / "mount" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{limit}\n", encoding="ascii")
+        return list(group_limits(tmp_path / "membership", tmp_path / "mount"))
+
+    return write
+
+
+def test_limits_of_slurm_and_of_groups_above_are_seen(groups):
+    job = "system.slice/slurmstepd.scope/job_7"
+    limits = {
+        "memory.max": "max",
+        f"{job}/memory.max": 32e9,
+        f"{job}/step_0/memory.max": "max",
+        "elsewhere/memory.max": 1,
+    }
+    limits = {path: limit if limit == "max" else int(limit) for path, limit in limits.items()}
+    assert groups(f"0::/{job}/step_0/user\n", limits) == [32e9]
+
+
+def test_limits_of_version_1_are_seen(groups):
+    limits = {
+        "memory/slurm/job_7/memory.limit_in_bytes": 8_000_000_000,
+        "memory/memory.limit_in_bytes": 9_223_372_036_854_771_712,  # none
+        "cpu/slurm/job_7/memory.limit_in_bytes": 1,
+    }
+    members = "5:cpu,cpuacct:/slurm/job_7\n4:memory:/slurm/job_7\n1:name=systemd:/\n"
+    assert groups(members, limits) == [8e9, 9_223_372_036_854_771_712]
+
+
+@pytest.mark.parametrize("path", ["/docker/0123", "/", "/../outside"])
+def test_limit_of_a_container_is_at_the_mount_whatever_its_path_outside(groups, path):
+    assert groups(f"0::{path}\n", {"memory.max": 4_000_000_000}) == [4e9]
+
+
+def test_memory_is_what_a_control_group_allows(monkeypatch):
+    monkeypatch.setattr("sweeps.devices.group_limits", lambda: [1.5e9, 7e9])
+    assert memory_gb() == 1.5
+    assert this_machine().memory_gb == 1.5
 
 
 @pytest.mark.parametrize("on_gpu", [False, True])

@@ -28,6 +28,32 @@ def test_early_stopping_shortens_the_forecast_and_gives_it_a_spread():
     assert short.low_seconds < short.seconds < short.high_seconds
 
 
+POPULATION = (
+    "sampler={name: random}",
+    "search={optimizer.generator_lr: {loguniform: [1.0e-4, 1.0e-3]}}",
+    "early_stopping={name: pbt, interval_kimg: 12}",
+    "training.total_kimg=36",
+)
+
+
+@pytest.mark.parametrize(("members", "waves"), [(8, 1), (9, 2), (16, 2), (17, 3)])
+def test_population_waits_at_each_rung_for_the_last(members, waves):
+    spec = load_spec("digits", (*POPULATION, f"budget.trials={members}"))[1]
+    calibration = Calibration((2.0,) * 8, seconds_to_start=5.0, seconds_to_score=1.0)
+    told = forecast(spec, calibration, concurrent=8)
+    assert told.seconds == pytest.approx(3 * waves * (5.0 + 12 * 2.0 + 1.0))
+    assert told.expected_kimg == pytest.approx(members * 36)
+
+
+def test_population_that_goes_on_is_told_of_what_is_left():
+    spec = load_spec("digits", (*POPULATION, "budget.trials=3"))[1]
+    calibration = Calibration((2.0,) * 3, seconds_to_start=5.0, seconds_to_score=1.0)
+    # 0 has failed, 1 waits at the first rung, 2 is halfway to it: 6 kimg, then twice 12 of both.
+    told = forecast(spec, calibration, 1, done={0: 3.0, 1: 12.0, 2: 6.0}, ended=[0])
+    assert told.expected_kimg == pytest.approx(6 + 4 * 12)
+    assert told.seconds == pytest.approx(2.0 * (6 + 4 * 12) + 5 * (5.0 + 1.0))
+
+
 def test_what_is_done_already_is_not_forecast_again():
     spec = spec_with("budget.trials=3", "early_stopping.name=none")
     calibration = Calibration((2.0,) * 3, seconds_to_start=5.0, seconds_to_score=0.0)

@@ -42,10 +42,12 @@ def test_trials_at_once_follow_from_resources_and_budget(cpus, gpus, overrides, 
 
 
 def test_impossible_resources_are_refused_with_both_numbers():
-    with pytest.raises(SpecError, match="cpus_per_trial: 5 wanted, but there are 2"):
+    with pytest.raises(SpecError, match="5 wanted, but there are 2 CPUs; give at most 2, or"):
         concurrent_trials(spec_with("resources.cpus_per_trial=5"), [Node("here", 2, 0)])
     with pytest.raises(SpecError, match=r"gpus_per_trial: 1 wanted, but there are 0 .*set it to 0"):
         concurrent_trials(spec_with("resources.gpus_per_trial=1"), [Node("here", 2, 0)])
+    with pytest.raises(SpecError, match=r"4 wanted, but there are 3 GPUs; give at most 3, or 0 to"):
+        concurrent_trials(spec_with("resources.gpus_per_trial=4"), [Node("here", 9, 3)])
 
 
 def test_more_scoring_workers_than_there_are_resources_for_are_refused():

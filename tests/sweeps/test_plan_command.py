@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from sweeps.resources import Node
+from sweeps.spec_text import SpecError
 from tests.sweeps.command_line import call, error_line
 
 HEADS_ALONE = ("--set", "search={generator.num_heads: {choice: [2, 4]}}")
@@ -66,11 +68,66 @@ def test_plan_of_one_training_speaks_in_the_singular(quick_tries):
 
 
 @pytest.mark.slow
-def test_dry_run_writes_nothing(tmp_path):
-    result = call("run", "digits", "-n", "--out", tmp_path / "new")
-    assert result.exit_code == 0
-    assert "new: 8 trials" in result.stderr  # called after its folder
+def test_dry_run_foresees_memory_and_time_and_writes_nothing(quick_tries, tmp_path):
+    given = ("--set", "resources.memory_gb=1.6")
+    result = call("run", "digits", "-n", "--out", tmp_path / "new", *HEADS_ALONE, *given)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    assert "new: 8 trials" in said  # called after its folder
+    assert "Resources derived for this machine: no GPU; " in said
+    assert "as predicted for 2 kinds of trial resources.memory_gb (1.6 GB): every trial" in said
+    assert re.search(r"Time about [\d.]+ \w+ \([^)]+\) with \d+ trials? at once; ", said)
+    assert result.stdout == ""
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_dry_run_names_what_does_not_fit(quick_tries, tmp_path):
+    space = (
+        "search={batch_size: {choice: [16, 256]}, optimizer.generator_lr: {uniform: [1e-3, 2e-3]}}"
+    )
+    given = ("--set", space, "--set", "resources.memory_gb=1.05")
+    result = call("run", "digits", "-n", "--out", tmp_path / "new", *given)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    assert "resources.memory_gb (1.1 GB): 1 of 2 kinds of trial fit" in said
+    assert re.search(r"batch_size: 256 takes 1\.\d+ GB", said)
+
+
+@pytest.mark.slow
+def test_dry_run_of_another_task_says_that_nothing_is_foreseen(tmp_path):
+    result = call("run", "digits-classify", "-n", "--out", tmp_path / "new")
+    assert result.exit_code == 0, result.output
+    assert "memory and time are not foreseen for task classify; a run says its" in result.stderr
+
+
+@pytest.mark.slow
+def test_dry_run_that_has_an_obstacle_tries_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr("sweeps.plan_command.foresee", None)
+    given = ("--set", "resources.cpus_per_trial=5000")
+    result = call("run", "digits", "-n", "--out", tmp_path / "new", *HEADS_ALONE, *given)
+    assert result.exit_code == 1
+    assert "error: resources.cpus_per_trial: 5000 wanted, but there are" in result.stderr
+
+
+@pytest.fixture
+def machine_with_a_gpu(monkeypatch):
+    """This machine has a GPU that holds ten of the largest trials."""
+    node = Node("this machine", 8, 1, 80.0, memory_gb=64.0)
+    for module in ("plan_command", "announcement"):
+        monkeypatch.setattr(f"sweeps.{module}.this_machine", lambda: node)
+    monkeypatch.setattr("sweeps.derived_resources.needed_gb", lambda *_, **__: 8.0)
+
+
+def test_run_counts_trials_at_once_as_they_are_derived(machine_with_a_gpu, monkeypatch, tmp_path):
+    def stop(*_):
+        raise SpecError("no further")
+
+    monkeypatch.setattr("sweeps.extractor_options.inception_file", stop)
+    result = call("run", "digits", "--trials", 8, "--out", tmp_path / "new", *HEADS_ALONE)
+    assert "error: no further" in result.stderr
+    # Four share the GPU; by the spec as given, all eight would run, each on a core.
+    assert ", and 4 are at work at once" in " ".join(result.stderr.split())
 
 
 @pytest.mark.slow
@@ -78,7 +135,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(tmp_path):
     environment = os.environ | {"NO_COLOR": "1"}
     code = "from sweeps.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "run", "-n"],
+        [sys.executable, "-c", code, "run", "-n", *HEADS_ALONE],
         capture_output=True,
         text=True,
         env=environment,
@@ -122,7 +179,7 @@ def test_dry_run_on_data_without_labels_says_what_the_classifier_needs(tmp_path,
 
 
 @pytest.mark.slow
-def test_dry_run_says_that_data_would_be_downloaded(tmp_path, monkeypatch):
+def test_dry_run_says_that_data_would_be_downloaded(quick_tries, tmp_path, monkeypatch):
     monkeypatch.setenv("TG_SWEEP_CACHE", str(tmp_path))
     result = call(
         *("run", "-n", "--set", "data.name=cifar10", "--set", "search={}"),
@@ -170,7 +227,9 @@ def test_extractor_that_can_not_be_had_is_said_before_anything_is_written(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("run", "-n"), ("plan",)])
-def test_plan_calls_nothing_fid_that_unverified_weights_will_give(command, tmp_path, monkeypatch):
+def test_plan_calls_nothing_fid_that_unverified_weights_will_give(
+    command, quick_tries, tmp_path, monkeypatch
+):
     weights = tmp_path / "w.pth"
     weights.write_bytes(b"other")
     monkeypatch.setenv("TG_SWEEP_INCEPTION_WEIGHTS", str(weights))

@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from sweeps.cluster import prepare_environment
 prepare_environment()
 os.environ["RAY_AUTH_TOKEN"] = "0123456789abcdef" * 4
 
-from ray.cluster_utils import Cluster as PretendCluster  # noqa: E402  (after its environment)
+from ray import tune  # noqa: E402  (after its environment)
+from ray.cluster_utils import Cluster as PretendCluster  # noqa: E402
+from ray.exceptions import OutOfMemoryError  # noqa: E402
 
 from evaluation.inception_weights import USUAL_FILE  # noqa: E402
 from reports.records import FaultKind, TrialState  # noqa: E402
@@ -22,6 +26,7 @@ from sweeps.cluster import ClusterError, open_cluster  # noqa: E402
 from sweeps.ledger import Ledger  # noqa: E402
 from sweeps.plan import concurrent_trials, device_for  # noqa: E402
 from sweeps.recovery import worker_of  # noqa: E402
+from sweeps.resources import Node  # noqa: E402
 from sweeps.rung_images import prepare_neighbours  # noqa: E402
 from sweeps.settled import settle  # noqa: E402
 from sweeps.spec import load_spec  # noqa: E402
@@ -66,18 +71,20 @@ def cluster(nodes):
 def sweep(cluster, tmp_path, data, evaluation_folder, evaluator):
     """Runs a tiny sweep of digits, and gives its run folder."""
 
-    def run_sweep(name, *overrides, on_tick=lambda: None):
+    def run_sweep(
+        name, *overrides, on_tick=lambda num_holding: None, begun_on=cluster.nodes, hang_seconds=600
+    ):
         run = RunFolder(tmp_path / name)
         run.trials.mkdir(parents=True)
         spec = load_spec("digits", (*TINY, *overrides))[1]
-        spec = settle(run, spec, cluster.nodes).spec
+        spec = settle(run, spec, begun_on).spec
         shutil.copytree(evaluation_folder, run.evaluation)
         prepare_neighbours(run, evaluator, data)
         ledger = Ledger(
             spec,
             run,
             objective="fd_digits_classifier",
-            concurrent=concurrent_trials(spec, cluster.nodes),
+            concurrent=concurrent_trials(spec, begun_on),
             device=device_for(spec),
         )
         run_trials(
@@ -86,10 +93,11 @@ def sweep(cluster, tmp_path, data, evaluation_folder, evaluator):
             spec.resources,
             inception=USUAL_FILE,
             scratch=tmp_path / f"{name}-scratch",
-            hang_seconds=600.0,
+            hang_seconds=hang_seconds,
             on_tick=on_tick,
             should_stop=lambda: False,
         )
+        run_sweep.stopped_because = ledger.stop_because
         return run
 
     return run_sweep
@@ -131,10 +139,33 @@ def test_quarters_share_gpus(sweep):
     assert len(set(places)) < 4
 
 
+def test_gpu_hours_end_a_sweep_that_is_asked_for_more_then(nodes, tmp_path):
+    run = tmp_path / "hours"
+
+    def command(*words):
+        code = "from sweeps.cli import main; main()"
+        words = [sys.executable, "-c", code, *words, "--address", nodes.address]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=600)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    settings = (*TINY, "resources.gpus_per_trial=0.25", "budget={trials: 2, gpu_hours: 1.0e-6}")
+    options = [part for setting in settings for part in ("--set", setting)]
+    code, said = command("run", "digits", "--out", run, *options)
+    assert code == 130, said
+    assert "1e-06 GPU-hours, 0 of them used" in said
+    assert "budget.gpu_hours is used up" in said
+    (segment,) = RunFolder(run).read_sweep().segments
+    assert 0 < segment.gpu_seconds < 0.25 * 2 * segment.seconds
+    code, said = command("resume", run)
+    assert code == 1
+    assert f"{run}/sweep.yaml: budget.gpu_hours is 1e-06, and the sweep has used" in said
+    assert len(RunFolder(run).read_sweep().segments) == 1
+
+
 def test_two_gpus_are_two_processes_that_train_as_one_and_fall_together(sweep, data, tmp_path):
     killed, followers = [], set()
 
-    def kill():
+    def kill(num_holding):
         """First the follower, then, of the next attempt, the leader; each after the first rung."""
         folder, running = RunFolder(tmp_path / "pair").trial("0000"), processes("Follower")
         record = folder.read() if folder.record.exists() else None
@@ -171,6 +202,32 @@ def test_reused_worker_trains_each_trial_as_if_it_were_its_first(sweep, data):
         assert recorded(run, record) == pytest.approx(trained_alone(record, data), rel=1e-5)
 
 
+def test_trials_that_no_node_can_take_any_more_stop_the_sweep(sweep):
+    run = sweep(
+        "stranded",
+        "resources={cpus_per_trial: 3, gpus_per_trial: 1, device: cpu}",
+        begun_on=[Node("lost", 3, 1)],
+        hang_seconds=0.6,
+    )
+    assert "for 0.01 minutes no node of the cluster has had 3 CPUs and 1 GPU" in (
+        sweep.stopped_because
+    )
+    assert not any(record.placements for record in run.read_trials())
+
+
+def test_kill_by_rays_own_memory_monitor_stops_the_sweep_with_the_way_out(sweep, monkeypatch):
+    def killed(tuner):
+        """As Tune takes such a kill (a real one can't be had at a chosen moment)."""
+        error = OutOfMemoryError("1 worker(s) were killed due to the node running low on memory.")
+        raise RuntimeError(f"Caught unexpected exception: {error}") from error
+
+    monkeypatch.setattr(tune.Tuner, "fit", killed)
+    sweep("monitored", "budget.trials=1")
+    assert "export RAY_memory_monitor_refresh_ms=0 and start Ray again there" in (
+        sweep.stopped_because
+    )
+
+
 def test_folder_that_a_node_does_not_see_is_refused(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # each process has this folder under a name of its own
     assert len(cluster.examined(tmp_path).nodes) == 2
@@ -182,7 +239,7 @@ def test_trials_of_a_lost_node_go_on_from_their_last_rung_on_another(sweep, node
     (second,) = nodes.worker_nodes
     lost = []
 
-    def take_away():
+    def take_away(num_holding):
         for record in RunFolder(tmp_path / "lost").read_trials():
             node = record.placements[-1].node if record.placements else ""
             is_there = node.endswith(second.node_id[:6])

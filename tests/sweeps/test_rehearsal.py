@@ -1,12 +1,19 @@
-"""What a rehearsal says of an extractor that isn't there, and of data that can't be used."""
+"""What a rehearsal says of an extractor that isn't there, unusable data, and a cluster's nodes."""
 
 import re
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from rich.console import Console
 
-from sweeps.rehearsal import foresee_extractor, look_at_data
+from evaluation.inception_weights import USUAL_FILE
+from sweeps.cluster import ClusterError
+from sweeps.rehearsal import foresee_extractor, look_at_data, rehearse
+from sweeps.resources import Node
+from sweeps.run_place import RunPlace
 from sweeps.spec import load_spec
 from tests.sweeps.command_line import error_line
 from transgan.data import DataError, load_data
@@ -104,3 +111,66 @@ def test_extractor_that_is_not_here_is_foreseen(extractor, metric, message, tmp_
 
 def test_extractor_that_is_here_is_not_mentioned():
     assert foresee_extractor(load_spec("digits")[1]) == ()
+
+
+@pytest.fixture
+def on_cluster(monkeypatch):
+    """Makes rehearsals find a cluster of such nodes, and tells which folders they looked at."""
+
+    def find(*nodes, fault=None):
+        looked_at = []
+
+        class Pretended:
+            def examined(self, folder):
+                looked_at.append(folder)
+                if fault is not None:
+                    raise fault
+                return SimpleNamespace(nodes=nodes, notes=("its Ray kills",))
+
+        monkeypatch.setattr(
+            "sweeps.rehearsal.open_cluster", lambda *_, **__: nullcontext(Pretended())
+        )
+        return looked_at
+
+    return find
+
+
+def rehearsed(path, *overrides):
+    spec = load_spec("digits", overrides)[1]
+    return rehearse(spec, RunPlace(path), "head:6379", USUAL_FILE, QUIET)
+
+
+def test_rehearsal_has_each_node_look_at_the_folder_above_the_run(on_cluster, tmp_path):
+    looked_at = on_cluster(fault=ClusterError("--out: node b does not see this folder"))
+    found = rehearsed(tmp_path / "not" / "yet")
+    assert looked_at == [tmp_path]
+    assert found.obstacles == ("--out: node b does not see this folder",)
+    assert (found.nodes, found.settled) == ((), None)
+
+
+def test_rehearsal_settles_the_spec_by_the_nodes(on_cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("sweeps.derived_resources.needed_gb", lambda *_, **__: 8.0)
+    on_cluster(Node("a", 8, 1, 20.0), Node("b", 8, 1, 24.0))
+    found = rehearsed(tmp_path / "run")
+    assert found.obstacles == ()
+    resources = found.settled.spec.resources
+    assert (resources.gpus_per_trial, resources.memory_gb) == (0.5, 10.0)
+    assert found.settled.spec.budget.concurrent_trials == 4
+
+
+def test_rehearsal_names_resources_that_no_node_has(on_cluster, tmp_path):
+    on_cluster(Node("a", 8, 0), Node("b", 8, 0))
+    found = rehearsed(tmp_path / "run", "resources.cpus_per_trial=9")
+    (obstacle,) = found.obstacles
+    assert "9 wanted, but the nodes have at most 8 CPUs; give at most 8" in obstacle
+
+
+@pytest.mark.parametrize("name", ["file", "locked"])
+def test_folder_that_can_not_be_made_is_named_once_on_a_cluster_too(on_cluster, tmp_path, name):
+    (tmp_path / "file").touch()
+    on_cluster(fault=PermissionError(13, "Permission denied"))
+    path = tmp_path / name / "run"
+    if name == "locked":
+        path = Path("/proc/locked/run")
+    (obstacle,) = rehearsed(path).obstacles
+    assert obstacle.startswith(f"--out {path}: can't be written")
