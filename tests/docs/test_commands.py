@@ -189,13 +189,19 @@ def test_command_on_a_finished_sweep_is_run(line, finished, monkeypatch, tmp_pat
 
 
 @pytest.mark.slow
-def test_what_the_tutorial_shows_of_its_first_command_is_what_it_says(at_pictures):
+def test_what_the_tutorial_shows_of_its_first_command_is_what_it_says(at_pictures, monkeypatch):
+    tried = []
+    monkeypatch.setattr("sweeps.plan_command.foresee", lambda *_: None)
+    monkeypatch.setattr("sweeps.plan_command.say_outlook", lambda *_: tried.append(True))
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     (command, shown) = re.search(
         r"^ {4}(tg-sweep [^\n]*)\n\nsays[^`]*```text\n(.*?)```", text, re.M | re.S
     ).groups()
     said = call(command).stderr.splitlines()
-    assert [line.rstrip() for line in said] == shown.splitlines()
+    *shown_part, resources = [line.rstrip() for line in said]
+    assert shown_part == shown.splitlines()
+    assert resources.startswith("Resources  derived for this machine: ")
+    assert tried == [True]
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if is_shell(b)], ids=lambda b: b.place)
