@@ -56,6 +56,8 @@ class Ledger:
     checks: tuple[ForecastCheck, ...]
     unchecked_because: str | None
     """Why there is nothing to check the forecast against."""
+    gpu_hours: float = 0.0
+    """Of GPUs that trials held, fractions counted; 0 where they held none."""
 
     @property
     def trial_seconds(self) -> float:
@@ -90,7 +92,8 @@ def ledger(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> Ledger:
     )
     reason = _why_unchecked(sweep, wall)
     checks = () if reason else _checks(sweep, kimg, train, wall or 0.0)
-    return Ledger(train, score, kimg, wall, by_state, checks, reason)
+    held = sum(segment.gpu_seconds for segment in sweep.segments) / 3600
+    return Ledger(train, score, kimg, wall, by_state, checks, reason, held)
 
 
 def _seconds(trial: TrialRecord) -> float:

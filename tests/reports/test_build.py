@@ -32,6 +32,18 @@ def test_files_go_where_they_are_asked_to(run: RunFolder, tmp_path: Path) -> Non
     assert not run.results.exists()
 
 
+@pytest.mark.slow
+def test_gpu_hours_of_all_starts_are_on_the_page(
+    make_sweep: Callable[..., SweepRecord], run: RunFolder
+) -> None:
+    sweep = make_sweep()
+    held = [segment.model_copy(update={"gpu_seconds": 4500.0}) for segment in sweep.segments]
+    run.write_sweep(sweep.model_copy(update={"segments": tuple(held)}))
+    assert len(held) == 2
+    build_report(run.path)
+    assert "<dt>GPU-hours held</dt><dd>2.5</dd>" in run.report.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("option", ["html", "csv"])
 @pytest.mark.parametrize("name", ["sweep.json", "trials/0003/record.json", ""])
 def test_page_or_table_in_the_place_of_a_record_is_refused(
