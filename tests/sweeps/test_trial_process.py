@@ -32,6 +32,7 @@ TINY = (
     "budget={trials: 1, concurrent_trials: 1}",
 )
 THREADS, OTHER_THREADS = 2, 7
+GAUGES = {f"ray_tg_sweep_{name}" for name in ("kimg", "score", "d_loss", "g_loss")}
 PATIENCE_SECONDS = 300.0
 """After so long, what should have been seen is missing."""
 
@@ -93,7 +94,7 @@ def test_trial_has_the_threads_of_its_share_and_its_gauges_can_be_collected(
         with urllib.request.urlopen(url, timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         shown[:] = [line for line in lines if line.startswith("ray_tg_sweep_")]
-        return any(line.startswith("ray_tg_sweep_score") for line in shown)
+        return GAUGES <= {line.split("{")[0] for line in shown}
 
     sweep(
         run,
@@ -106,8 +107,7 @@ def test_trial_has_the_threads_of_its_share_and_its_gauges_can_be_collected(
         trainable=Told,
     )
     assert (run.path / "threads").read_text() == str(THREADS)
-    names = {line.split("{")[0] for line in shown}
-    assert {f"ray_tg_sweep_{name}" for name in ("kimg", "score", "d_loss", "g_loss")} <= names
+    assert GAUGES <= {line.split("{")[0] for line in shown}
     for line in shown:
         assert 'sweep="mine"' in line
         assert 'trial="0000"' in line
