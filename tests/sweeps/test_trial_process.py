@@ -94,7 +94,7 @@ def test_trial_has_the_threads_of_its_share_and_its_gauges_can_be_collected(
         with urllib.request.urlopen(url, timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         shown[:] = [line for line in lines if line.startswith("ray_tg_sweep_")]
-        return GAUGES <= {line.split("{")[0] for line in shown}
+        return {line.split("{")[0] for line in shown} >= GAUGES
 
     sweep(
         run,
@@ -107,7 +107,7 @@ def test_trial_has_the_threads_of_its_share_and_its_gauges_can_be_collected(
         trainable=Told,
     )
     assert (run.path / "threads").read_text() == str(THREADS)
-    assert GAUGES <= {line.split("{")[0] for line in shown}
+    assert {line.split("{")[0] for line in shown} >= GAUGES
     for line in shown:
         assert 'sweep="mine"' in line
         assert 'trial="0000"' in line
