@@ -13,6 +13,7 @@ from sweeps.space_check import building_fault
 from sweeps.spec import MOST_TRIALS, SweepSpec
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
+from transgan.sampling import IMAGES_AT_ONCE
 
 MOST_THREADS = 4
 """Cores of a trial that are derived at most, an assumption: the small networks of a search gain
@@ -25,8 +26,6 @@ BYTES_A_PARAMETER = 20
 MOST_BYTES_AN_OPERATION = 0.25
 """Of a step's tensors by its operations, as `transgan.cost.model_cost` has them: three times what
 the digits take, whose tensors are thin (0.09; photos 0.04, the larger presets 0.003 or less)."""
-SAMPLED_AT_ONCE = 250
-"""Images of a batch that is made to be scored (`transgan.cost.training_cost`)."""
 MOST_SHARING = 4
 """Trials that share a GPU at most, where that is derived; an assumption too, since they take turns
 at it."""
@@ -183,7 +182,7 @@ def _bound_gb(config: TrainingConfig) -> float:
     """What one process of a trial does not exceed, by its operations."""
     cost = model_cost(config)
     trained = max(config.batch_size, config.resolved_generator_batch_size)
-    operations = max(cost.flops_per_real_image * trained, cost.generator_flops * SAMPLED_AT_ONCE)
+    operations = max(cost.flops_per_real_image * trained, cost.generator_flops * IMAGES_AT_ONCE)
     held = BYTES_A_PARAMETER * (cost.generator_parameters + cost.discriminator_parameters)
     return PROCESS_GB + (held + MOST_BYTES_AN_OPERATION * operations) / GB
 

@@ -13,6 +13,7 @@ from torch import nn
 from transgan.config import EmaConfig, LossConfig, TrainingConfig
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.rehearsal import Stage, StepCost, forward_flops, sampling_peak_bytes
+from transgan.sampling import IMAGES_AT_ONCE
 
 REHEARSED_PIXELS = 1 << 15
 """Batches of more pixels are rehearsed in smaller ones, for want of time."""
@@ -129,7 +130,10 @@ def _model_cost(config: TrainingConfig) -> ModelCost:
 
 
 def training_cost(
-    config: TrainingConfig, *, num_sampled: int = 250, rehearsed_pixels: int = REHEARSED_PIXELS
+    config: TrainingConfig,
+    *,
+    num_sampled: int = IMAGES_AT_ONCE,
+    rehearsed_pixels: int = REHEARSED_PIXELS,
 ) -> TrainingCost:
     """The cost of training `config` in one process, by running its steps without memory.
 

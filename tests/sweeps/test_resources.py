@@ -194,10 +194,11 @@ def test_what_the_user_gives_stays():
     assert derive_resources(given, [Node("one", 8, 1, 80.0)]) == (given, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("cifar10", marks=pytest.mark.slow),
+        "cifar10",
         *(
             pytest.param(name, marks=pytest.mark.long)  # a minute and more each
             for name in ("stl10", "celeba64", "celeba128", "celebahq256")
