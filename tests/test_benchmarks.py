@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +10,20 @@ from typing import Any
 
 import pytest
 
+from benchmarks import memory
 from reports.records import TrialCost
 from sweeps.attempts import checkpoint_bytes
-from transgan.cost import model_cost
+from transgan.cost import model_cost, training_cost
 from transgan.presets import preset_config
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
+MEMORY_ROW = re.compile(
+    r"^\| (`.*?) \| ([\d,]+) \| ([\d,]+) \(.*?\) \| ([\d,]+) \| ([\d,]+) \(.*?\) \| ([\d,]+) \|$",
+    re.MULTILINE,
+)
+"""Training, its tensors, and twice: predicted, measured."""
 
 
 def run(*options: str) -> str:
@@ -91,13 +98,33 @@ def test_report_benchmark_builds_a_page_of_the_sweep_it_made(tmp_path: Path) -> 
     assert len(lines) == 13
 
 
-def test_predicted_memory_is_what_a_process_takes() -> None:
+def test_predicted_memory_is_what_a_process_takes(tmp_path: Path) -> None:
+    page = tmp_path / "memory.md"
     command = [sys.executable, "benchmarks/memory.py", "--configs", "photos-b64", "--json"]
+    command += ["--out", str(page)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    memory = json.loads(done.stdout)["photos-b64"]
-    predicted = memory["base"] + memory["predicted_tensors"]
-    assert predicted == pytest.approx(memory["returning"], rel=0.15)
-    assert predicted + memory["predicted_kept"] == pytest.approx(memory["default"], rel=0.15)
+    found = json.loads(done.stdout)["photos-b64"]
+    predicted = found["base"] + found["predicted_tensors"]
+    assert predicted == pytest.approx(found["returning"], rel=0.15)
+    assert predicted + found["predicted_kept"] == pytest.approx(found["default"], rel=0.15)
+    ((training, tensors, *_, default),) = MEMORY_ROW.findall(page.read_text(encoding="utf-8"))
+    assert training == "`photos`, `batch_size` 64"
+    assert tensors == f"{found['predicted_tensors']:,.0f}"
+    assert default == f"{found['default']:,.0f}"
+
+
+def test_page_of_memory_is_of_the_present_predictions_and_these_are_near() -> None:
+    text = (ROOT / "docs" / "memory.md").read_text(encoding="utf-8")
+    rows = {training: cells for training, *cells in MEMORY_ROW.findall(text)}
+    assert list(rows) == [memory.described(name) for name in memory.CONFIGS]
+    for name in memory.CONFIGS:
+        tensors, *pairs = (float(cell.replace(",", "")) for cell in rows[memory.described(name)])
+        if name in ("cifar10-b4", "celeba128-b1", "conv-attention-photos-b64"):  # all take a minute
+            cost = training_cost(memory.config_of(name))
+            assert cost.peak_tensor_bytes / memory.MB == pytest.approx(tensors, abs=0.51), name
+        predicted, measured, predicted_with_kept, measured_with_kept = pairs
+        assert predicted == pytest.approx(measured, rel=0.15), name
+        assert -0.15 < predicted_with_kept / measured_with_kept - 1 < 0.25, name
 
 
 def test_learning_is_measured_shown_and_written(tmp_path: Path) -> None:
