@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Protocol
 
 from reports.run_folder import RunFolder
@@ -21,6 +22,8 @@ NAMES = {
     "images_per_second": "Real images that the trial trains on in a second",
 }
 """What is shown, by name."""
+RENEWAL_SECONDS = 2.0
+"""So often gauges are set anew."""
 
 
 class Outlet(Protocol):
@@ -56,14 +59,29 @@ class Gauges:
         self._gauges: dict[str, Any] = {
             name: gauge(f"tg_sweep_{name}", text, tuple(self._tags)) for name, text in NAMES.items()
         }
+        self._values: dict[str, float] = {}
+        self._closed = Event()
+        self._renewing = Thread(target=self._renew, name="gauges", daemon=True)
+        self._renewing.start()
 
     def note(self, report: TrialReport) -> None:
         """Set what the report says."""
-        for name, value in _values(report):
-            self._gauges[name].set(value, tags=self._tags)
+        self._values = self._values | dict(_values(report))
+        self._set()
 
     def close(self) -> None:
-        """Nothing: Ray forgets them with the process."""
+        """Set them no more: Ray then forgets them."""
+        self._closed.set()
+        self._renewing.join()
+
+    def _renew(self) -> None:
+        """Set the gauges anew, since Ray drops what was set two of its intervals (20 s) ago."""
+        while not self._closed.wait(RENEWAL_SECONDS):
+            self._set()
+
+    def _set(self) -> None:
+        for name, value in self._values.items():
+            self._gauges[name].set(value, tags=self._tags)
 
 
 class EventFiles:

@@ -1,4 +1,4 @@
-"""Nothing that the tests decode goes to the home folder; and a browser for those that look."""
+"""Nothing decoded goes to the home folder, no trial starves; and a browser for those that look."""
 
 from pathlib import Path
 
@@ -30,6 +30,14 @@ def pytest_collection_modifyitems(items):
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TG_SWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trials_as_important_as_other_tests():
+    """Ray gives its workers a low priority, under which those beside a busy test hardly run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
         yield
 
 

@@ -7,7 +7,7 @@ times the time an operation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 _META = torch.device("meta")
+MOST_REMEMBERED = 50_000
+"""Outcomes kept at once, by far more than a sweep's kinds of networks have together; then anew."""
 
 
 class Shadow(Tensor):
@@ -85,15 +87,14 @@ class Shadows(TorchDispatchMode):
 
     What depends on a tensor's values (`item`, a mask as an index) fails with torch's own error.
 
-    Most of what a training does it has done before on tensors of the same shapes, with the same
-    outcome, so that is remembered; views, which share memory, are made anew. (Many operations run
-    on the meta device in Python, and take longer than all else here.)
+    Most of what a training does it, or another of like networks, has done before on tensors of the
+    same shapes, with the same outcome, so that is remembered as long as the process lives; views,
+    which share memory, are made anew. (Many operations run on the meta device in Python, and take
+    longer than all else here.)
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._takes_device: dict[Any, bool] = {}
-        self._outcomes: dict[tuple[Any, ...], _Outcome | None] = {}
+    _takes_device: ClassVar[dict[Any, bool]] = {}
+    _outcomes: ClassVar[dict[tuple[Any, ...], _Outcome | None]] = {}
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -116,6 +117,8 @@ class Shadows(TorchDispatchMode):
             return outcome.again(given)
         value = function(*arguments, **options)
         if key not in self._outcomes:
+            if len(self._outcomes) >= MOST_REMEMBERED:
+                self._outcomes.clear()
             self._outcomes[key] = _outcome(value, given)
         return _shadow_of(value, met)
 
@@ -192,6 +195,9 @@ def _shadow_of(value: Any, met: dict[int, Shadow]) -> Any:
 
 def _cast(meta: Tensor) -> Shadow:
     """The shadow of a new tensor."""
+    is_inference = meta.is_inference()
+    if is_inference == torch.is_inference_mode_enabled():
+        return Shadow(meta)
     # In inference mode, a view of a tensor from outside is no inference tensor.
-    with torch.inference_mode(meta.is_inference()):
+    with torch.inference_mode(is_inference):
         return Shadow(meta)

@@ -26,12 +26,7 @@ evaluation: {extractor: classifier, metrics: [fd], num_images: 101}
 budget: {trials: 4, concurrent_trials: 1}
 faults: {retries: 3, hang_minutes: 0.9, same_failures: 2}
 """
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": str(ROOT),
-    "OMP_NUM_THREADS": "1",
-    "NO_COLOR": "1",
-    "RAY_worker_niceness": "0",  # else a trial beside other tests is starved, and counts as hung
-}
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 @dataclass
@@ -55,7 +50,7 @@ class Sweep:
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from sweeps.cli import main; main()", *words, "--no-dashboard"],
             cwd=self.place,
-            env=ENVIRONMENT,
+            env=os.environ | ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -245,7 +240,7 @@ def test_in_the_end_every_trial_is_in_a_final_state_and_the_table_says_why(finis
     told = subprocess.run(
         [sys.executable, "-c", code, "status", "run", "--json"],
         cwd=disk,
-        env=ENVIRONMENT,
+        env=os.environ | ENVIRONMENT,
         capture_output=True,
         check=True,
     )

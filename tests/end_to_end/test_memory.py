@@ -14,10 +14,15 @@ from tests.end_to_end.test_sweep import TINY, finish, start
 pytestmark = pytest.mark.slow
 
 NARROW, WIDE = 64, 1024
+FEW_KINDS = (
+    "search.generator.depths={choice: [[1, 1]]}",
+    "search.generator.num_heads={choice: [4]}",
+)
+"""Besides the width, since the memory of each kind is predicted, for seconds."""
 
 
 def test_no_trial_takes_more_memory_than_it_may_though_the_space_holds_some_that_would(tmp_path):
-    spec = load_spec("digits", tuple(TINY[1::2]))[1]
+    spec = load_spec("digits", (*TINY[1::2], *FEW_KINDS))[1]
     narrow, wide = (
         needed_gb(spec.trial_config({"generator.embed_dim": dim}, 0), on_gpu=False, workers=1)
         for dim in (NARROW, WIDE)
@@ -25,6 +30,7 @@ def test_no_trial_takes_more_memory_than_it_may_though_the_space_holds_some_that
     limit = (narrow + wide) / 2
     assert wide > 1.3 * narrow  # else the limit would lie within the prediction's error
     options = (
+        *FEW_KINDS,
         f"search.generator.embed_dim={{choice: [{NARROW}, {WIDE}]}}",
         f"resources.memory_gb={limit:.3f}",
         "sampler={name: random, seed: 0}",

@@ -1,7 +1,9 @@
 import struct
 from pathlib import Path
+from threading import Event
+from threading import enumerate as enumerate_threads
 
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto import event_pb2
 
 from reports.records import TrialState
 from reports.run_folder import RunFolder
@@ -24,7 +26,7 @@ def events(folder: Path):
     content, place = file.read_bytes(), 0
     while place < len(content):  # length, its checksum, the event, its checksum
         (size,) = struct.unpack_from("<Q", content, place)
-        event = Event.FromString(content[place + 12 : place + 12 + size])
+        event = event_pb2.Event.FromString(content[place + 12 : place + 12 + size])
         place += 12 + size + 4
         for value in event.summary.value:
             yield event.step, value.tag, value.simple_value
@@ -65,7 +67,33 @@ def test_gauges_are_by_sweep_and_trial(tmp_path, task, monkeypatch):
     assert shown["tg_sweep_kimg", "mine", task.trial] == 3
     assert shown["tg_sweep_score", "mine", task.trial] == 2.5
     assert shown["tg_sweep_d_loss", "mine", task.trial] == 0.75
+    gauges.close()
     with_files = Outlets(tensorboard=True).open(RunFolder(tmp_path / "mine"), task)
     assert [type(outlet) for outlet in with_files] == [Gauges, EventFiles]
     for outlet in with_files:
         outlet.close()
+
+
+def test_gauges_are_set_anew_until_they_are_closed(monkeypatch):
+    renewed, known = Event(), []
+
+    class Forgetful:
+        def __init__(self, name, text, tags):
+            self.name = name
+
+        def set(self, value, tags):
+            known.append((self.name, value))
+            if known.count(("tg_sweep_score", 2.5)) >= 3:
+                renewed.set()
+
+    monkeypatch.setattr(live_metrics, "gauge", Forgetful)
+    monkeypatch.setattr(live_metrics, "RENEWAL_SECONDS", 0.01)
+    gauges = Gauges("mine", "0000")
+    for report in REPORTS:
+        gauges.note(report)
+    known.clear()
+    renewed.clear()
+    assert renewed.wait(60)
+    gauges.close()
+    assert not any(thread.name == "gauges" for thread in enumerate_threads())
+    assert {("tg_sweep_kimg", 3), ("tg_sweep_d_loss", 0.75)} <= set(known)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from transgan import shadow
 from transgan.live_bytes import LiveBytes
 from transgan.shadow import Shadow, Shadows
 
@@ -32,6 +34,14 @@ OPERATIONS: tuple[Callable[[Tensor], Tensor], ...] = (
 )
 
 
+@pytest.fixture(autouse=True)
+def remembered(monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
+    """What is remembered of operations, which is nothing at first."""
+    outcomes: dict[Any, Any] = {}
+    monkeypatch.setattr(Shadows, "_outcomes", outcomes)
+    return outcomes
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_repeated_outcome_is_that_of_the_real_operation(
     operation: Callable[[Tensor], Tensor],
@@ -39,11 +49,11 @@ def test_repeated_outcome_is_that_of_the_real_operation(
     real = operation(torch.ones(5, 5))
     with Shadows():
         found = [operation(torch.empty(5, 5)) for _ in range(3)]
-    for shadow in found:
-        assert isinstance(shadow, Shadow)
-        assert (shadow.shape, shadow.dtype) == (real.shape, real.dtype)
-        assert shadow.stride() == real.stride()
-        assert shadow.storage_offset() == real.storage_offset()
+    for made in found:
+        assert isinstance(made, Shadow)
+        assert (made.shape, made.dtype) == (real.shape, real.dtype)
+        assert made.stride() == real.stride()
+        assert made.storage_offset() == real.storage_offset()
 
 
 def test_work_in_place_gives_the_argument_and_takes_no_memory() -> None:
@@ -86,3 +96,24 @@ def test_shapes_strides_types_and_numbers_tell_operations_apart() -> None:
             assert x.sum(0).shape == (6,)
             assert x.sum(1).shape == (4,)
             assert torch.mul(x, x).shape == torch.mul(x, x[:1]).shape == (4, 6)
+
+
+def test_next_mode_remembers_what_one_has_seen(
+    remembered: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with Shadows():
+            made = torch.empty(4, 6) * 2
+        assert len(remembered) == 1
+        monkeypatch.setattr(shadow, "_outcome", None)  # what would look at an outcome again fails
+    assert made.shape == (4, 6)
+
+
+def test_memory_of_outcomes_is_bounded(
+    remembered: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow, "MOST_REMEMBERED", 3)
+    with Shadows():
+        for rows in (*range(1, 9), 1):
+            assert (torch.empty(rows, 2) * 2).shape == (rows, 2)
+            assert 1 <= len(remembered) <= 3
