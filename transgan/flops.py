@@ -30,6 +30,11 @@ class FlopCounter(TorchDispatchMode):
         """Run `function` and count it."""
         kwargs = kwargs or {}
         out = function(*args, **kwargs)
+        self.see(function, args, kwargs, out)
+        return out
+
+    def see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        """Count an operation that others have run."""
         self.operations += 1
         packet = function._overloadpacket
         # The three that torch has no formula for.
@@ -42,7 +47,6 @@ class FlopCounter(TorchDispatchMode):
             self.flops += 2 * args[0].numel() * len(weight)
         elif packet in flop_registry:
             self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
-        return out
 
 
 def _attention_flops(query: Tensor, key: Tensor, matrix_products: int) -> int:

@@ -35,6 +35,10 @@ class LiveBytes(TorchDispatchMode):
         self.follow(out)
         return out
 
+    def see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        """Follow what an operation gave that others have run."""
+        self.follow(out)
+
     def follow(self, values: object) -> None:
         """Count the memory of the tensors among `values` (nested lists and tuples) too."""
         if isinstance(values, Tensor):

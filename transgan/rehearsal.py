@@ -112,5 +112,6 @@ def _followed(memory: LiveBytes | None = None) -> Iterator[tuple[LiveBytes, Flop
     """Run on shadows, counted; with `memory` go on with what it knows, its peak from now."""
     memory = memory or LiveBytes()
     memory.restart_peak()
-    with Shadows(), memory, FlopCounter() as counter:
+    counter = FlopCounter()
+    with Shadows(memory, counter):
         yield memory, counter

@@ -7,7 +7,7 @@ times the time an operation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,13 @@ class _Outcome(NamedTuple):
         return made[0] if self.container is None else self.container(made)
 
 
+class Watcher(Protocol):
+    """What is told of each operation."""
+
+    def see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        """Take note of an operation and what it gave."""
+
+
 class Shadows(TorchDispatchMode):
     """Within it, every new tensor is a shadow; a real one that is met counts for its shape alone.
 
@@ -91,20 +98,34 @@ class Shadows(TorchDispatchMode):
     same shapes, with the same outcome, so that is remembered as long as the process lives; views,
     which share memory, are made anew. (Many operations run on the meta device in Python, and take
     longer than all else here.)
+
+    Args:
+        watchers: told of each operation, as modes of their own would be at twice the time.
     """
 
     _takes_device: ClassVar[dict[Any, bool]] = {}
     _outcomes: ClassVar[dict[tuple[Any, ...], _Outcome | None]] = {}
 
+    def __init__(self, *watchers: Watcher) -> None:
+        super().__init__()
+        self._watchers = watchers
+
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run `function` on what the shadows stand for, or say what came of it before."""
+        kwargs = kwargs or {}
+        out = self._run(function, args, kwargs)
+        for watcher in self._watchers:
+            watcher.see(function, args, kwargs, out)
+        return out
+
+    def _run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         met: dict[int, Shadow] = {}
         asked: list[Any] = [function]
         arguments = [_meta_of(value, met, asked) for value in args]
         options = {}
-        for name, value in (kwargs or {}).items():
+        for name, value in kwargs.items():
             asked.append(name)
             options[name] = _meta_of(value, met, asked)
         if not met:
