@@ -1,7 +1,7 @@
 """Tensors without memory: a program runs on them as on the CPU, but nothing is computed.
 
-torch's `FakeTensorMode` does the same and more (symbolic shapes, data in part known) at about six
-times the time an operation.
+torch's `FakeTensorMode` does the same and more (symbolic shapes, data in part known) at many times
+the time an operation.
 """
 
 from __future__ import annotations
