@@ -1,7 +1,7 @@
 """Tensors without memory: a program runs on them as on the CPU, but nothing is computed.
 
-torch's `FakeTensorMode` does the same and more (symbolic shapes, data in part known) at many times
-the time an operation.
+torch's `FakeTensorMode` does the same and more (symbolic shapes, data in part known) at several
+times the time an operation.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Shadows(TorchDispatchMode):
     longer than all else here.)
 
     Args:
-        watchers: told of each operation, as modes of their own would be at twice the time.
+        watchers: told of each operation; modes of their own would cost a dispatch each.
     """
 
     _takes_device: ClassVar[dict[Any, bool]] = {}

@@ -42,33 +42,8 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", str(OTHER_THREADS))  # what a process would have had
         patch.setenv("RAY_metrics_report_interval_ms", "3000")
-        # A process that finds no agent for half a minute never exports; it is there before any.
-        patch.setenv("RAY_prestart_worker_first_driver", "0")
-        patch.setenv("RAY_enable_worker_prestart", "0")
         with open_cluster(None, dashboard=False) as started:
-            wait_for_metrics()
             yield started
-
-
-def metrics() -> list[str]:
-    """The lines that this node's agent of Ray gives to those who collect them."""
-    (node,) = ray.nodes()
-    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode().splitlines()
-
-
-def wait_for_metrics() -> None:
-    """Wait for the agent, which is slow to start beside other tests."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            metrics()
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        else:
-            return
 
 
 @pytest.fixture
@@ -100,6 +75,8 @@ def test_trial_has_the_threads_of_its_share_and_its_gauges_can_be_collected(
 ):
     shutil.copytree(evaluation_folder, run.evaluation)
     prepare_neighbours(run, evaluator, data)
+    (node,) = ray.nodes()
+    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     shown = []
 
     class Told(TransGANTrial):
@@ -115,7 +92,9 @@ def test_trial_has_the_threads_of_its_share_and_its_gauges_can_be_collected(
 
     def is_collected():
         time.sleep(2)  # its answer is long: asked at every tick, a slow agent does nothing else
-        shown[:] = [line for line in metrics() if line.startswith("ray_tg_sweep_")]
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        shown[:] = [line for line in lines if line.startswith("ray_tg_sweep_")]
         return {line.split("{")[0] for line in shown} >= GAUGES
 
     sweep(
