@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from sweeps.forecast import Calibration, forecast
+from sweeps.forecast import MACHINE_SPREAD, Calibration, forecast
 from sweeps.race_forecast import imagined_races, race_seconds, runs_left
 from sweeps.spec import load_spec
 from tests.sweeps.test_plan import spec_with
@@ -15,8 +17,20 @@ def test_forecast_of_a_sweep_without_stopping_is_arithmetic():
     )
     calibration = Calibration((2.0,) * 6, seconds_to_start=3.0, seconds_to_score=1.0)
     told = forecast(spec, calibration, concurrent=2)
-    assert told.seconds == told.low_seconds == told.high_seconds == pytest.approx(3 * (3 + 20 + 1))
+    assert told.seconds == pytest.approx(3 * (3 + 20 + 1))
     assert told.expected_kimg == pytest.approx(60)
+
+
+def test_interval_knows_that_a_machine_is_not_always_as_fast_as_it_was_when_measured():
+    calibration = Calibration((2.0,) * 8, seconds_to_start=3.0, seconds_to_score=1.0)
+    for trials in (8, 1000):  # of which fewer sweeps are simulated
+        spec = spec_with("early_stopping.name=none", f"budget.trials={trials}")
+        told = forecast(spec, calibration, concurrent=2)
+        # 90 % of a normal distribution lie within 1.645 standard deviations.
+        ratio = math.exp(1.645 * MACHINE_SPREAD)
+        assert ratio > 1.1
+        assert told.high_seconds / told.seconds == pytest.approx(ratio, rel=0.02)
+        assert told.low_seconds / told.seconds == pytest.approx(1 / ratio, rel=0.02)
 
 
 def test_early_stopping_shortens_the_forecast_and_gives_it_a_spread():
