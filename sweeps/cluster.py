@@ -10,8 +10,7 @@ import logging
 import os
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -307,30 +306,3 @@ def stop(actor: Any) -> None:
     import ray
 
     ray.kill(actor)
-
-
-def map_on_workers(
-    function: Callable[..., float], arguments: Sequence[tuple[Any, ...]], *, cpus: int, gpus: float
-) -> list[tuple[float, float]]:
-    """Call `function` once for each tuple of arguments, as many at once as `cpus` and `gpus` allow.
-
-    The processes are started for it, and import what a trial's does, as each trial's process will:
-    what was not spent in the calls is what that takes.
-
-    Returns:
-        For each call its result and the seconds it took.
-    """
-    import ray
-
-    def timed(*values: Any) -> tuple[float, float]:
-        import sweeps.tuning  # noqa: F401  (what a trial's process imports)
-
-        started = time.perf_counter()
-        result = function(*values)
-        return result, time.perf_counter() - started
-
-    # With an environment of their own, Ray can't give the calls its idle processes.
-    environment = {"env_vars": {"TG_SWEEP_CALIBRATION": "1"}}
-    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, runtime_env=environment)(timed)
-    results: list[tuple[float, float]] = ray.get([remote.remote(*values) for values in arguments])
-    return results

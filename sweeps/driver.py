@@ -20,13 +20,14 @@ from reports.build import build_report
 from reports.comparison import Comparison
 from reports.records import Forecast, Segment
 from reports.run_folder import RecordError, RunFolder
-from sweeps.cluster import Cluster, map_on_workers, open_cluster
+from sweeps.calibration import calibrate
+from sweeps.cluster import Cluster, open_cluster
 from sweeps.comparable import check_scoring
 from sweeps.description import continued, describe_sweep, metric_columns
 from sweeps.driver_lock import only_driver
 from sweeps.faults import explained, is_removed
 from sweeps.final_scoring import describe_finalists
-from sweeps.forecast import Calibration, forecast, with_past
+from sweeps.forecast import forecast, with_past
 from sweeps.gpu_budget import GpuMeter
 from sweeps.hang import hang_seconds
 from sweeps.interruption import Interruption
@@ -45,8 +46,6 @@ from sweeps.plan import (
     concurrent_trials,
     device_for,
     device_here,
-    first_configs,
-    measure_seconds_per_kimg,
 )
 from sweeps.rehearsal import check_labels
 from sweeps.rung_images import prepare_neighbours, save_grid
@@ -223,7 +222,8 @@ class _Driver:
                 f"sweep has used {self.gpu_meter.total_hours:.4g}; raise it to go on"
             )
         with doing("Measuring how fast this machine trains …", self.console):
-            calibration = self._calibrate(evaluator)
+            to_compare = evaluator.record.ceiling.seconds
+            calibration = calibrate(self.spec, self.data, self.device, to_compare)
         records = self.ledger.records
         self.forecast = forecast(
             self.spec,
@@ -342,25 +342,6 @@ class _Driver:
             folder=self.run.evaluation,
             inception=self.inception,
             device=self.own_device,
-        )
-
-    def _calibrate(self, evaluator: Evaluator | HeldOutEvaluator) -> Calibration:
-        """Measure the first configs with as many at once as there will be trials."""
-        resources = self.spec.resources
-        configs = first_configs(self.spec)
-        started = time.monotonic()
-        measured = map_on_workers(
-            measure_seconds_per_kimg,
-            [(config, self.data, resources.threads, self.device) for config in configs],
-            cpus=resources.cpus * resources.scoring_workers,  # as many at once as trials
-            gpus=resources.gpus,
-        )
-        # What was not spent training was spent starting the processes, as each trial's will be.
-        busy = sum(seconds for _, seconds in measured) / self.concurrent
-        return Calibration(
-            seconds_per_kimg=tuple(pace for pace, _ in measured),
-            seconds_to_start=max(time.monotonic() - started - busy, 1.0),
-            seconds_to_score=evaluator.record.ceiling.seconds * 1.5,
         )
 
     def _open_segment(self, evaluation: EvaluationRecord) -> None:

@@ -14,14 +14,13 @@ import torch
 from evaluation.extractor_names import DINOV2, INCEPTION
 from reports.formats import counted
 from reports.records import Forecast
+from sweeps.calibration import seconds_per_scored_image
 from sweeps.forecast import Calibration, forecast
 from sweeps.plan import first_configs, measure_seconds_per_kimg
 from sweeps.spec import SweepSpec
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
-from transgan.sampling import latents, sample_images
-from transgan.training.trainer import Trainer
 
 SET_UP_SECONDS = 20.0
 """Ray, the evaluation's preparation and the report, for data and an extractor that are here."""
@@ -30,7 +29,6 @@ SLOWEST_STEP_SECONDS = 20.0
 SLOW_FLOPS = 2e10
 """Operations a second that any core at hand should reach, to foresee whether trying takes long."""
 TRIED_CONFIGS = 4
-SAMPLED_IMAGES = 32
 TRIED_IMAGES = 256
 """Images that are trained on while trying: what they show changes no time."""
 SEEN_IMAGES = 4
@@ -123,10 +121,7 @@ def _try(
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
     data = ImageData("tried", images, images, None, None)
     pace = measure_seconds_per_kimg(config, data, threads, device)
-    generator = Trainer(config, images, device).ema_generator
-    sampling = time.perf_counter()
-    sample_images(generator, latents(SAMPLED_IMAGES, config.generator.latent_dim, 0))
-    sampled = (time.perf_counter() - sampling) / SAMPLED_IMAGES
+    sampled = seconds_per_scored_image(config, data, device)
     seen = seconds_to_see(extractor, config.image_size, device)
     return pace, sampled + seen, time.perf_counter() - started
 
