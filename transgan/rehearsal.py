@@ -19,7 +19,7 @@ from transgan.live_bytes import LiveBytes
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.sampling import drawn_images
 from transgan.shadow import Shadows, shadow_module
-from transgan.training.ema import update_ema
+from transgan.training.ema import MovingAverage
 from transgan.training.ranks import Ranks
 from transgan.training.steps import Steps
 
@@ -77,7 +77,7 @@ class Stage:
         """One step of the generator on a whole batch, and of its average."""
         with _followed(self._memory) as (memory, counter):
             self.steps.generator_step(self._real())
-            update_ema(self.average, self.generator, 0.5)
+            MovingAverage(self.average, self.generator).update(0.5)
         return StepCost(counter.flops, memory.peak)
 
     def _real(self) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from transgan.config import EmaConfig
-from transgan.training.ema import ema_decay, update_ema
+from transgan.training.ema import MovingAverage, ema_decay
 
 
 def test_distance_halves_in_one_half_life_whatever_the_step() -> None:
@@ -15,8 +15,9 @@ def test_distance_halves_in_one_half_life_whatever_the_step() -> None:
     for images_between in (60, 120, 600):
         average, module = nn.Linear(3, 5), nn.Linear(3, 5)
         before = (average.weight - module.weight).detach()
+        moving = MovingAverage(average, module)
         for _ in range(600 // images_between):
-            update_ema(average, module, ema_decay(config, 10_000, images_between))
+            moving.update(ema_decay(config, 10_000, images_between))
         torch.testing.assert_close((average.weight - module.weight).detach(), before / 2)
 
 
@@ -34,9 +35,10 @@ def test_first_update_of_all_takes_the_module_as_it_is() -> None:
 def test_no_decay_copies_and_full_decay_keeps() -> None:
     average, module = nn.Linear(3, 5), nn.Linear(3, 5)
     kept = average.weight.clone()
-    update_ema(average, module, 1.0)
+    moving = MovingAverage(average, module)
+    moving.update(1.0)
     assert torch.equal(average.weight, kept)
-    update_ema(average, module, 0.0)
+    moving.update(0.0)
     torch.testing.assert_close(average.weight, module.weight)
 
 
@@ -44,7 +46,7 @@ def test_buffers_are_copied_and_the_module_is_left_alone() -> None:
     average, module = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
     module(torch.randn(7, 3))
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    update_ema(average, module, 0.5)
+    MovingAverage(average, module).update(0.5)
     assert torch.equal(average.running_mean, module.running_mean)
     assert average.num_batches_tracked == 1
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

@@ -95,11 +95,11 @@ def linear(
 def onednn_serves(x: Tensor) -> bool:
     """Whether oneDNN can take products of `x`: plain float32 on a CPU, run as it is written."""
     return (
-        runs_as_written(x)
-        and type(x) in (Tensor, nn.Parameter)
-        and x.dtype == torch.float32
-        and x.device.type == "cpu"
+        type(x) in (Tensor, nn.Parameter)
+        and x.is_cpu
+        and x.dtype is torch.float32
         and CARRIES_ONEDNN
+        and runs_as_written(x)
     )
 
 
@@ -107,6 +107,8 @@ def runs_as_written(x: Tensor) -> bool:
     """Whether nothing rewrites what is done to `x`: neither autocast nor `torch.compile`."""
     if torch.compiler.is_compiling():
         return False
+    if x.is_cpu:  # asked a hundred times a step: the way below takes more than twice as long
+        return not torch.is_autocast_enabled("cpu")
     device = x.device.type  # autocast does not know them all: not `meta`, where models are sized
     return not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
 
@@ -115,7 +117,7 @@ def onednn_takes(x: Tensor, weight: Tensor) -> bool:
     """Whether x Wᵀ is a product for oneDNN."""
     terms = x.shape[-1]
     return (
-        x.numel() * len(weight) >= SHARE.least_products
+        x.numel() * weight.shape[0] >= SHARE.least_products
         and terms <= SHARE.most_terms
         and (x.is_contiguous() or x.dim() != 2 or terms >= LEAST_SHARED)
         and onednn_serves(x)

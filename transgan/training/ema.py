@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transgan.config import EmaConfig
 
@@ -22,9 +22,23 @@ def ema_decay(config: EmaConfig, images_seen: int, images_between: int) -> float
     return 0.5 ** (images_between / max(half_life, 1e-8))
 
 
-@torch.no_grad()
-def update_ema(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Move `average` towards `module`, parameter by parameter; buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - decay)
-    for kept, current in zip(average.buffers(), module.buffers(), strict=True):
-        kept.copy_(current)
+class MovingAverage:
+    """Moves `average` towards `module`, whose parameters are looked up once: a walk costs more.
+
+    Buffers are copied.
+    """
+
+    def __init__(self, average: nn.Module, module: nn.Module) -> None:
+        self._average, self._module = average, module
+        self._averaged: list[Tensor] = list(average.parameters())
+        self._current: list[Tensor] = list(module.parameters())
+        self._has_buffers = any(True for _ in module.buffers())
+
+    @torch.no_grad()
+    def update(self, decay: float) -> None:
+        """Let this share of the average survive."""
+        torch._foreach_lerp_(self._averaged, self._current, 1 - decay)
+        if self._has_buffers:
+            buffers = zip(self._average.buffers(), self._module.buffers(), strict=True)
+            for kept, new in buffers:
+                kept.copy_(new)

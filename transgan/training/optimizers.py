@@ -51,6 +51,9 @@ def clip_gradients(parameters: Sequence[Tensor], largest: float) -> None:
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    # A GPU would have to be waited for, and where memory is rehearsed there is no value.
+    if type(norm) is Tensor and norm.is_cpu and norm < largest - 1e-6:
+        return
     torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1))
 
 

@@ -19,7 +19,7 @@ from transgan.images import to_float
 from transgan.networks.families import build_discriminator, build_generator
 from transgan.seeds import derived_seed
 from transgan.training.checkpoint import load_checkpoint, save_checkpoint
-from transgan.training.ema import ema_decay, update_ema
+from transgan.training.ema import MovingAverage, ema_decay
 from transgan.training.health import Finding, Health
 from transgan.training.optimizers import learning_rate_factor
 from transgan.training.ranks import Ranks
@@ -89,6 +89,7 @@ class Trainer:
         for module in (self.generator, self.discriminator):
             self.ranks.share([*module.parameters(), *module.buffers()])
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        self._average = MovingAverage(self.ema_generator, self.generator)
         self.rng = torch.Generator(self.device)
         self._steps = Steps(config, self.generator, self.discriminator, self.rng, self.ranks)
         self.generator_descent = self._steps.generator_descent
@@ -212,7 +213,7 @@ class Trainer:
         loss = self._steps.generator_step(real)
         images_between = self.config.batch_size * self._critic_steps
         decay = ema_decay(self.config.ema, self.step * self.config.batch_size, images_between)
-        update_ema(self.ema_generator, self.generator, decay)
+        self._average.update(decay)
         return loss
 
     @property
