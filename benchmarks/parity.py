@@ -166,8 +166,9 @@ def page(errors: dict[tuple[str, str], list[Found]]) -> str:
         "gave in float64, in millionths of the largest value: ours in float64, then ours in "
         "float32; in brackets that of their own modules in float32. Tests refuse more than "
         f"{1e6 * FLOAT64_TOLERANCE:.1f} in float64, and in float32 more than "
-        f"{1e6 * TOLERANCE:.0f} or {ROUNDING:.0f} times what theirs errs, whichever is more: how products are rounded "
-        "differs between processors, and weighs in logits that all are near 0.",
+        f"{1e6 * TOLERANCE:.0f} or {ROUNDING:.0f} times what theirs errs, whichever is more: how "
+        "products are rounded differs between processors, and weighs in logits that all are near "
+        "0.",
         "",
         "Weights and inputs are by a formula, of three seeds, since the authors' files were not to "
         "be had where this was written. *Noise* is seed 0 with the noise in attention switched on, "
