@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 
+from sweeps.cluster import map_on_workers
 from sweeps.forecast import Calibration
 from sweeps.plan import first_configs, measure_seconds_per_kimg
 from sweeps.spec import SweepSpec
@@ -34,47 +33,24 @@ def calibrate(
         device: `cpu` or `cuda`.
         seconds_to_compare: what a score takes once its images are there.
     """
-    import ray
 
-    def timed(data: ImageData, config: TrainingConfig) -> _Tried:
-        import sweeps.tuning  # noqa: F401  (what a trial's process imports)
-
-        started = time.perf_counter()
+    def tried(data: ImageData, config: TrainingConfig) -> tuple[float, float]:
         pace = measure_seconds_per_kimg(config, data, spec.resources.threads, device)
-        per_image = seconds_per_scored_image(config, data, device)
-        process = ray.get_runtime_context().get_node_id(), os.getpid()
-        return _Tried(pace, per_image, time.perf_counter() - started, process)
+        return pace, seconds_per_scored_image(config, data, device)
 
-    # With an environment of their own, Ray can't give the calls its idle processes.
-    remote = ray.remote(
-        num_cpus=spec.resources.cpus * spec.resources.scoring_workers,
-        num_gpus=spec.resources.gpus,
-        runtime_env={"env_vars": {"TG_SWEEP_CALIBRATION": "1"}},
-    )(timed)
-    began, held = time.monotonic(), ray.put(data)
-    calls = waiting = [remote.remote(held, config) for config in first_configs(spec)]
-    to_start: dict[tuple[str, int], float] = {}
-    while waiting:
-        (ended, *_), waiting = ray.wait(waiting)
-        tried: _Tried = ray.get(ended)
-        # The first in a process has waited for its start, which the others have not.
-        to_start.setdefault(tried.process, time.monotonic() - began - tried.seconds)
-    all_tried: Sequence[_Tried] = ray.get(calls)
-    per_image = statistics.fmean(tried.seconds_per_scored_image for tried in all_tried)
+    tries, seconds_to_start = map_on_workers(
+        tried,
+        data,
+        first_configs(spec),
+        cpus=spec.resources.cpus * spec.resources.scoring_workers,
+        gpus=spec.resources.gpus,
+    )
+    per_image = statistics.fmean(seconds for _, seconds in tries)
     return Calibration(
-        seconds_per_kimg=tuple(tried.seconds_per_kimg for tried in all_tried),
-        seconds_to_start=statistics.fmean(to_start.values()),
+        seconds_per_kimg=tuple(pace for pace, _ in tries),
+        seconds_to_start=seconds_to_start,
         seconds_to_score=spec.evaluation.num_images * per_image + seconds_to_compare,
     )
-
-
-class _Tried(NamedTuple):
-    seconds_per_kimg: float
-    seconds_per_scored_image: float
-    seconds: float
-    """That both took."""
-    process: tuple[str, int]
-    """Its node and id."""
 
 
 def seconds_per_scored_image(config: TrainingConfig, data: ImageData, device: str) -> float:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reports.formats import listed
 from sweeps.cluster_address import ClusterError as ClusterError
@@ -23,6 +25,8 @@ from sweeps.devices import this_machine
 from sweeps.interruption import shielding_children
 from sweeps.resources import Node
 from sweeps.shadowing import check_working_directory
+
+Result = TypeVar("Result")
 
 MEMORY_MONITOR = "RAY_memory_monitor_refresh_ms"
 RAY_SETTINGS = {
@@ -306,3 +310,50 @@ def stop(actor: Any) -> None:
     import ray
 
     ray.kill(actor)
+
+
+def map_on_workers(
+    function: Callable[[Any, Any], Result],
+    shared: Any,
+    values: Sequence[Any],
+    *,
+    cpus: int,
+    gpus: float,
+) -> tuple[list[Result], float]:
+    """Call `function` with `shared` and each of `values`, as many at once as there is room for.
+
+    The processes are started for it, and import what a trial's does, as each trial's process will.
+
+    Args:
+        function: what to call.
+        shared: its first argument, of which each node is given one copy.
+        values: its second.
+        cpus: that a call takes.
+        gpus: that a call takes.
+
+    Returns:
+        The results in the order of the values, and the seconds from a call to its first line where
+        a process had to be started for it: their mean.
+    """
+    import ray
+
+    def timed(shared: Any, value: Any) -> tuple[Result, float, tuple[str, int]]:
+        import sweeps.tuning  # noqa: F401  (what a trial's process imports)
+
+        started = time.perf_counter()
+        result = function(shared, value)
+        process = ray.get_runtime_context().get_node_id(), os.getpid()
+        return result, time.perf_counter() - started, process
+
+    # With an environment of their own, Ray can't give the calls its idle processes.
+    environment = {"env_vars": {"TG_SWEEP_CALIBRATION": "1"}}
+    remote = ray.remote(num_cpus=cpus, num_gpus=gpus, runtime_env=environment)(timed)
+    began, held = time.monotonic(), ray.put(shared)
+    calls = waiting = [remote.remote(held, value) for value in values]
+    to_start: dict[tuple[str, int], float] = {}
+    while waiting:
+        (ended, *_), waiting = ray.wait(waiting)
+        _, seconds, process = ray.get(ended)
+        # The first in a process has waited for its start, which the others have not.
+        to_start.setdefault(process, time.monotonic() - began - seconds)
+    return [result for result, *_ in ray.get(calls)], statistics.fmean(to_start.values())
