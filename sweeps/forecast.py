@@ -75,7 +75,7 @@ def forecast(
     races = _races_left(spec, finalist_runs_done)
     imagine = _simulate_population if spec.early_stopping.name == "pbt" else _simulate
     runs = []
-    for slowness in _slownesses(max(enough, FEWEST_SIMULATIONS), rng):
+    for slowness in _slownesses(max(enough, FEWEST_SIMULATIONS), spec.sampler.seed):
         searching, searched_kimg = imagine(spec, calibration, concurrent, done, ended, rng)
         racing, raced_kimg = _simulate_finalists(spec, calibration, concurrent, races, rng)
         runs.append((slowness * (searching + racing), searched_kimg + raced_kimg))
@@ -96,13 +96,13 @@ def with_past(told: Forecast, seconds: float, kimg: float = 0.0) -> Forecast:
     return told.model_copy(update=longer | {"expected_kimg": told.expected_kimg + kimg})
 
 
-def _slownesses(num: int, rng: random.Random) -> list[float]:
+def _slownesses(num: int, seed: int) -> list[float]:
     """What all times are multiplied by in each simulation; 1 in the mean."""
     normal = statistics.NormalDist(sigma=MACHINE_SPREAD)
     # Evenly spread over the distribution, and so as wide and as centred however few there are.
     drawn = [math.exp(normal.inv_cdf((place + 0.5) / num)) for place in range(num)]
     mean = statistics.fmean(drawn)
-    rng.shuffle(drawn)
+    random.Random(seed).shuffle(drawn)
     return [slowness / mean for slowness in drawn]
 
 
