@@ -4,9 +4,9 @@
     python benchmarks/memory.py --out docs/memory.md
 
 Each training runs by itself in a process of its own on one CPU thread, twice: with the C library's
-allocator as it is, and with glibc's allocator told to hand each tensor's memory back when it is
-freed (`MALLOC_MMAP_THRESHOLD_`; left alone, it raises that threshold to 32 MB by itself and keeps
-what is below). The second tells whether the prediction is right, the first what the allocator adds.
+allocator as the trainer sets it (`transgan.training.freed_memory`: what is freed is kept), and with
+glibc's told to hand each tensor's memory back when it is freed (`MALLOC_MMAP_THRESHOLD_`). The
+second tells whether the prediction is right, the first what the allocator adds.
 The base, without the tensors of the training itself, is the process's memory after a step of a
 training of almost nothing: interpreter, libraries, and what they set up when first used.
 
@@ -76,7 +76,7 @@ class Memory:
     returning: float
     """Measured, the allocator handing back what is freed; base included, so too below."""
     default: float
-    """Measured, the allocator as it is."""
+    """Measured, the allocator keeping it."""
 
     @property
     def predicted_returning(self) -> float:
@@ -184,11 +184,11 @@ def page(measured: dict[str, Memory], steps: int) -> str:
         "tells on a GPU. The memory of a process without them (interpreter and libraries, "
         f"{base:.0f} MB here) is measured and added. Where memory is "
         "*handed back*, the C library's allocator is told to do so when a large tensor is freed "
-        "(`MALLOC_MMAP_THRESHOLD_=131072`): tests refuse errors above 15% there. *As it is*, it "
-        "keeps some, which is predicted too, rather too high than too low.",
+        "(`MALLOC_MMAP_THRESHOLD_=131072`): tests refuse errors above 15% there. *Kept*, as the "
+        "trainer has it, it lies in pieces, some of which nothing fits in; that is predicted too, "
+        "rather too high than too low.",
         "",
-        "| training | tensors | handed back: predicted | measured | as it is: predicted | measured "
-        "|",
+        "| training | tensors | handed back: predicted | measured | kept: predicted | measured |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, memory in measured.items():
@@ -209,7 +209,7 @@ def described(name: str) -> str:
 
 
 HEADER = (
-    f"{'':34}{'memory handed back':^28}{'allocator as it is':^28}\n"
+    f"{'':34}{'memory handed back':^28}{'memory kept':^28}\n"
     f"{'peaks in MB':20}{'tensors':>8}{'base':>6}"
     + f"{'predicted':>10}{'measured':>9}{'':9}" * 2
     + f"{'seconds':>8}"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.config import OptimizerConfig, PrecisionName
+from transgan.training.fused_step import FusedStep
 from transgan.training.ranks import Ranks
 
 
@@ -72,6 +73,7 @@ class Descent:
         self.parameters = list(module.parameters())
         self.clip = config.gradient_clip
         self.optimizer = build_optimizer(module, config, lr)
+        self._fused_step = FusedStep(self.optimizer)
         device = next(module.parameters()).device
         # Gradients of float16 underflow; Micikevicius et al. 2018, arXiv:1710.03740, sec. 3.2.
         self.scaler = torch.amp.GradScaler(device.type) if precision == "float16" else None
@@ -103,7 +105,7 @@ class Descent:
         if self.clip is not None:
             clip_gradients(self.parameters, self.clip)
         if self.scaler is None:
-            self.optimizer.step()
+            self._fused_step.take(self.optimizer)
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()

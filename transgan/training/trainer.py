@@ -20,6 +20,7 @@ from transgan.networks.families import build_discriminator, build_generator
 from transgan.seeds import derived_seed
 from transgan.training.checkpoint import load_checkpoint, save_checkpoint
 from transgan.training.ema import MovingAverage, ema_decay
+from transgan.training.freed_memory import keep_freed_memory
 from transgan.training.health import Finding, Health
 from transgan.training.optimizers import learning_rate_factor
 from transgan.training.ranks import Ranks
@@ -64,6 +65,8 @@ class Trainer:
 
     With `ranks`, every process holds all images and the whole of both networks, and takes its rows
     of each batch; weights and reports are the same in all, up to rounding those of one process.
+
+    On a CPU the process keeps memory that is freed (`keep_freed_memory`).
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class Trainer:
             )
         self.config = config
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.ranks = ranks or Ranks()
         self.images = images.to(self.device)
         torch.manual_seed(config.seed)
