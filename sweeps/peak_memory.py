@@ -6,15 +6,9 @@ from pathlib import Path
 
 import torch
 
-from transgan.training.freed_memory import hand_back_freed_memory
-
 
 def reset_peak_memory() -> None:
-    """Forget the process's peak so far: a worker may have served another trial (Linux and CUDA).
-
-    What that trial has left free goes back first.
-    """
-    hand_back_freed_memory()
+    """Forget the process's peak so far: a worker may have served another trial (Linux and CUDA)."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     reset = Path("/proc/self/clear_refs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -35,6 +34,7 @@ from sweeps.trial import TrialReport, TrialTask, run_trial
 from transgan.data import ImageData
 from transgan.sampling import seeded_images
 from transgan.training.checkpoint import load_snapshot
+from transgan.training.freed_memory import hand_back_freed_memory
 
 prepare_environment()
 
@@ -216,6 +216,4 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim is not None:
-        trim(0)
+    hand_back_freed_memory()

@@ -39,6 +39,7 @@ from transgan.cost import model_cost
 from transgan.data import ImageData
 from transgan.sampling import NotFiniteError
 from transgan.tasks.trainer import TaskProgress, TaskTrainer
+from transgan.training.freed_memory import hand_back_freed_memory
 from transgan.training.health import Finding
 from transgan.training.ranks import Ranks
 from transgan.training.trainer import DivergedError, Trainer, TrainingProgress
@@ -234,6 +235,7 @@ class TrialRun:
                 started = time.monotonic()
             if kimg not in scored:
                 self._checkpoint()
+                hand_back_freed_memory()  # scoring's large tensors would come on top of it
                 self._score(kimg)
             elif is_past:
                 continue  # went on past this rung before it was interrupted: that was decided then

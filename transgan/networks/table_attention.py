@@ -62,7 +62,7 @@ def attention_forward(
     else:
         by_head = logits.view(-1, num_heads, *logits.shape[1:])
         torch.add(bias, by_head, alpha=scale, out=by_head)
-    weights = torch.softmax(logits, dim=-1, out=logits)  # fresh memory costs more than its sums
+    weights = torch.softmax(logits, dim=-1, out=logits)  # in its place: it is cached
     merged = _merged(torch.bmm(v, weights.transpose(1, 2)), num_heads)  # B M C
     return product_onto(residual, merged, proj_weight, proj_bias), (q, k, v, weights, merged)
 

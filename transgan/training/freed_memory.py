@@ -3,7 +3,8 @@
 glibc hands the free end of its heap back to the kernel as soon as it is longer than some limit, 64
 MB at most, and tensors larger than another, 32 MB at most, always. The next step asks for all of it
 anew, page by page, and the kernel clears each page: a tenth of a step of the small presets, a
-twentieth of `cifar10`'s. Kept, it makes no process larger than it has been already.
+twentieth of `cifar10`'s. Kept, it makes no process larger than training has made it already; what
+else is to take much memory asks for it to be handed back first.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ _USERS_OWN = ("trim_threshold", "mmap_threshold", "top_pad", "mmap_max")
 
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, for its next step; whether it does from now on.
+    """Ask that this process keep what it frees, for its next step; whether that was taken.
 
     That is, what lies below `LARGEST_ON_THE_HEAP` each. Whoever has set glibc's limits in the
     environment (`MALLOC_TRIM_THRESHOLD_` and its like) has set them; other C libraries are left
-    alone.
+    alone, and other allocators that are loaded before glibc's keep what they keep.
     """
     libc = _glibc()
     if libc is None or _is_set_by_user():
@@ -47,7 +48,8 @@ def _glibc() -> ctypes.CDLL | None:
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)
-    return library if hasattr(library, "gnu_get_libc_version") else None
+    names = ("gnu_get_libc_version", "mallopt", "malloc_trim")
+    return library if all(hasattr(library, name) for name in names) else None
 
 
 def _is_set_by_user() -> bool:

@@ -1,8 +1,8 @@
 """torch's fused step of Adam or AdamW on a CPU, without what torch.optim does around it.
 
 That is to gather all weights and moments anew each time, and to add one to a count that each weight
-has of its own: longer than the step itself where weights are small (a twentieth of a whole training
-step of the digits). Here the lists stay, and there is one count.
+has of its own: longer than the step itself where weights are small (4 % of a whole training step of
+the digits). Here the lists stay, and there is one count.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class _Lists(NamedTuple):
     averages: list[Tensor]
     squares: list[Tensor]
     steps: list[Tensor]
-    """The optimizer's own, which are behind."""
+    """Each weight's own count in the optimizer's state, behind until it is brought up to date."""
     one_count: Tensor
-    """The one that is kept."""
+    """The one that is kept up to date."""
     others: list[Tensor]
     """Weights that have never been moved."""
 
@@ -31,10 +31,15 @@ class FusedStep:
     """Moves the weights of one Adam or AdamW, to the last bit as its own `step` does.
 
     `optimizer.state` is what it always is, but for each weight's `step`, which is brought up to
-    date when `optimizer.state_dict` is asked for.
+    date when `optimizer.state_dict` is asked for. Hooks on `optimizer.step` are not called, and a
+    copy of the optimizer needs a `FusedStep` of its own.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        (group,) = optimizer.param_groups
+        assert group["fused"]
+        assert not group["amsgrad"]
+        assert not group["maximize"]
         is_adamw = isinstance(optimizer, torch.optim.AdamW)
         self._kernel = torch._fused_adamw_ if is_adamw else torch._fused_adam_
         self._lists: _Lists | None = None
@@ -94,11 +99,13 @@ def _gathered(optimizer: torch.optim.Optimizer) -> _Lists | None:
     None, too, where memory is rehearsed: there are no values.
     """
     (group,) = optimizer.param_groups
-    weights = [weight for weight in group["params"] if weight in optimizer.state]
-    others = [weight for weight in group["params"] if weight not in optimizer.state]
+    if not group["params"][0].is_cpu:
+        return None
+    weights = [weight for weight in group["params"] if optimizer.state.get(weight)]
+    others = [weight for weight in group["params"] if not optimizer.state.get(weight)]
     states = [optimizer.state[weight] for weight in weights]
     steps = [state["step"] for state in states]
-    if len({weight.dtype for weight in weights}) != 1 or not weights[0].is_cpu:
+    if len({(weight.device, weight.dtype) for weight in weights}) != 1:
         return None
     if type(steps[0]) is not Tensor or len(set(map(float, steps))) != 1:
         return None
