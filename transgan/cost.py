@@ -19,7 +19,7 @@ REHEARSED_PIXELS = 1 << 15
 """Batches of more pixels are rehearsed in smaller ones, for want of time."""
 GLIBC_SLACK = 0.75
 """What glibc's allocator keeps of memory that tensors gave back, as a share of what comes and goes
-within a step: 0.4 to 1.0 by `benchmarks/memory.py`, least where most is in tensors of over 32 MB,
+within a step: 0.5 to 1.0 by `benchmarks/memory.py`, but 0.2 where most is in tensors of over 32 MB,
 which it never keeps. With `MALLOC_MMAP_THRESHOLD_=131072` in the environment it is 0, but
 steps take up to a third longer."""
 

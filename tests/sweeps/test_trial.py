@@ -176,6 +176,20 @@ def test_score_is_that_of_the_snapshot_beside_it(task, data, evaluator, tmp_path
     assert measurements(again) == folder.read().scores[-1].measurements
 
 
+def test_memory_kept_for_training_is_handed_back_before_each_score(
+    task, data, evaluator, tmp_path, monkeypatch
+):
+    done = []
+    monkeypatch.setattr(trial, "hand_back_freed_memory", lambda: done.append("handed back"))
+
+    def score(*args):
+        done.append("scored")
+        return trial.score_here(*args)
+
+    list(run_trial(task, data, evaluator, TrialFolder(tmp_path / "0001"), score))
+    assert done == ["handed back", "scored"] * len(task.rungs)
+
+
 def test_trial_out_of_memory_says_so(task, data, evaluator, tmp_path, monkeypatch):
     def greedy(*_):
         raise torch.OutOfMemoryError("tried to allocate 2.00 TiB\nmore about it")
