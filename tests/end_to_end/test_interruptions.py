@@ -78,13 +78,11 @@ def told_twice(place, told_to_stop) -> Act:
     sweep = Attempt(place, "resume", "run")
     at_work = worker(sweep.run)
     os.kill(at_work, signal.SIGSTOP)
-    told = 0.0
-    while sweep.process.poll() is None:
-        if time.monotonic() > told + 0.2:
-            sweep.process.send_signal(signal.SIGINT)
-            told = time.monotonic()
-        time.sleep(0.002)
-    kill(at_work)  # at once: the end of Ray wakes it, and it would note that it runs
+    sweep.process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    # The end of Ray would wake it, and it might note that it runs.
+    os.kill(at_work, signal.SIGKILL)
+    sweep.process.send_signal(signal.SIGINT)
     return sweep.end()
 
 
