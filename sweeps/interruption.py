@@ -52,6 +52,7 @@ class Interruption:
         self.signals: list[int] = []
         self._abandon: Callable[[str], None] = lambda reason: None
         self._alarm: threading.Timer | None = None
+        self._is_leaving = False
         self.is_saving = False
         """Whether a first signal is waited with, until running trials have been saved."""
 
@@ -99,12 +100,15 @@ class Interruption:
                 self._alarm.cancel()
 
     def _leave(self, why: str) -> None:
+        self._is_leaving = True
         try:
             self._abandon(f"{self.reason}, {why}")
         finally:
             os._exit(self.exit_code)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._is_leaving:
+            return  # what is said and saved with the last breath is not to be cut short
         if not self.is_saving:
             raise Stopped(number)
         if self.signals:

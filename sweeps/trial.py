@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
@@ -33,7 +34,14 @@ from sweeps.final_scoring import evaluator_under
 from sweeps.peak_memory import peak_memory, reset_peak_memory
 from sweeps.recovery import resumed_trainer
 from sweeps.rung_scores import Scorer, score_here, score_rung
-from sweeps.trial_faults import CollapsedError, RungMissedError, check_collapse, with_fault
+from sweeps.trial_faults import (
+    CollapsedError,
+    OvertakenError,
+    RungMissedError,
+    check_collapse,
+    check_not_overtaken,
+    with_fault,
+)
 from transgan.config import TrainingConfig
 from transgan.cost import model_cost
 from transgan.data import ImageData
@@ -193,7 +201,7 @@ class TrialRun:
         self.ranks = ranks
         folder.path.mkdir(exist_ok=True)  # the run folder itself must be there
         self.is_open = False
-        self.record = self._opened_record(placement)
+        self.record = self.written = self._opened_record(placement)
         self.stats: IO[str] = folder.stats.open("a", encoding="utf-8")
         self.last_checkpoint, self.saving_seconds = time.monotonic(), 0.0
         reset_peak_memory()
@@ -253,19 +261,16 @@ class TrialRun:
     def save_if_interrupted(self) -> None:
         """Leave a checkpoint of where the trial is, if it is to be resumed from there.
 
-        Whoever has stopped it has said so on its record, which is therefore read again. Nothing is
-        written where nothing was trained since the last checkpoint: a population that waits at a
-        rung may be given others' weights by now.
+        Whoever has ended it has said so on its record, or has removed it; then nothing is to be
+        added. Nor is it where nothing was trained since the last checkpoint: a population that
+        waits at a rung may be given others' weights by now.
         """
         if not self.is_open or self.trainer.step == self.saved_step:
             return
-        if self.folder.read().state is not TrialState.RUNNING:
+        if self.written.state.is_final or not self.folder.record.exists():
             return
-        self.trainer.save(self.folder.checkpoint)
-        self.record = self.folder.read()
-        if self.record.state is TrialState.RUNNING:
-            name = self.folder.checkpoint.name
-            self._update(kimg=self.kimg, checkpoint_path=name, checkpoint_kimg=self.kimg)
+        with suppress(OvertakenError):
+            self._checkpoint()
 
     def close(self) -> None:
         """Let go of files."""
@@ -293,8 +298,11 @@ class TrialRun:
         return record
 
     def _update(self, **changes: Any) -> None:
+        """Put changes on record, unless this attempt was overtaken."""
+        check_not_overtaken(self.folder, self.written)
         self.record = self.record.model_copy(update=changes)
         self.folder.write(self.record)
+        self.written = self.record
 
     def _spend(self, **seconds: float) -> TrialCost:
         cost = self.record.cost
@@ -303,6 +311,7 @@ class TrialRun:
 
     def _note(self, progress: TrainingProgress | TaskProgress, seconds: float) -> None:
         """Append a tick to `stats.jsonl`, and save if the last checkpoint is old."""
+        check_not_overtaken(self.folder, self.written)
         entry: dict[str, Any] = {"kimg": round(progress.kimg, 3)}
         values = {name: getattr(progress, name) for name in self.tick_values}
         entry |= {name: value for name, value in values.items() if value is not None}
@@ -332,6 +341,7 @@ class TrialRun:
             self._update(findings=(*self.record.findings, *first))
 
     def _checkpoint(self) -> None:
+        check_not_overtaken(self.folder, self.written)  # the file may be another attempt's by now
         os.fsync(self.stats.fileno())
         started = time.monotonic()
         self.trainer.save(self.folder.checkpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from reports.records import TrialFault, TrialRecord
+from reports.records import TrialFault, TrialRecord, TrialState
 from reports.run_folder import TrialFolder
 from transgan.training.health import PATIENCE
 from transgan.training.trainer import Trainer
@@ -29,6 +29,38 @@ class RungMissedError(ValueError):
             f"{folder.record.name} has no score, so that the two are of different times; put the "
             f"record back, or remove the folder {folder.path.name} to train this trial anew"
         )
+
+
+class OvertakenError(RuntimeError):
+    """Somebody else has said how this attempt at a trial ended, or has begun another one."""
+
+    def __init__(self, folder: TrialFolder, found: TrialRecord) -> None:
+        super().__init__(
+            f"{folder.record}: another process has noted meanwhile that the trial is "
+            f"{found.state.value} at attempt {found.attempts}; this attempt writes nothing more"
+        )
+
+
+def check_not_overtaken(folder: TrialFolder, written: TrialRecord) -> None:
+    """Look whether a trial's record still says what this attempt wrote last.
+
+    A process may outlive its driver, or be taken for dead, and go on: one that was stopped wakes
+    when its session ends. A record that was removed is the driver's matter; where it is of an
+    earlier attempt, that one was just about to write as this one began.
+
+    Raises:
+        OvertakenError: it says something else.
+    """
+    if not folder.record.exists():
+        return
+    found = folder.read()
+    if found.attempts >= written.attempts and _standing(found) != _standing(written):
+        raise OvertakenError(folder, found)
+
+
+def _standing(record: TrialRecord) -> tuple[TrialState, int, tuple[TrialFault, ...]]:
+    """What others than the trial's own attempt change on its record."""
+    return record.state, record.attempts, record.faults
 
 
 def check_collapse(trainer: Trainer, share: float | None) -> None:

@@ -49,6 +49,22 @@ def scratch_of(pid: int) -> Path:
     return found
 
 
+def wait_for_end(pid: int) -> None:
+    """Until a process is no more, for which Ray sees once its driver has gone."""
+    deadline = time.monotonic() + 30
+    while (state := state_of(pid)) not in ("gone", "Z"):
+        assert time.monotonic() < deadline, state
+        time.sleep(0.05)
+
+
+def state_of(pid: int) -> str:
+    """One letter, as `ps` has it, or `gone`."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "gone"
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return tmp_path_factory.mktemp("interrupted")
@@ -78,11 +94,10 @@ def told_twice(place, told_to_stop) -> Act:
     sweep = Attempt(place, "resume", "run")
     at_work = worker(sweep.run)
     os.kill(at_work, signal.SIGSTOP)
-    sweep.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    # The end of Ray would wake it, and it might note that it runs.
-    os.kill(at_work, signal.SIGKILL)
-    sweep.process.send_signal(signal.SIGINT)
+    while sweep.process.poll() is None:
+        sweep.process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    wait_for_end(at_work)  # it wakes as its session ends, and may go on for a second or two
     return sweep.end()
 
 

@@ -75,6 +75,27 @@ def test_second_signal_or_a_hang_after_the_first_saves_and_ends_the_process(seco
     assert done.stdout == f"saved: told to stop (SIGTERM), {why}\n"
 
 
+def test_third_signal_does_not_cut_short_what_the_second_one_saves():
+    code = (
+        "import os, signal, time\n"
+        "from sweeps import interruption\n"
+        "def save(reason):\n"
+        "    print('saving', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('saved', flush=True)\n"
+        "stop = interruption.Interruption(None)\n"
+        "with stop.listening(), stop.saving(save):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    while True: time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 130
+    assert done.stdout == "saving\nsaved\n"
+
+
 def test_shielded_children_hear_no_sigterm_and_this_process_does():
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     with shielding_children():

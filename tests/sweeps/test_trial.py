@@ -1,20 +1,32 @@
 import json
+import shutil
 
 import pytest
 import torch
 
 from evaluation.protocol import Score, Scores
-from reports.records import TrialState
+from reports.records import FaultKind, TrialFault, TrialState
 from reports.run_folder import TrialFolder
 from sweeps import trial
 from sweeps.objectives import costs_of
 from sweeps.rung_scores import measurements
 from sweeps.trial import run_trial
-from sweeps.trial_faults import RungMissedError
+from sweeps.trial_faults import OvertakenError, RungMissedError
 from transgan.sampling import NotFiniteError, seeded_images
 from transgan.training.checkpoint import load_snapshot
 
 OBJECTIVE = "fd_digits_classifier"
+HUNG = TrialFault(
+    kind=FaultKind.HUNG, message="no progress", kimg=0.03, outcome="retried", at=trial.now()
+)
+
+
+def remove_record(folder):
+    folder.record.unlink()
+
+
+def remove_folder(folder):
+    shutil.rmtree(folder.path)
 
 
 def losses(folder):
@@ -115,6 +127,137 @@ def test_trial_resumed_after_death_ends_as_if_it_had_lived(
     assert broken.read().scores == whole.read().scores
     assert losses(broken) == losses(whole)
     assert broken.read().attempts == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"state": TrialState.INTERRUPTED},
+        {"state": TrialState.STOPPED_EARLY},
+        {"attempts": 2},
+        {"faults": (HUNG,)},
+    ],
+    ids=["interrupted", "stopped", "begun anew", "given up"],
+)
+def test_attempt_that_others_have_ended_writes_nothing_over_their_words(
+    task, data, evaluator, tmp_path, monkeypatch, said
+):
+    """As one whose process was stopped, and wakes after its driver has gone."""
+    monkeypatch.setattr(trial, "TICK_KIMG", 0.032)
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = run_trial(task, data, evaluator, folder)
+    next(attempt)
+    next(attempt)
+    folder.write(folder.read().model_copy(update=said))
+    before = folder.read()
+    with pytest.raises(OvertakenError, match="this attempt writes nothing more"):
+        list(attempt)
+    assert folder.read() == before
+    assert len(losses(folder)) == 1
+    assert not folder.checkpoint.exists()
+
+
+@pytest.mark.slow
+def test_late_word_of_an_earlier_attempt_ends_no_newer_one(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = run_trial(task, data, evaluator, folder)
+    next(attempt)
+    earlier = folder.read()
+    attempt.close()
+    again = run_trial(task, data, evaluator, folder)
+    next(again)
+    folder.write(earlier)
+    assert list(again)[-1].state is folder.read().state is TrialState.COMPLETED
+    assert folder.read().attempts == 2
+
+
+@pytest.mark.slow
+def test_record_that_is_removed_from_an_attempt_at_work_is_written_again(
+    task, data, evaluator, tmp_path
+):
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = run_trial(task, data, evaluator, folder)
+    next(attempt)
+    folder.record.unlink()
+    assert list(attempt)[-1].state is folder.read().state is TrialState.COMPLETED
+
+
+def behind_rung(*given):
+    """An attempt that has trained on since its last checkpoint."""
+    attempt = run_trial(*given)
+    while next(attempt).rung != 0:
+        pass
+    next(attempt)
+    return attempt
+
+
+@pytest.mark.slow
+def test_attempt_that_is_stopped_for_good_saves_nothing_more(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = behind_rung(task, data, evaluator, folder)
+    trial.end_trial(folder, TrialState.STOPPED_EARLY)
+    before, saved = folder.read(), folder.checkpoint.stat()
+    attempt.close()
+    assert folder.read() == before
+    assert folder.checkpoint.stat() == saved
+
+
+@pytest.mark.slow
+def test_attempt_that_has_ended_itself_saves_nothing_more(task, data, evaluator, tmp_path):
+    """All rungs were scored when it died, and then its checkpoints were lost."""
+    folder = TrialFolder(tmp_path / "0000")
+    list(run_trial(task, data, evaluator, folder))
+    folder.write(folder.read().model_copy(update={"state": TrialState.RUNNING}))
+    for path in folder.path.glob("checkpoint*"):
+        path.unlink()
+    attempt = run_trial(task, data, evaluator, folder)
+    while not next(attempt).state.is_final:
+        pass
+    attempt.close()
+    assert folder.read().state is TrialState.COMPLETED
+    assert not folder.checkpoint.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remove", [remove_record, remove_folder])
+def test_interrupted_attempt_whose_record_was_removed_brings_nothing_back(
+    task, data, evaluator, tmp_path, remove
+):
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = behind_rung(task, data, evaluator, folder)
+    remove(folder)
+    attempt.close()
+    assert not folder.record.exists()
+
+
+@pytest.mark.slow
+def test_attempt_that_others_end_while_it_is_scored_adds_no_score(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+
+    def score(*args):
+        scores = trial.score_here(*args)
+        trial.end_trial(folder, TrialState.INTERRUPTED)
+        return scores
+
+    with pytest.raises(OvertakenError, match="the trial is interrupted at attempt 1"):
+        list(run_trial(task, data, evaluator, folder, score))
+    assert folder.read().state is TrialState.INTERRUPTED
+    assert folder.read().scores == ()
+    again = list(run_trial(task, data, evaluator, folder))
+    assert [report.rung for report in again if report.rung is not None] == [0, 1]
+
+
+@pytest.mark.slow
+def test_stopped_attempt_keeps_the_time_it_has_trained(task, data, evaluator, tmp_path):
+    folder = TrialFolder(tmp_path / "0000")
+    attempt = run_trial(task, data, evaluator, folder)
+    while next(attempt).rung != 0:
+        pass
+    before = folder.read().cost.train_seconds
+    next(attempt)
+    attempt.close()
+    assert folder.read().cost.train_seconds > before
 
 
 @pytest.mark.slow
