@@ -142,8 +142,8 @@ def error(case: Case, dtype: torch.dtype = torch.float32) -> float:
     torch.manual_seed(figures.get("torch_seed", 0))  # of the noise
     with torch.no_grad():
         output = network.to(dtype)(torch.from_numpy(given).to(dtype)).double().numpy()
-    found = formula.figures("images", output) if makes_images else {"logits": output}
-    differences = [np.abs(values - np.array(figures[name])).max() for name, values in found.items()]
+    ours = formula.figures("images", output) if makes_images else {"logits": output}
+    differences = [np.abs(values - np.array(figures[name])).max() for name, values in ours.items()]
     return float(max(differences)) / case.largest
 
 
