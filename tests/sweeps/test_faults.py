@@ -171,8 +171,10 @@ def test_stopped_trial_leaves_a_checkpoint_of_where_it_was(task, data, evaluator
     reports = run_trial(task, data, evaluator, folder)
     while next(reports).rung != 0:
         pass
+    trained = folder.read().cost.train_seconds
     last = next(reports).kimg
     reports.close()
+    assert folder.read().cost.train_seconds > trained
     assert folder.read().checkpoint_kimg == folder.read().kimg == pytest.approx(last)
     assert next(run_trial(task, data, evaluator, folder)).kimg == pytest.approx(last)
     assert last > 0.2

@@ -249,18 +249,6 @@ def test_attempt_that_others_end_while_it_is_scored_adds_no_score(task, data, ev
 
 
 @pytest.mark.slow
-def test_stopped_attempt_keeps_the_time_it_has_trained(task, data, evaluator, tmp_path):
-    folder = TrialFolder(tmp_path / "0000")
-    attempt = run_trial(task, data, evaluator, folder)
-    while next(attempt).rung != 0:
-        pass
-    before = folder.read().cost.train_seconds
-    next(attempt)
-    attempt.close()
-    assert folder.read().cost.train_seconds > before
-
-
-@pytest.mark.slow
 def test_rung_whose_score_was_not_yet_judged_is_reported_again(task, data, evaluator, tmp_path):
     folder = TrialFolder(tmp_path / "0000")
     attempt = run_trial(task, data, evaluator, folder)
