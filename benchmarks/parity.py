@@ -31,9 +31,7 @@ TOLERANCE = 1e-5
 """Of the largest value, in float32."""
 ROUNDING = 4.0
 """So many times the float32 error of the authors' own modules is let pass in float32 where that is
-more: some logits are sums of far larger terms. Those of `cifar10` at seed 0 have terms whose sizes
-add up to 166 times the largest of them, so that one rounding of each moves them by the whole
-tolerance; by the processor and the library of its products we were 1.8 to 10.8 millionths off."""
+more: some logits are sums of far larger terms (see `page`)."""
 OUTPUTS = {"generator": "Images", "discriminator": "Logits"}
 
 
