@@ -25,7 +25,7 @@ SHAPES = (
     *((8192, 384, 1152), (8192, 384, 1536), (8192, 1536, 384)),
 )
 """Rows, channels in, channels out."""
-ALL = linear.Share(least_products=0, most_terms=float("inf"))
+ALL = linear.Share(least_products=0, least_with_gelu=0, most_terms=float("inf"))
 
 
 def rates(rows: int, dim: int, out_dim: int, repeats: int) -> dict[str, tuple[float, float]]:

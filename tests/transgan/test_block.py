@@ -15,13 +15,13 @@ from transgan.networks.layers import Block
 PLAIN: dict[str, Any] = {"norm": "layernorm", "window_size": None, "bias_width": 3, "noise": False}
 
 
-def setting(**changes: Any) -> tuple[Block, Tensor]:
+def setting(images: int = 3, tokens: int = 9, **changes: Any) -> tuple[Block, Tensor]:
     torch.manual_seed(1)
     block = Block(10, 2, 1.5, **(PLAIN | changes)).double()
     with torch.no_grad():
         for parameter in block.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    return block, torch.randn(3, 9, 10, dtype=torch.float64, requires_grad=True)
+    return block, torch.randn(images, tokens, 10, dtype=torch.float64, requires_grad=True)
 
 
 def by_parts(block: Block, x: Tensor, first_only: bool) -> Tensor:
@@ -30,11 +30,20 @@ def by_parts(block: Block, x: Tensor, first_only: bool) -> Tensor:
     return block.mlp(block.norm2(middle), middle)
 
 
-@pytest.mark.parametrize(("bias_width", "first_only"), [(3, False), (None, False), (None, True)])
+@pytest.mark.parametrize(
+    ("images", "tokens", "bias_width", "first_only"),
+    [
+        (3, 9, 3, False),
+        (3, 9, None, False),
+        (3, 9, None, True),
+        (4, 4, 2, False),  # images share a table
+        (4, 5, None, True),
+    ],
+)
 def test_values_and_two_derivatives_are_those_of_its_parts(
-    bias_width: int | None, first_only: bool
+    images: int, tokens: int, bias_width: int | None, first_only: bool
 ) -> None:
-    block, x = setting(bias_width=bias_width)
+    block, x = setting(images, tokens, bias_width=bias_width)
     assert module.serves(block, x)
     wanted = [x, *block.parameters()]
     results = []

@@ -32,7 +32,7 @@ def inputs(*shape: int, out_dim: int) -> list[Tensor]:
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the two that sizes choose between, at sizes small enough for a test."""
     least = 0 if request.param == "oneDNN" else 1 << 60
-    monkeypatch.setattr(module, "SHARE", Share(least, math.inf))
+    monkeypatch.setattr(module, "SHARE", Share(least, least, math.inf))
     monkeypatch.setattr(module, "LEAST_SHARED", 0)
 
 
@@ -75,22 +75,22 @@ def test_gradients_without_a_graph_are_those_of_torch(shape: tuple[int, ...], ou
 @pytest.mark.parametrize(
     ("vendor", "family", "share"),
     [
-        ("AuthenticAMD", 26, Share(1 << 21, math.inf)),
-        ("AuthenticAMD", 25, Share(1 << 24, math.inf)),
-        ("GenuineIntel", 6, Share(1 << 24, 128)),
-        ("HygonGenuine", 26, Share(1 << 24, math.inf)),
+        ("AuthenticAMD", 26, Share(1 << 21, 1 << 21, math.inf)),
+        ("AuthenticAMD", 25, Share(1 << 24, 1 << 21, math.inf)),
+        ("GenuineIntel", 6, Share(1 << 24, 1 << 24, 128)),
+        ("HygonGenuine", 26, Share(1 << 24, 1 << 24, math.inf)),
     ],
 )
 def test_onednn_takes_what_it_is_faster_at(vendor: str, family: int, share: Share) -> None:
     info = f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 17\n"
     assert onednn_share(info * 2) == share
-    assert onednn_share("CPU architecture: 8\n") == Share(1 << 24, math.inf)
+    assert onednn_share("CPU architecture: 8\n") == Share(1 << 24, 1 << 24, math.inf)
 
 
 @pytest.mark.skipif(not module.CARRIES_ONEDNN, reason="torch without oneDNN")
 def test_large_products_of_float32_alone_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
-    monkeypatch.setattr(module, "SHARE", Share(512 * 64 * 64, most_terms=64))
+    monkeypatch.setattr(module, "SHARE", Share(512 * 64 * 64, 512 * 64 * 64, most_terms=64))
     ours = module._onednn
     monkeypatch.setattr(module, "_onednn", lambda *given: taken.append(given) or ours(*given))
     x, weight = torch.randn(512, 64), torch.randn(64, 64)

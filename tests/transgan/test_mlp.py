@@ -16,7 +16,7 @@ from transgan.networks.mlp import Mlp
 @pytest.fixture(params=["oneDNN", "MKL"])
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     least = 0 if request.param == "oneDNN" else 1 << 60
-    monkeypatch.setattr(linear, "SHARE", linear.Share(least, math.inf))
+    monkeypatch.setattr(linear, "SHARE", linear.Share(least, least, math.inf))
 
 
 def setting() -> tuple[Mlp, Tensor, Tensor, list[Tensor]]:

@@ -9,9 +9,14 @@ from transgan.networks import position_bias as module
 from transgan.networks.position_bias import position_bias, position_index, table_gradient
 
 
-@pytest.fixture(params=["gathered", "cut out"])
+@pytest.fixture(params=["gathered", "copied", "cut out"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second is that of GPUs; here it is taken as compiled code takes it."""
+    """The second is that of wide grids, without a gradient.
+
+    The third is that of GPUs; here it is taken as compiled code takes it.
+    """
+    if request.param == "copied":
+        monkeypatch.setattr(module, "SMALL_GRID", 0)
     if request.param == "cut out":
         monkeypatch.setattr(module, "is_gathered", lambda _: False)
 

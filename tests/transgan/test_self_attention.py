@@ -10,25 +10,30 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from transgan.networks import attend, linear
+from transgan.networks import attend, linear, table_attention
+from transgan.networks.input_gradient import input_gradient
 from transgan.networks.self_attention import self_attention
 
 HEADS = 2
 
 
-@pytest.fixture(params=["kept weights", "weights again", "weights again in parts"])
+@pytest.fixture(params=["kept weights", "by channel", "weights again", "weights again in parts"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the ways that sizes choose between, at sizes small enough for a test."""
-    monkeypatch.setattr(linear, "SHARE", linear.Share(0, math.inf))
-    if request.param != "kept weights":
+    least = 1 << 60 if request.param == "by channel" else 0
+    monkeypatch.setattr(linear, "SHARE", linear.Share(least, least, math.inf))
+    monkeypatch.setattr(table_attention, "LONG_RUN", 0)
+    if request.param.startswith("weights again"):
         monkeypatch.setattr(attend, "PLAIN_WEIGHTS", 0)
     if request.param == "weights again in parts":
         monkeypatch.setattr(attend, "CHUNK_BYTES", 4 * HEADS * 7 * 3)
 
 
-def inputs(with_bias: bool, dtype: torch.dtype = torch.float64) -> list[Tensor | None]:
+def inputs(
+    with_bias: bool, dtype: torch.dtype = torch.float64, images: int = 3, tokens: int = 7
+) -> list[Tensor | None]:
     rng = torch.Generator().manual_seed(1)
-    shapes = [(3, 7, 10), (30, 10), (HEADS, 7, 7), (10, 10), (10,)]
+    shapes = [(images, tokens, 10), (30, 10), (HEADS, tokens, tokens), (10, 10), (10,)]
     tensors: list[Tensor | None] = [
         torch.randn(shape, generator=rng, dtype=dtype).requires_grad_(True) for shape in shapes
     ]
@@ -81,6 +86,50 @@ def test_values_and_gradients_are_those_of_explicit_attention(
         rtol=1e-5,
         atol=1e-3 if dtype == torch.float32 else 1e-9,
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "tokens", "queries", "tables"),
+    [
+        (64, 4, 4, 16),  # tables of 16×16 weights
+        (64, 8, 8, 32),
+        (64, 16, 16, 64),
+        (64, 5, 1, 8),  # of 8×40
+        (64, 17, 1, 32),
+        (64, 65, 1, 64),
+        (12, 2, 2, 3),  # no more images than go into the batch
+        (7, 4, 4, 7),
+    ],
+)
+def test_images_of_few_tokens_share_a_table(
+    images: int, tokens: int, queries: int, tables: int
+) -> None:
+    x = torch.empty(images, tokens, 3)
+    assert table_attention.num_tables(x, queries) == tables
+    assert table_attention.num_tables(x.to("meta"), queries) == images
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("twice", [True, False])
+def test_images_that_share_a_table_have_two_derivatives_of_their_own(
+    with_bias: bool, twice: bool
+) -> None:
+    given = inputs(with_bias, images=4, tokens=3)
+    x, *rest = given
+    assert x is not None
+    assert table_attention.num_tables(x, 3) == 1
+    wanted = [t for t in given if t is not None]
+    results = []
+    for function in (lambda *g: self_attention(*g, HEADS, twice=twice), plain):
+        out = function(*given)
+        slope = input_gradient(out.pow(3).sum((1, 2)), x).square().sum()
+        results.append([out, *torch.autograd.grad(slope + out.pow(2).sum(), wanted)])
+    torch.testing.assert_close(*results)
+    with torch.no_grad():
+        torch.testing.assert_close(self_attention(*given, HEADS, twice=twice), results[1][0])
+        others = torch.cat([x[:1], x[1:] * 1e3])
+        alone = self_attention(others, *rest, HEADS, twice=twice)[0]
+        assert torch.equal(alone, self_attention(*given, HEADS, twice=twice)[0])
 
 
 @pytest.mark.usefixtures("_way")

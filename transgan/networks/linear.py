@@ -38,6 +38,8 @@ class Share(NamedTuple):
 
     least_products: int
     """Multiply-adds below which its call, about 15 µs more, is not worth it."""
+    least_with_gelu: int
+    """The same where it takes GELU as well, and so saves a pass over what it has written."""
     most_terms: float
     """Of a sum, above which MKL is the faster one."""
 
@@ -51,11 +53,13 @@ def onednn_share(cpu_info: str) -> Share:
     fields = dict(re.findall(r"^(vendor_id|cpu family)\s*: (.*)$", cpu_info, re.MULTILINE))
     match fields.get("vendor_id"):
         case "AuthenticAMD" if int(fields.get("cpu family", 0)) >= 26:  # Zen 5
-            return Share(least_products=1 << 21, most_terms=math.inf)
+            return Share(1 << 21, 1 << 21, most_terms=math.inf)
+        case "AuthenticAMD":
+            return Share(1 << 24, 1 << 21, most_terms=math.inf)
         case "GenuineIntel":
-            return Share(least_products=1 << 24, most_terms=128)
+            return Share(1 << 24, 1 << 24, most_terms=128)
         case _:
-            return Share(least_products=1 << 24, most_terms=math.inf)
+            return Share(1 << 24, 1 << 24, most_terms=math.inf)
 
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -113,11 +117,16 @@ def runs_as_written(x: Tensor) -> bool:
     return not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device))
 
 
-def onednn_takes(x: Tensor, weight: Tensor) -> bool:
-    """Whether x Wᵀ is a product for oneDNN."""
-    terms = x.shape[-1]
+def is_small(multiply_adds: int) -> bool:
+    """Whether a product is too small for oneDNN."""
+    return multiply_adds < SHARE.least_products
+
+
+def onednn_takes(x: Tensor, weight: Tensor, *, with_gelu: bool = False) -> bool:
+    """Whether x Wᵀ, or its GELU, is a product for oneDNN."""
+    terms, least = x.shape[-1], SHARE.least_with_gelu if with_gelu else SHARE.least_products
     return (
-        x.numel() * weight.shape[0] >= SHARE.least_products
+        x.numel() * weight.shape[0] >= least
         and terms <= SHARE.most_terms
         and (x.is_contiguous() or x.dim() != 2 or terms >= LEAST_SHARED)
         and onednn_serves(x)
@@ -145,6 +154,13 @@ def product_onto(residual: Tensor | None, x: Tensor, weight: Tensor, bias: Tenso
     return out
 
 
+def matrix_product(a: Tensor, b: Tensor) -> Tensor:
+    """The product of two matrices of any strides, without a graph."""
+    if is_small(a.numel() * b.shape[1]):
+        return torch.mm(a, b)  # what the way below comes to, without its many calls
+    return product(a, b.t())
+
+
 def product_gradients(
     grad: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -152,8 +168,8 @@ def product_gradients(
     to_x, to_weight, to_bias = wanted
     rows = grad.flatten(0, -2)
     return (
-        product(grad, weight.t()) if to_x else None,
-        product(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
+        matrix_product(rows, weight).view(x.shape) if to_x else None,
+        matrix_product(rows.t(), x.flatten(0, -2)) if to_weight else None,
         rows.sum(0) if to_bias else None,
     )
 

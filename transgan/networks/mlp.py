@@ -73,7 +73,7 @@ def mlp_values(
     x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, residual: Tensor
 ) -> Tensor:
     """Without a graph, GELU taken as the product is written, where that is possible."""
-    if onednn_takes(x, weight1):
+    if onednn_takes(x, weight1, with_gelu=True):
         operation = torch.ops.mkldnn._linear_pointwise.default
         active: Tensor = operation(x, weight1, bias1, "gelu", [], "none")
     else:

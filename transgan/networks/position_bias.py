@@ -13,6 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+SMALL_GRID = 8
+"""Width up to which gathering by index is faster than copying rows (11 against 20 µs)."""
+
 
 def position_bias(
     table: Float[Tensor, "offsets heads"], width: int
@@ -20,11 +23,13 @@ def position_bias(
     """The bias for each query and key.
 
     The bias of one query is a W×W patch of the table seen as an image, with rows and columns
-    reversed. Without a gradient patches are copied row by row. With one it is gathered by index on
-    a CPU; elsewhere sums of scattered gradients have no fixed order, and those of patches have.
+    reversed. On a CPU it is gathered by index, or, of a wider grid and without a gradient, copied
+    row by row. Elsewhere it is unfolded: sums of scattered gradients have no fixed order there, and
+    those of patches have.
     """
     W, A = width, table.shape[1]
-    if is_gathered(table) and not (table.requires_grad and torch.is_grad_enabled()):
+    differentiated = table.requires_grad and torch.is_grad_enabled()
+    if is_gathered(table) and W > SMALL_GRID and not differentiated:
         image = table.t().reshape(A, 2 * W - 1, 2 * W - 1).flip(1, 2)
         return image.unfold(1, W, 1).unfold(2, W, 1).flip(1, 2).reshape(A, W * W, W * W)
     if is_gathered(table):

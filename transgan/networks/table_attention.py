@@ -5,7 +5,8 @@ sum: forward and backward pass without autograd's bookkeeping, q, k and v copied
 
 Shapes: B batch (or windows), N tokens, M of them that ask, C channels, A heads, D = C/A channels a
 head. Heads' tokens lie along the last axis, (BA, D, N): products then have long rows, also where a
-head has few channels.
+head has few channels. Images of few tokens share a table, with as many tokens as a few of them have
+together and no weight from one image to another (`num_tables`); T tables have N tokens each.
 """
 
 from __future__ import annotations
@@ -19,7 +20,37 @@ from torch.autograd.function import once_differentiable
 
 from transgan.networks.composed_attention import composed_attention
 from transgan.networks.input_gradient import weights_are_left_out
-from transgan.networks.linear import graph_gradients, product, product_gradients, product_onto
+from transgan.networks.linear import (
+    graph_gradients,
+    is_small,
+    matrix_product,
+    product,
+    product_gradients,
+    product_onto,
+)
+
+LONG_RUN = 16
+"""Tokens of an image that are worth copying together: a cache line of float32."""
+SHARED_WEIGHTS, SHARED_KEYS = 24**2, 40
+"""How large a table may get that images share, in weights (M·N) and in keys (N)."""
+
+
+def num_tables(x: Tensor, num_queries: int) -> int:
+    """How many tables a head has best for tokens (B, N, C), of which `num_queries` an image ask.
+
+    One for each image, or for each few of them. Products of many tiny matrices and softmax of many
+    short rows take several times as long as their arithmetic: on a CPU a table of 16×16 weights
+    takes a third of the time of four of 4×4. Tensors without memory have one for each image, so
+    that what is foreseen by them grows with the batch alone.
+    """
+    B, N, _ = x.shape
+    images = 1  # that share a table
+    while x.is_cpu and type(x) is Tensor and B % (2 * images) == 0:
+        keys, queries = 2 * images * N, 2 * images * num_queries
+        if keys > SHARED_KEYS or queries * keys > SHARED_WEIGHTS:
+            break
+        images *= 2
+    return B // images
 
 
 def table_attention(
@@ -55,16 +86,22 @@ def attention_forward(
 
     That is, for `attention_backward`: q, k, v, the table of weights, and what the heads found.
     """
-    q, k, v = _heads(x, qkv_weight, num_heads, first_only)
-    logits, scale = torch.bmm(q.transpose(1, 2), k), q.shape[1] ** -0.5  # BA M N
+    M = 1 if first_only else x.shape[1]
+    tables = num_tables(x, M)
+    if tables != len(x):
+        bias = _within_images(bias, x, len(x) // tables, M)
+    q, k, v = _heads(x, qkv_weight, num_heads, first_only, tables)
+    logits, scale = torch.bmm(q.transpose(1, 2), k), q.shape[1] ** -0.5  # TA M N
     if bias is None:
         logits *= scale
     else:
         by_head = logits.view(-1, num_heads, *logits.shape[1:])
         torch.add(bias, by_head, alpha=scale, out=by_head)
     weights = torch.softmax(logits, dim=-1, out=logits)  # in its place: it is cached
-    merged = _merged(torch.bmm(v, weights.transpose(1, 2)), num_heads)  # B M C
-    return product_onto(residual, merged, proj_weight, proj_bias), (q, k, v, weights, merged)
+    merged = _merged(torch.bmm(v, weights.transpose(1, 2)), num_heads)  # BM C
+    onto = None if residual is None else residual.flatten(0, 1)
+    out = product_onto(onto, merged, proj_weight, proj_bias).view(len(x), -1, len(proj_weight))
+    return out, (q, k, v, weights, merged)
 
 
 def attention_backward(
@@ -83,20 +120,24 @@ def attention_backward(
     k, v and the table of weights.
     """
     _, _, v, weights, merged = kept
+    tables = len(v) // num_heads
     *d_heads, d_weights = given
     d_found = d_proj_weight = d_proj_bias = None
     if grad is not None:
-        d_merged, d_proj_weight, d_proj_bias = product_gradients(
-            grad, merged, proj_weight, (True, wanted[3], wanted[4])
+        _, d_proj_weight, d_proj_bias = product_gradients(
+            grad, merged, proj_weight, (False, wanted[3], wanted[4])
         )
-        assert d_merged is not None
-        d_found = _parted(d_merged, num_heads)
+        d_found = _parted(grad, proj_weight.t(), num_heads, tables)[0]
         d_weights = _sum(d_weights, torch.bmm(d_found.transpose(1, 2), v))
     assert d_weights is not None
     d_logits = _softmax_backward(d_weights, weights)
-    d_bias = d_logits.view(-1, num_heads, *d_logits.shape[1:]).sum(0) if wanted[2] else None
+    d_bias = None
+    if wanted[2]:
+        d_bias = d_logits.view(tables, num_heads, *d_logits.shape[1:]).sum(0)
+        if tables != len(x):
+            d_bias = _over_images(d_bias, len(x) // tables)
     d_qkv = _heads_gradients(kept, d_found, d_logits, tuple(d_heads), num_heads)
-    d_x = _projected_back(d_qkv, qkv_weight) if wanted[0] else None
+    d_x = _projected_back(d_qkv, qkv_weight, len(x)) if wanted[0] else None
     d_qkv_weight = _projection_gradient(d_qkv, x) if wanted[1] else None
     return d_x, d_qkv_weight, d_bias, d_proj_weight, d_proj_bias
 
@@ -182,7 +223,7 @@ class _TableAttentionGradient(torch.autograd.Function):
         first_only: bool,
     ) -> Tensor:
         grad = grad.contiguous()
-        d_found = _parted(product(grad, proj_weight.t()), num_heads)
+        d_found = _parted(grad, proj_weight.t(), num_heads, len(k) // num_heads)[0]
         d_weights = torch.bmm(d_found.transpose(1, 2), v)
         d_logits = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
         kept, none = (q, k, v, weights), (None, None, None)
@@ -191,7 +232,7 @@ class _TableAttentionGradient(torch.autograd.Function):
             grad, q, k, v, weights, qkv_weight, proj_weight, d_found, d_weights, d_logits, *d_qkv
         )
         ctx.num_heads, ctx.first_only = num_heads, first_only
-        return _projected_back(d_qkv, qkv_weight)
+        return _projected_back(d_qkv, qkv_weight, len(grad))
 
     @staticmethod
     @once_differentiable
@@ -200,9 +241,9 @@ class _TableAttentionGradient(torch.autograd.Function):
             grad, q, k, v, weights, qkv_weight, proj_weight, d_found, d_weights, d_logits, *d_qkv
         ) = ctx.saved_tensors  # fmt: skip
         u, A, scale = grads[0].contiguous(), ctx.num_heads, q.shape[1] ** -0.5
-        along_q, along_k, along_v = _heads(u, qkv_weight, A, ctx.first_only)
+        along_q, along_k, along_v = _heads(u, qkv_weight, A, ctx.first_only, len(k) // A)
         along_logits = _scaled_bmm(along_q.transpose(1, 2), k, scale)
-        along_logits.baddbmm_(q.transpose(1, 2), along_k, alpha=scale)  # BA M N
+        along_logits.baddbmm_(q.transpose(1, 2), along_k, alpha=scale)  # TA M N
         along_weights = torch._softmax_backward_data(along_logits, weights, -1, weights.dtype)
         along_found = torch.bmm(along_v, weights.transpose(1, 2))
         along_found.baddbmm_(v, along_weights.transpose(1, 2))
@@ -216,7 +257,7 @@ class _TableAttentionGradient(torch.autograd.Function):
         to_weights = along_logits.mul_(d_weights - sums).sub_(d_weights * along_sums)
         to_weights.baddbmm_(d_found.transpose(1, 2), along_v)
         return (
-            product(along_merged, proj_weight),
+            product(along_merged, proj_weight).view(grad.shape),
             _scaled_bmm(along_k, d_logits.transpose(1, 2), scale),
             _scaled_bmm(along_q, d_logits, scale),
             torch.bmm(d_found, along_weights),
@@ -228,19 +269,34 @@ class _TableAttentionGradient(torch.autograd.Function):
         )
 
 
+def _within_images(bias: Tensor | None, x: Tensor, images: int, num_queries: int) -> Tensor:
+    """The bias (A, M, N) of a table that images share: each one's own, and -∞ between them."""
+    shape = (1 if bias is None else len(bias), images, num_queries, images, x.shape[1])
+    table = x.new_full(shape, -torch.inf)
+    own = table.diagonal(dim1=1, dim2=3)
+    if bias is None:
+        own.zero_()
+    else:
+        own.copy_(bias[..., None])
+    return table.view(shape[0], images * num_queries, -1)
+
+
+def _over_images(d_bias: Tensor, images: int) -> Tensor:
+    """The gradient for the bias of an image, from that for one of a table that images share."""
+    by_image = d_bias.unflatten(2, (images, -1)).unflatten(1, (images, -1))
+    return by_image.diagonal(dim1=1, dim2=3).sum(-1)
+
+
 def _heads(
-    x: Tensor, qkv_weight: Tensor, num_heads: int, first_only: bool
+    x: Tensor, qkv_weight: Tensor, num_heads: int, first_only: bool, tables: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The heads' q (BA, D, M), k and v (BA, D, N), projected from tokens (B, N, C)."""
-    B, N, C = x.shape
-    D = C // num_heads
+    """The heads' q (TA, D, M), k and v (TA, D, N), projected from tokens of images."""
     if first_only:
-        q = product(x[:, 0], qkv_weight[:C]).view(B * num_heads, D, 1)
-        kv = product(x, qkv_weight[C:]).view(B, N, 2, C).permute(2, 0, 3, 1).contiguous()
-        k, v = kv.view(2, B * num_heads, D, N).unbind()
+        C = x.shape[-1]
+        q = _parted(x[:, :1], qkv_weight[:C], num_heads, tables)[0]
+        k, v = _parted(x, qkv_weight[C:], num_heads, tables).unbind()
         return q, k, v
-    qkv = product(x, qkv_weight).view(B, N, 3, C).permute(2, 0, 3, 1).contiguous()  # 3 B C N
-    q, k, v = qkv.view(3, B * num_heads, D, N).unbind()
+    q, k, v = _parted(x, qkv_weight, num_heads, tables).unbind()
     return q, k, v
 
 
@@ -253,11 +309,11 @@ def _heads_gradients(
 ) -> tuple[Tensor, ...]:
     """Gradients for q, k and v, with those `given` from elsewhere, as their projection has them.
 
-    That is one tensor (B, N, 3C), or two: of the first token (B, C), which alone asks, and of all
-    (B, N, 2C).
+    That is one matrix (BN, 3C), or two: of the first token (B, C), which alone asks, and of all
+    (BN, 2C).
     """
     q, k, _, weights, *_ = kept
-    (B, C, N), scale = (len(k) // num_heads, num_heads * k.shape[1], k.shape[2]), k.shape[1] ** -0.5
+    scale = k.shape[1] ** -0.5
     first_only = q.shape != k.shape
     together = k.new_empty(2 if first_only else 3, *k.shape)
     d_q, d_k, d_v = (torch.empty_like(q), *together) if first_only else together
@@ -270,38 +326,54 @@ def _heads_gradients(
     for gradient, more in zip((d_q, d_k, d_v), given, strict=True):
         if more is not None:
             gradient += more
-    d_qkv = together.view(-1, B, C, N).permute(1, 3, 0, 2).reshape(B, N, -1)
-    return (d_q.view(B, C), d_qkv) if first_only else (d_qkv,)
+    d_qkv = _merged(together, num_heads)
+    return (_merged(d_q, num_heads), d_qkv) if first_only else (d_qkv,)
 
 
-def _projected_back(d_qkv: tuple[Tensor, ...], qkv_weight: Tensor) -> Tensor:
-    """The gradient for the tokens (B, N, C)."""
-    if len(d_qkv) == 1:
-        return product(d_qkv[0], qkv_weight.t())
+def _projected_back(d_qkv: tuple[Tensor, ...], qkv_weight: Tensor, num_images: int) -> Tensor:
+    """The gradient for the tokens of images (B, N, C)."""
     C = qkv_weight.shape[1]
-    d_x = product(d_qkv[1], qkv_weight[C:].t())
-    d_x[:, 0] += product(d_qkv[0], qkv_weight[:C].t())
+    if len(d_qkv) == 1:
+        return matrix_product(d_qkv[0], qkv_weight).view(num_images, -1, C)
+    d_x = matrix_product(d_qkv[1], qkv_weight[C:]).view(num_images, -1, C)
+    d_x[:, 0] += matrix_product(d_qkv[0], qkv_weight[:C])
     return d_x
 
 
 def _projection_gradient(d_qkv: tuple[Tensor, ...], x: Tensor) -> Tensor:
     """The gradient for the projection's weight."""
-    rows = d_qkv[-1].flatten(0, 1)
-    to_weight = product(rows.t(), x.flatten(0, 1).t())
+    to_weight = matrix_product(d_qkv[-1].t(), x.flatten(0, 1))
     if len(d_qkv) == 1:
         return to_weight
-    return torch.cat([product(d_qkv[0].t(), x[:, 0].t()), to_weight])
+    return torch.cat([matrix_product(d_qkv[0].t(), x[:, 0]), to_weight])
+
+
+def _parted(x: Tensor, weight: Tensor, num_heads: int, tables: int) -> Tensor:
+    """Tokens (B, N, C) projected by a weight (KC, C), by kind and head: (K, TA, D, N)."""
+    C = x.shape[-1]
+    N = x.shape[0] * x.shape[1] // tables
+    if _by_channel(N, x.numel() * len(weight)):
+        rows = product(weight, x.flatten(0, 1)).view(-1, C, tables, N).transpose(1, 2)
+    else:
+        rows = product(x, weight).view(tables, N, -1, C).permute(2, 0, 3, 1)  # K T C N
+    return rows.contiguous().view(-1, tables * num_heads, C // num_heads, N)
 
 
 def _merged(heads: Tensor, num_heads: int) -> Tensor:
-    """(BA, D, M) → (B, M, C), the heads' channels side by side."""
-    return heads.view(len(heads) // num_heads, -1, heads.shape[-1]).transpose(1, 2).contiguous()
+    """Heads (TA, D, M) or (K, TA, D, M) as rows for a projection, (TM, C) or (TM, KC)."""
+    D, M = heads.shape[-2:]
+    T = heads.shape[-3] // num_heads
+    return heads.view(-1, T, num_heads * D, M).permute(1, 3, 0, 2).reshape(T * M, -1)
 
 
-def _parted(merged: Tensor, num_heads: int) -> Tensor:
-    """The inverse of `_merged`."""
-    B, M, C = merged.shape
-    return merged.transpose(1, 2).contiguous().view(B * num_heads, C // num_heads, M)
+def _by_channel(tokens: int, multiply_adds: int) -> bool:
+    """Whether a projection has its rows, or makes them, channel by channel.
+
+    Heads have theirs so. A product takes either order, and copies of whole runs of tokens cost a
+    third of those that turn each image's table round. Few tokens are short runs; and where oneDNN
+    takes the product, it would turn the table round itself.
+    """
+    return tokens >= LONG_RUN and is_small(multiply_adds)
 
 
 def _softmax_backward(grad: Tensor, weights: Tensor) -> Tensor:
