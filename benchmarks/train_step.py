@@ -3,8 +3,10 @@
     python benchmarks/train_step.py --preset cifar10 --batch-size 16 --threads 1
 
 Both train the same networks with the same loss, the same penalty at the same steps and no
-augmentation; all timings alternate within one run, and so do the large matrix products that tell
-what the machine can reach at that time. Run it on a machine that does nothing else.
+augmentation, each in a process of its own, as either would be run: our trainer asks its process to
+keep the memory that it frees, which would serve the other side too (`--keep-freed-memory` has it
+do so). All timings alternate within one run, and so do the large matrix products that tell what the
+machine can reach at that time. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -28,11 +30,14 @@ import torch
 from transgan.config import TrainingConfig
 from transgan.flops import FlopCounter
 from transgan.presets import PRESETS
+from transgan.training.freed_memory import keep_freed_memory
 from transgan.training.trainer import Trainer
 
 PARTS = ("generator forward", "D step", "G step", "full step")
 SIDES = ("ours", "reference")
 MATRIX_SIDE = 1024
+THREADS_CALM_DOWN = 0.02
+"""Seconds between one process's work and another's: threads wait for more by turning round."""
 
 
 @dataclass(frozen=True)
@@ -121,23 +126,65 @@ def _beside_the_tests(name: str) -> ModuleType:
     return module
 
 
+class SideProcess:
+    """One side, at work in a process of its own when it is asked to be, and idle in between."""
+
+    def __init__(self, arguments: argparse.Namespace, side: str) -> None:
+        command = [*_own_command(arguments), "--serve", side]
+        if arguments.keep_freed_memory:
+            command.append("--keep-freed-memory")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def count(self, part: str) -> tuple[float, float]:
+        """GFLOP and operations of one call of `part`, which is warm then."""
+        return self._ask("count", part)
+
+    def seconds(self, part: str) -> tuple[float, float]:
+        """Wall and processor time of one call of `part`."""
+        return self._ask("seconds", part)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _ask(self, what: str, part: str) -> tuple[float, float]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(what, part, file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"a side's process ended with code {self._process.wait()}")
+        first, second = map(float, answer.split())
+        return first, second
+
+
+def serve(config: TrainingConfig, side: str) -> None:
+    """Answer what a `SideProcess` asks on standard input, until there is no more."""
+    calls = works(config, side)
+    for line in sys.stdin:
+        what, part = line.rstrip().split(" ", 1)
+        print(*(_counts if what == "count" else _seconds)(calls[part]), flush=True)
+
+
+def _counts(work: Work) -> tuple[float, float]:
+    work()  # warm: memory is allocated, optimisers have their moments
+    with FlopCounter() as counter:
+        work()
+    return counter.flops / 1e9, counter.operations
+
+
 def measure(
     config: TrainingConfig,
-    parts: Sequence[str],
-    repeats: int,
+    arguments: argparse.Namespace,
     memory: Callable[[str, str], float | None],
 ) -> tuple[dict[str, dict[str, Cost]], float]:
     """Costs by part and side, and the median rate of a large matrix product, in GFLOP/s."""
-    calls = {side: works(config, side) for side in SIDES}
+    parts, repeats = arguments.parts, arguments.repeats
+    sides = {side: SideProcess(arguments, side) for side in SIDES}
     steps = {part: config.loss.penalty_interval for part in parts} | {"generator forward": 1}
-    counts: dict[tuple[str, str], tuple[float, float]] = {}
-    for part in parts:
-        for side in SIDES:
-            work = calls[side][part]
-            work()  # warm: memory is allocated, optimisers have their moments
-            with FlopCounter() as counter:
-                work()
-            counts[part, side] = counter.flops / 1e9, counter.operations
+    counts = {(part, side): sides[side].count(part) for part in parts for side in SIDES}
     wall: dict[tuple[str, str], list[float]] = {key: [] for key in counts}
     cpu: dict[tuple[str, str], list[float]] = {key: [] for key in counts}
     matrix = torch.randn(MATRIX_SIDE, MATRIX_SIDE)
@@ -147,9 +194,12 @@ def measure(
             products.append(_seconds(lambda: matrix @ matrix)[0])
             # Who goes first alternates, so that neither always finds the other's caches.
             for side in SIDES if repeat % 2 else SIDES[::-1]:
-                seconds, cpu_seconds = _seconds(calls[side][part])
+                time.sleep(THREADS_CALM_DOWN)
+                seconds, cpu_seconds = sides[side].seconds(part)
                 wall[part, side].append(seconds / steps[part])
                 cpu[part, side].append(cpu_seconds / steps[part])
+    for process in sides.values():
+        process.close()
     costs = {
         part: {
             side: Cost(
@@ -176,12 +226,17 @@ def _seconds(work: Work) -> tuple[float, float]:
 
 def peak_mb_in_its_own_process(arguments: argparse.Namespace, part: str, side: str) -> float:
     """Peak resident memory, in MB, of a fresh process that does one part on one side twice."""
-    command = [sys.executable, __file__, "--peak-of", f"{side}:{part}"]
+    command = [*_own_command(arguments), "--peak-of", f"{side}:{part}"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
+
+
+def _own_command(arguments: argparse.Namespace) -> list[str]:
+    command = [sys.executable, __file__]
     command += ["--preset", arguments.preset, "--threads", str(arguments.threads)]
     if arguments.batch_size is not None:
         command += ["--batch-size", str(arguments.batch_size)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout)
+    return command
 
 
 def _own_peak_mb(config: TrainingConfig, side: str, part: str) -> float:
@@ -248,7 +303,13 @@ def main(argv: list[str] | None = None) -> None:
         "--no-memory", action="store_true", help="leave out the eight processes for peak memory"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument(
+        "--keep-freed-memory",
+        action="store_true",
+        help="have the reference's process keep what it frees too, as our trainer does",
+    )
     parser.add_argument("--peak-of", metavar="SIDE:PART", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.batch_size is None and arguments.preset == "cifar10":
         arguments.batch_size = 16
@@ -257,6 +318,11 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.peak_of is not None:
         print(_own_peak_mb(config, *arguments.peak_of.split(":")))
         return
+    if arguments.serve is not None:
+        if arguments.keep_freed_memory:
+            keep_freed_memory()
+        serve(config, arguments.serve)
+        return
 
     def memory(part: str, side: str) -> float | None:
         if arguments.no_memory:
@@ -264,7 +330,7 @@ def main(argv: list[str] | None = None) -> None:
         return peak_mb_in_its_own_process(arguments, part, side)
 
     imported_mb = _own_memory_mb("VmRSS")
-    costs, attainable = measure(config, arguments.parts, arguments.repeats, memory)
+    costs, attainable = measure(config, arguments, memory)
     if arguments.json:
         document = {
             "preset": config.preset,
@@ -272,6 +338,7 @@ def main(argv: list[str] | None = None) -> None:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "repeats": arguments.repeats,
+            "reference_keeps_freed_memory": arguments.keep_freed_memory,
             "attainable_gflop_per_second": attainable,
             "imported_mb": imported_mb,
             "parts": {
