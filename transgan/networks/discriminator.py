@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from transgan.network_config import DiscriminatorConfig
-from transgan.networks.layers import Block, build_norm, pool_tokens
+from transgan.networks.layers import Block, build_norm, normed, pool_tokens
 from transgan.networks.linear import Linear
 from transgan.networks.token_maps import token_maps
 
@@ -167,7 +167,7 @@ class Discriminator(nn.Module):
         for block in others:
             x = self._run(block, x, twice)
         x = last(x, first_only=True, twice=twice)
-        return self.head(self.norm(x[:, 0])).squeeze(-1)
+        return self.head(normed(self.norm, x[:, 0], twice)).squeeze(-1)
 
     def _run(self, block: nn.Module, x: Tensor, twice: bool) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():

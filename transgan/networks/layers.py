@@ -81,12 +81,13 @@ class Block(nn.Module):
         if self.cross_attn is not None:
             assert source is not None
             x = self.cross_attn(x, source)
-        found = self.attn(_normed(self.norm1, x, twice), first_only=first_only, twice=twice)
+        found = self.attn(normed(self.norm1, x, twice), first_only=first_only, twice=twice)
         x = (x[:, :1] if first_only else x) + found
-        return self.mlp(_normed(self.norm2, x, twice), x)
+        return self.mlp(normed(self.norm2, x, twice), x)
 
 
-def _normed(norm: nn.Module, x: Tensor, twice: bool) -> Tensor:
+def normed(norm: nn.Module, x: Tensor, twice: bool) -> Tensor:
+    """`x` normalised over its last axis; `twice` tells that a second derivative is to come."""
     if isinstance(norm, nn.LayerNorm):
         return layer_norm(x, norm.weight, norm.bias, norm.eps, twice=twice)
     out: Tensor = norm(x)

@@ -84,6 +84,10 @@ class Part:
         """Whether there is no other part."""
         return self.last - self.first == self.total
 
+    def weighted(self, mean: Tensor) -> Tensor:
+        """The part's mean, as it counts in the whole batch's."""
+        return mean if self.is_whole else self.share * mean
+
     def mean(self, of_part: Tensor, of_whole: Tensor | None) -> Tensor:
         """The whole batch's mean, with the gradient that this part has in it."""
         if of_whole is None:

@@ -115,7 +115,7 @@ class Steps:
             logits = self._judge(both)
             real_logits, fake_logits = logits.chunk(2)
             adversarial = discriminator_loss(loss.name, real_logits, fake_logits)
-            total = part.share * adversarial
+            total = part.weighted(adversarial)
             if loss.drift_weight:
                 mean = part.mean(real_logits.mean(), mean_real)
                 total = total + loss.drift_weight * drift_penalty(mean)
@@ -132,7 +132,7 @@ class Steps:
                 penalty = self.penalty(real_views, fake_views, of_part)
                 self.discriminator_descent.gather(weight * penalty)
             values = [adversarial, penalty, real_logits.mean(), fake_logits.mean()]
-            means += part.share * torch.stack(values).detach()
+            means += part.weighted(torch.stack(values).detach())
         self.discriminator_descent.take()
         self._share_running_averages()  # fakes have passed through batch norms
         return means
@@ -167,13 +167,13 @@ class Steps:
                     real_logits = self._judge(views)
             fake_logits = self._judge(apply_augmentation(fake, _part_of(draws, part)))
             adversarial = generator_loss(loss.name, fake_logits, real_logits)
-            total = part.share * adversarial
+            total = part.weighted(adversarial)
             if loss.mode_seeking_weight:
                 distance = part.mean(pair_distance(fake), image_distance)
                 seeking = mode_seeking_loss(distance, pair_distance(z))
                 total = total + loss.mode_seeking_weight * seeking
             self.generator_descent.gather(total)
-            mean += part.share * adversarial.detach()
+            mean += part.weighted(adversarial.detach())
         self.generator_descent.take()
         self._share_running_averages()
         return mean
