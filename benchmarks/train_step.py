@@ -191,6 +191,8 @@ def measure(
     products = []
     for repeat in range(repeats):
         for part in parts:
+            time.sleep(THREADS_CALM_DOWN)
+            _ = matrix @ matrix  # wakes this process's threads
             products.append(_seconds(lambda: matrix @ matrix)[0])
             # Who goes first alternates, so that neither always finds the other's caches.
             for side in SIDES if repeat % 2 else SIDES[::-1]:
