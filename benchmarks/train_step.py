@@ -24,11 +24,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import torch
 
 from transgan.config import TrainingConfig
 from transgan.flops import FlopCounter
+from transgan.networks import table_attention
 from transgan.presets import PRESETS
 from transgan.training.freed_memory import keep_freed_memory
 from transgan.training.trainer import Trainer
@@ -130,9 +132,8 @@ class SideProcess:
     """One side, at work in a process of its own when it is asked to be, and idle in between."""
 
     def __init__(self, arguments: argparse.Namespace, side: str) -> None:
+        self._side = side
         command = [*_own_command(arguments), "--serve", side]
-        if arguments.keep_freed_memory:
-            command.append("--keep-freed-memory")
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -148,16 +149,26 @@ class SideProcess:
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
+        self._check(ended=self._process.returncode != 0)
 
     def _ask(self, what: str, part: str) -> tuple[float, float]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(what, part, file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise SystemExit(f"a side's process ended with code {self._process.wait()}")
-        first, second = map(float, answer.split())
+        try:
+            print(what, part, file=self._process.stdin, flush=True)
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        self._check(ended=not answer.endswith("\n"))
+        asked, _, figures = answer.rpartition(": ")
+        if asked != f"{what} {part}":
+            raise SystemExit(f"the {self._side} process was asked for {what} {part}: {answer!r}")
+        first, second = map(float, figures.split())
         return first, second
+
+    def _check(self, *, ended: bool) -> None:
+        if ended:
+            raise SystemExit(f"the {self._side} process ended with code {self._process.wait()}")
 
 
 def serve(config: TrainingConfig, side: str) -> None:
@@ -165,14 +176,18 @@ def serve(config: TrainingConfig, side: str) -> None:
     calls = works(config, side)
     for line in sys.stdin:
         what, part = line.rstrip().split(" ", 1)
-        print(*(_counts if what == "count" else _seconds)(calls[part]), flush=True)
+        figures = (_counts if what == "count" else _seconds)(calls[part])
+        print(f"{what} {part}:", *figures, flush=True)
 
 
 def _counts(work: Work) -> tuple[float, float]:
     work()  # warm: memory is allocated, optimisers have their moments
     with FlopCounter() as counter:
         work()
-    return counter.flops / 1e9, counter.operations
+    # What images add to each other in tables that they share is no work of use.
+    with mock.patch.object(table_attention, "SHARED_KEYS", 0), FlopCounter() as useful:
+        work()
+    return useful.flops / 1e9, counter.operations
 
 
 def measure(
@@ -238,6 +253,8 @@ def _own_command(arguments: argparse.Namespace) -> list[str]:
     command += ["--preset", arguments.preset, "--threads", str(arguments.threads)]
     if arguments.batch_size is not None:
         command += ["--batch-size", str(arguments.batch_size)]
+    if arguments.keep_freed_memory:
+        command.append("--keep-freed-memory")
     return command
 
 
@@ -317,12 +334,12 @@ def main(argv: list[str] | None = None) -> None:
         arguments.batch_size = 16
     torch.set_num_threads(arguments.threads)
     config = config_of(arguments.preset, arguments.batch_size)
+    if arguments.keep_freed_memory:
+        keep_freed_memory()
     if arguments.peak_of is not None:
         print(_own_peak_mb(config, *arguments.peak_of.split(":")))
         return
     if arguments.serve is not None:
-        if arguments.keep_freed_memory:
-            keep_freed_memory()
         serve(config, arguments.serve)
         return
 

@@ -1,5 +1,6 @@
 """The benchmark runs as its command line says, and counts what can be counted by hand."""
 
+import argparse
 import csv
 import json
 import re
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import memory
+from benchmarks import memory, train_step
 from reports.records import TrialCost
 from sweeps.attempts import checkpoint_bytes
 from transgan.cost import model_cost, training_cost
+from transgan.flops import FlopCounter
 from transgan.presets import preset_config
 
 pytestmark = pytest.mark.slow
@@ -57,6 +59,28 @@ def test_both_sides_do_the_same_work(parts: dict[str, Any]) -> None:
     # Ours may leave out what has no effect, and compute a little twice rather than keep it.
     for part, by_side in parts.items():
         assert 0.6 < by_side["ours"]["gflop"] / by_side["reference"]["gflop"] < 1.1, part
+
+
+def test_flops_of_ours_leave_out_what_images_add_to_each_other() -> None:
+    config = train_step.config_of("digits", 4)  # images that share tables
+    work = train_step.works(config, "ours")["D step"]
+    useful, _ = train_step._counts(work)
+    with FlopCounter() as counter:
+        work()
+    assert useful < counter.flops / 1e9 < 1.1 * useful
+
+
+@pytest.mark.parametrize("answer", ["", "1.25 0.", "seconds D step: 1.25 0.", "3 4", "a b c"])
+def test_side_that_ends_or_talks_is_named(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line_end = "echo" if answer in ("3 4", "a b c") else ":"
+    script = f"read line; printf '%s' '{answer}'; {line_end}; exit 3"
+    monkeypatch.setattr(train_step, "_own_command", lambda _: ["sh", "-c", script])
+    side = train_step.SideProcess(argparse.Namespace(), "reference")
+    with pytest.raises(SystemExit, match="the reference process") as refusal:
+        side.seconds("D step")
+    assert answer in ("3 4", "a b c") or "code 3" in str(refusal.value)
+    with pytest.raises(SystemExit, match="the reference process ended with code 3"):
+        side.close()
 
 
 def test_peak_memory_is_that_of_one_part_alone() -> None:

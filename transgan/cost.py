@@ -58,7 +58,8 @@ class TrainingCost:
     memory of a process on a CPU has the interpreter and its libraries on top, and what the C
     library's allocator keeps of memory that tensors have given back. Neither the data set is
     counted (a GPU holds all its images, one byte a value) nor the scratch memory of single
-    operations.
+    operations. Images count each for itself: where several of few tokens share a table of attention
+    weights, what that adds is left out.
     """
 
     generator_parameters: int

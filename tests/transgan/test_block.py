@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from transgan.networks import block as module
 from transgan.networks.input_gradient import input_gradient
@@ -122,3 +123,19 @@ def test_input_gradient_that_was_not_told_to_come_is_differentiable() -> None:
         slopes = torch.autograd.grad(gradient.square().sum(), wanted, allow_unused=True)
         results.append([gradient, *(s for s in slopes if s is not None and s.any())])
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("name", ["attn.bias_table", "attn.qkv.weight", "mlp.fc1.weight"])
+def test_parametrized_weights_are_the_computed_ones(name: str) -> None:
+    block, x = setting()
+    expected = block(x)
+    module, _, weight = name.rpartition(".")
+    with torch.no_grad():
+        block.get_parameter(name).div_(2)
+    parametrize.register_parametrization(block.get_submodule(module), weight, Twice())
+    torch.testing.assert_close(block(x), expected)
+
+
+class Twice(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return 2 * weight

@@ -75,6 +75,16 @@ CASES: dict[str, tuple[Function, Function, list[tuple[int, ...]]]] = {
         [(3, 7, 10), (30, 10), (10, 10), (10,)],
     ),
     "attention of the first": (ours_first, plain_first, [(3, 7, 10), (30, 10), (10, 10), (10,)]),
+    "attention in a shared table": (
+        ours_attention,
+        plain_attention,
+        [(4, 3, 10), (30, 10), (HEADS, 3, 3), (10, 10), (10,)],
+    ),
+    "attention of the first in a shared table": (
+        ours_first,
+        plain_first,
+        [(4, 5, 10), (30, 10), (10, 10), (10,)],
+    ),
 }
 each_case = pytest.mark.parametrize("case", CASES)
 

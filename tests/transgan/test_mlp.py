@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from transgan.flops import FlopCounter
 from transgan.networks import linear
 from transgan.networks.mlp import Mlp
 
@@ -63,3 +64,17 @@ def test_frozen_weights_get_no_gradient() -> None:
     assert x.grad is not None
     assert residual.grad is not None
     assert all(parameter.grad is None for parameter in layer.parameters())
+
+
+@pytest.mark.skipif(not linear.CARRIES_ONEDNN, reason="torch without oneDNN")
+def test_gelu_goes_with_smaller_products_than_onednn_takes_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer, x, residual, _ = setting()
+    operations = []
+    for least_with_gelu in (0, 1 << 60):
+        monkeypatch.setattr(linear, "SHARE", linear.Share(1 << 60, least_with_gelu, math.inf))
+        with torch.no_grad(), FlopCounter() as counter:
+            torch.testing.assert_close(layer(x, residual), plain(layer, x, residual))
+        operations.append(counter.operations)
+    assert operations[0] < operations[1]

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transgan.networks import attend, linear, table_attention
 from transgan.networks.input_gradient import input_gradient
 from transgan.networks.self_attention import self_attention
+from transgan.shadow import Shadows
 
 HEADS = 2
 
@@ -107,6 +108,8 @@ def test_images_of_few_tokens_share_a_table(
     x = torch.empty(images, tokens, 3)
     assert table_attention.num_tables(x, queries) == tables
     assert table_attention.num_tables(x.to("meta"), queries) == images
+    with Shadows():
+        assert table_attention.num_tables(torch.empty(images, tokens, 3), queries) == images
 
 
 @pytest.mark.parametrize("with_bias", [True, False])

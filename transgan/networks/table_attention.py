@@ -40,8 +40,9 @@ def num_tables(x: Tensor, num_queries: int) -> int:
 
     One for each image, or for each few of them. Products of many tiny matrices and softmax of many
     short rows take several times as long as their arithmetic: on a CPU a table of 16×16 weights
-    takes a third of the time of four of 4×4. Tensors without memory have one for each image, so
-    that what is foreseen by them grows with the batch alone.
+    takes a third of the time of four of 4×4. What images add to each other there is exactly 0, but
+    for a NaN or an infinity in one of them, which all have then. Tensors without memory have one
+    table for each image, so that what is foreseen by them grows with the batch alone.
     """
     B, N, _ = x.shape
     images = 1  # that share a table
