@@ -368,9 +368,9 @@ def _merged(heads: Tensor, num_heads: int) -> Tensor:
 
 
 def _by_channel(tokens: int, multiply_adds: int) -> bool:
-    """Whether a projection has its rows, or makes them, channel by channel.
+    """Whether a projection makes its rows channel by channel, as heads have theirs.
 
-    Heads have theirs so. A product takes either order, and copies of whole runs of tokens cost a
+    A product takes either order, and copies of whole runs of tokens cost a
     third of those that turn each image's table round. Few tokens are short runs; and where oneDNN
     takes the product, it would turn the table round itself.
     """
