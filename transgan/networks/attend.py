@@ -99,7 +99,8 @@ def chunked_backward(
         at = slice(b, b + images)
         k_part, v_part = k[at].flatten(0, 1), v[at].flatten(0, 1)  # BA M D
         k_turned, v_turned = k_part.transpose(-2, -1), v_part.transpose(-2, -1)
-        dk_part, dv_part = torch.zeros_like(k_part), torch.zeros_like(v_part)
+        # Channels first: sums over queries are written in rows of M, not of a head's few channels.
+        dk_turned, dv_turned = (x.new_zeros(len(x), D, M) for x in (k_part, v_part))
         for n in range(0, N, rows):
             some = slice(n, n + rows)
             q_part = q[at, :, some].flatten(0, 1) * scale  # BA N' D
@@ -110,13 +111,13 @@ def chunked_backward(
             if bias is not None:
                 logits.view(-1, A, *shape[1:]).add_(bias[:, some])
             torch.softmax(logits, dim=-1, out=weights)  # BA N' M
-            dv_part.baddbmm_(weights.transpose(-2, -1), grad_part)
+            dv_turned.baddbmm_(grad_part.transpose(-2, -1), weights)
             d_logits = torch.bmm(grad_part, v_turned, out=logits)
             d_logits.sub_(row_sums[at, :, some].flatten(0, 1)).mul_(weights)
             if d_bias is not None:
                 for of_image in d_logits.view(-1, A, *shape[1:]):
                     d_bias[:, some] += of_image
-            dk_part.baddbmm_(d_logits.transpose(-2, -1), q_part)
+            dk_turned.baddbmm_(q_part.transpose(-2, -1), d_logits)
             dq[at, :, some] = torch.bmm(d_logits, k_part).mul_(scale).unflatten(0, (-1, A))
-        dk[at], dv[at] = dk_part.unflatten(0, (-1, A)), dv_part.unflatten(0, (-1, A))
+        dk[at], dv[at] = (x.mT.unflatten(0, (-1, A)) for x in (dk_turned, dv_turned))
     return dq, dk, dv, d_bias
